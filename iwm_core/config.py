@@ -1,0 +1,271 @@
+"""The configuration of a trial, as frozen values. No torch here: a login node reads thousands of these.
+
+`TrialConfig` is the scientific configuration: whatever decides a result, and nothing else. Two trials with equal
+`TrialConfig` are the same trial. `RuntimeConfig` is how one attempt runs (device, workers, checkpoint interval): it may
+change between two attempts of one trial without changing what the trial is.
+
+Declared defaults are left out of a trial's id, so a new field with a default keeps old ids; changing a default, or the
+numerics behind it, bumps `orchestrator.trial.ID_VERSION`. Marks such as [C2] say how sure a constant is:
+[C1] read in a primary text, [C2] in notes made from the complete paper, [IMPL] in a public re-implementation,
+[OURS] chosen here because no source settles it.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from iwm_core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Images and the one geometric crop that both views share (IWM gives no geometric action)."""
+
+    kind: Literal["digits_on_photos", "imagefolder", "random"] = "digits_on_photos"
+    dataset: str = ""  # which images these are, when `kind` does not say; the folder's path belongs to the runtime
+    image_size: int = 32  # pixels, after the crop
+    stored_size: int = 40  # pixels, before the crop; of the data sets that are made here
+    crop_area_min: float = 0.3  # [C1 I-JEPA] share of the area kept by RandomResizedCrop
+    crop_area_max: float = 1.0
+    crop_aspect_min: float = 0.75
+    crop_aspect_max: float = 4 / 3
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    flip_p: float = 0.5  # [C2] crop and flip are common to x and y
+    max_corrupt_files: int = 10  # unreadable files that are skipped before it is an error
+    random_images: int = 4096  # size of the `random` data set
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotometricConfig:
+    """The transformation that becomes the action. Maxima are at strength 1; the action's normaliser is the maximum."""
+
+    brightness_max: float = 0.4  # [C2]
+    contrast_max: float = 0.4  # [C2]
+    saturation_max: float = 0.2  # [C2]
+    hue_max: float = 0.1  # [C2] in turns
+    strength: float = 1.0  # multiplies the four maxima, of both views
+    jitter_p: float = 0.8  # [C2] on the source and on the target
+    grayscale_p: float = 0.2  # [C2] destructive operations touch the source only
+    blur_p: float = 0.2  # [C2]
+    solarize_p: float = 0.1  # [C2] table says 0.1, prose 0.2
+    factors: Literal["linear", "log"] = "linear"  # U(1-m, 1+m), or exp U(-log(1+m), log(1+m))
+    hue: Literal["hsv", "yiq"] = "hsv"  # torchvision's HSV shift, or a rotation in YIQ: linear and fast
+    blur_sigma_min: float = 0.1  # [OURS, BYOL]
+    blur_sigma_max: float = 2.0
+    blur_kernel: int = 0  # pixels, odd; 0: the odd number nearest to a tenth of the image (23 at 224)
+    solarize_threshold: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MasksConfig:
+    """Which patches the encoder sees and which the predictor predicts. Counts are fixed, so shapes are static."""
+
+    kind: Literal["union", "multiblock"] = "union"  # context: complement of the union; or I-JEPA's block minus it
+    blocks: int = 4  # [C2]
+    area_min: float = 0.15  # [C2] share of the patches, before overlap
+    area_max: float = 0.2
+    aspect_min: float = 0.75  # [C1 I-JEPA]
+    aspect_max: float = 1.5
+    context_area_min: float = 0.85  # [C1 I-JEPA] of `multiblock`
+    context_area_max: float = 1.0
+    context_ratio: float = 0.4375  # K_context / N
+    target_ratio: float = 0.4375  # K_target / N
+    per: Literal["sample", "step"] = "sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """A timm Vision Transformer without class token, on fixed sine-cosine positions."""
+
+    patch_size: int = 8
+    width: int = 64
+    depth: int = 2
+    heads: int = 2
+    mlp_ratio: float = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorConfig:
+    """A narrow Vision Transformer from context latents and mask tokens to target latents."""
+
+    width: int = 64
+    depth: int = 2
+    heads: int = 2  # [C1 I-JEPA] the encoder's head count
+    mlp_ratio: float = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditioningConfig:
+    """How the predictor learns of the action."""
+
+    kind: str = "feature"  # one of the table in models/conditioning.py
+    layers: int = 3  # [C2] linear layers of `feature`
+    activation: Literal["relu", "gelu"] = "relu"  # [IMPL]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What is minimised."""
+
+    kind: Literal["iwm"] = "iwm"
+    loss: Literal["mse", "smooth_l1"] = "mse"  # [OURS] mean over positions and features
+    target_norm: bool = True  # [OURS, as I-JEPA's code] parameter-free LayerNorm on the targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW and its schedules, all of them functions of the step."""
+
+    lr: float = 3e-3  # peak, as given: no hidden scaling with the batch
+    lr_start_ratio: float = 0.2  # [C1 I-JEPA] 2e-4 / 1e-3
+    lr_final_ratio: float = 1e-3  # [C1 I-JEPA] 1e-6 / 1e-3
+    warmup_ratio: float = 0.1  # share of all steps
+    weight_decay: float = 0.05  # on matrices only
+    weight_decay_final: float = 0.05
+    beta1: float = 0.9
+    beta2: float = 0.999
+    grad_clip: float = 1.0  # global norm; 0: none
+    ema: float = 0.996  # [C1 I-JEPA] linear per step to `ema_final`
+    ema_final: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Length and numerics of training."""
+
+    steps: int = 2000
+    batch_size: int = 64  # over all ranks
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights and loss stay fp32
+    threads: int = 1  # of torch on the CPU: another count gives other bits
+    deterministic: bool | None = None  # None: on the CPU
+    log_every: int = 20  # steps between two `step` events
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """The evaluation at the end of pretraining, fixed beforehand."""
+
+    bank_size: int = 256  # [C2] augmented versions of each image
+    bank_images: int = 32  # held-out images
+    bank_strength: float = 1.0  # one strength for every trial, so that rows can be compared
+    bank_seed: int = 0
+    probe_train_images: int = 5000  # at most
+    probe_test_images: int = 2000  # at most
+    probe_l2: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """Everything that decides the result of one pretraining run."""
+
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
+    masks: MasksConfig = field(default_factory=MasksConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    predictor: PredictorConfig = field(default_factory=PredictorConfig)
+    conditioning: ConditioningConfig = field(default_factory=ConditioningConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image."""
+        return self.data.image_size // self.encoder.patch_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """How one attempt runs. None of it may change a result on equal hardware."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    loader_workers: int = 0  # processes; 0: in the trainer
+    checkpoint_every_steps: int = 50
+    keep_checkpoints: int = 2
+    data_root: str = ""  # folder of `imagefolder`
+
+
+Config = TypeVar("Config")
+
+
+def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") -> Config:
+    """Builds the frozen configuration `kind` from nested mappings.
+
+    Whole numbers become floats where the field is a float (and floats without a fraction become whole numbers where it
+    is an int), so that `1` and `1.0` are the same trial.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type or outside the field's choices; it names the valid ones.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = [key for key in raw if key not in hints]
+    if unknown:
+        raise ConfigError(f"unknown setting '{where}{unknown[0]}'; choose from {', '.join(hints)}")
+    values = {key: _convert(hints[key], value, where=where + key) for key, value in raw.items()}
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    """One value, as the field's type wants it."""
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"'{where}' is a group of settings, not {value!r}")
+        return from_dict(typing.cast(type, hint), value, where=where + ".")
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            raise ConfigError(f"unknown {where} {value!r}; choose from {', '.join(map(str, typing.get_args(hint)))}")
+        return value
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+    return _scalar(hint, value, where=where)
+
+
+def _scalar(hint: type, value: Any, *, where: str) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float and number and math.isfinite(value):
+        return float(value)
+    if hint is int and number and float(value).is_integer():
+        return int(value)
+    if hint in (bool, str) and isinstance(value, hint):
+        return value
+    raise ConfigError(f"'{where}' must be {_PLAIN[hint]}, not {value!r}")
+
+
+_PLAIN = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as nested plain dicts, every field present."""
+    return dataclasses.asdict(config)
+
+
+def non_defaults(config: Any) -> dict[str, Any]:
+    """The fields that differ from their declared default, as nested dicts without empty groups."""
+    changed: dict[str, Any] = {}
+    for spec in dataclasses.fields(config):
+        value = getattr(config, spec.name)
+        if dataclasses.is_dataclass(value):
+            if inner := non_defaults(value):
+                changed[spec.name] = inner
+        elif value != spec.default:
+            changed[spec.name] = value
+    return changed
+
+
+def flatten(raw: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in raw.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, prefix=f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,138 @@
+"""What a training run can say. One event is one JSON line: `{"t": unix seconds, "event": name, ...fields}`.
+
+The core emits these values and knows nothing of who listens; the orchestrator appends them to the attempt's journal.
+Readers ignore unknown fields and unknown events, so an older reader survives a newer writer.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events; `t` is the writer's clock in unix seconds (0: not stamped yet)."""
+
+    name: ClassVar[str]
+    t: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """An attempt began. `skipped` names checkpoints that could not be used, and why."""
+
+    name: ClassVar[str] = "started"
+    attempt: int = 0
+    job_id: str = ""
+    restart: int = 0
+    host: str = ""
+    pid: int = 0
+    claim: int = 0
+    resumed_from_step: int = 0
+    total_steps: int = 0
+    skipped: list[str] = field(default_factory=list)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """Metrics after `step` steps."""
+
+    name: ClassVar[str] = "step"
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Event):
+    """A checkpoint of `step` steps is safely on disk."""
+
+    name: ClassVar[str] = "checkpoint"
+    step: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """A protocol was run on the weights of `step` steps."""
+
+    name: ClassVar[str] = "evaluated"
+    step: int = 0
+    protocol: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preempted(Event):
+    """The attempt was asked to stop and checkpointed at `step`."""
+
+    name: ClassVar[str] = "preempted"
+    step: int = 0
+    signal: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Event):
+    """The trial is complete."""
+
+    name: ClassVar[str] = "finished"
+    step: int = 0
+    weights_sha256: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """The attempt ended in an error."""
+
+    name: ClassVar[str] = "failed"
+    step: int = 0
+    error: str = ""
+    traceback: str = ""
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.name: kind for kind in (Started, Step, Checkpoint, Evaluated, Preempted, Finished, Failed)
+}
+
+TELEMETRY = frozenset({"images_per_s", "data_wait_share", "train_s", "evaluate_s"})
+"""Metrics of the wall clock: two equal runs differ in them, so they are never compared."""
+
+_WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON, without the newline. Infinite and NaN metrics are written as words: JSON has no such numbers."""
+    fields = {key: value for key, value in dataclasses.asdict(event).items() if key != "t"}
+    return json.dumps({"t": event.t, "event": event.name, **_worded(fields)}, allow_nan=False)
+
+
+def from_json(line: str | bytes) -> Event | None:
+    """The event of one line; None for an event this version does not know.
+
+    Raises:
+        ValueError: the line is not a JSON object with an event (a torn line, for one).
+    """
+    raw = json.loads(line)
+    if not isinstance(raw, dict) or "event" not in raw:
+        raise ValueError(f"not an event: {line[:80]!r}")
+    kind = KINDS.get(raw["event"])
+    if kind is None:
+        return None
+    known = {spec.name for spec in dataclasses.fields(kind)}
+    fields = {key: value for key, value in raw.items() if key in known}
+    if "metrics" in fields:
+        fields["metrics"] = {key: _WORDS.get(str(value), value) for key, value in fields["metrics"].items()}
+    return kind(**fields)
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _worded(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
