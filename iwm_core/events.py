@@ -106,7 +106,7 @@ _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON, without the newline. Infinite and NaN metrics are written as words: JSON has no such numbers."""
+    """One line of JSON, without the newline. Infinite and NaN metrics become words, since JSON has no such numbers."""
     fields = {key: value for key, value in dataclasses.asdict(event).items() if key != "t"}
     return json.dumps({"t": event.t, "event": event.name, **_worded(fields)}, allow_nan=False)
 
