@@ -22,7 +22,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Event):
-    """An attempt began. `skipped` names checkpoints that could not be used, and why."""
+    """An attempt began.
+
+    `skipped` names checkpoints that could not be used, and why. `older_bytes` is the length of each older attempt's
+    journal at this moment: what an older attempt writes later is never read.
+    """
 
     name: ClassVar[str] = "started"
     attempt: int = 0
@@ -34,6 +38,7 @@ class Started(Event):
     resumed_from_step: int = 0
     total_steps: int = 0
     skipped: list[str] = field(default_factory=list)
+    older_bytes: dict[str, int] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 

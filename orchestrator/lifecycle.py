@@ -1,0 +1,259 @@
+"""What is true of a trial, as a fold over what was written down. Pure.
+
+    status = fold(control events, journals)        ordered by (claim, sequence) and (attempt, line), never by clock
+
+State, from the newest claim and the newest attempt under it:
+
+    finished   any attempt said so               running    an attempt started and has not ended
+    cancelled  the claim was cancelled           preempted  the attempt stopped on request, or was lost
+    failed     the attempt ended in an error     held       the claim waits for a release
+    queued     claimed, nothing started yet      planned    no claim
+
+History follows one rule everywhere: the lowest attempt that recorded (metric, step) wins; later equal values are
+dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Failed, Finished, Preempted, Started, Step
+from orchestrator.events import Cancelled, Claimed, ControlEvent, Held, Lost, Released, Requeued, Submitted
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    PLANNED = "planned"
+    QUEUED = "queued"
+    RUNNING = "running"
+    PREEMPTED = "preempted"
+    HELD = "held"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+RUNNABLE = frozenset({State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED})
+"""States in which nothing is under way, so that a trial may be started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt, folded. Times are the writer's clock in unix seconds; `end` is None while it runs."""
+
+    number: int
+    claim: int = 0
+    job_id: str = ""
+    restart: int = 0
+    host: str = ""
+    pid: int = 0
+    started_t: float = 0.0
+    last_t: float = 0.0
+    resumed_from_step: int = 0
+    total_steps: int = 0
+    step: int = 0
+    checkpoint_step: int = 0
+    end: str | None = None
+    error: str = ""
+    skipped: tuple[str, ...] = ()
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def wall_s(self) -> float:
+        """From the first to the last line of the journal."""
+        return max(0.0, self.last_t - self.started_t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of one metric; `t` as the attempt that recorded it first wrote it."""
+
+    key: str
+    step: int
+    value: float
+    t: float
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStatus:
+    """A trial's state and everything a table wants to know of it."""
+
+    state: State
+    claim: int = -1
+    job_id: str = ""
+    launcher: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    step: int = 0
+    total_steps: int = 0
+    weights_sha256: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    lost: int = 0
+    drifted: tuple[str, ...] = ()
+
+    @property
+    def preemptions(self) -> int:
+        """Attempts that ended before the trial did, other than by an error."""
+        return sum(attempt.end in ("preempted", "lost") for attempt in self.attempts)
+
+    @property
+    def repeated_steps(self) -> int:
+        """Steps that were computed more than once."""
+        before = zip(self.attempts, self.attempts[1:], strict=False)
+        return sum(max(0, old.step - new.resumed_from_step) for old, new in before)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of all attempts together."""
+        return sum(attempt.wall_s for attempt in self.attempts)
+
+    @property
+    def fingerprints_agree(self) -> bool:
+        """Every attempt ran on equal numerics, so that bit-identity is promised."""
+        prints = [attempt.fingerprint for attempt in self.attempts if attempt.fingerprint]
+        return all(other == prints[0] for other in prints)
+
+
+Journals = Mapping[int, Sequence[Event]]
+
+
+def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
+    """The status that these events amount to. `control` is ordered by (claim, sequence), each journal by line."""
+    points, drifted = history(journals)
+    lost = {event.attempt for event in control if isinstance(event, Lost)}
+    attempts = tuple(fold_attempt(number, journals[number], lost=number in lost) for number in sorted(journals))
+    claims = [event for event in control if isinstance(event, Claimed)]
+    newest = claims[-1] if claims else None
+    finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
+    return TrialStatus(
+        state=_state(control, attempts, newest=newest),
+        claim=newest.claim if newest else -1,
+        job_id=_job_id(control, attempts, newest=newest),
+        launcher=newest.launcher if newest else "",
+        attempts=attempts,
+        step=max((attempt.step for attempt in attempts), default=0),
+        total_steps=max((attempt.total_steps for attempt in attempts), default=0),
+        weights_sha256=finished.weights_sha256 if isinstance(finished, Finished) else "",
+        metrics=_last_values(points),
+        error=attempts[-1].error if attempts else "",
+        lost=_fruitless_losses(attempts),
+        drifted=drifted,
+    )
+
+
+def fold_attempt(number: int, events: Sequence[Event], *, lost: bool = False) -> Attempt:
+    """One journal, as a value."""
+    values: dict[str, Any] = {"number": number, "end": "lost" if lost else None}
+    for event in events:
+        values["last_t"] = event.t
+        match event:
+            case Started():
+                values |= _opening(event)
+            case Checkpoint(step=step):
+                values["checkpoint_step"] = step
+            case Preempted():
+                values["end"] = "preempted"
+            case Finished():
+                values["end"] = "finished"
+            case Failed(error=error):
+                values |= {"end": "failed", "error": error}
+        step = getattr(event, "step", 0)
+        values["step"] = max(values.get("step", 0), step)
+    return Attempt(**values)
+
+
+def _opening(event: Started) -> dict[str, Any]:
+    return {
+        "claim": event.claim,
+        "job_id": event.job_id,
+        "restart": event.restart,
+        "host": event.host,
+        "pid": event.pid,
+        "started_t": event.t,
+        "resumed_from_step": event.resumed_from_step,
+        "checkpoint_step": event.resumed_from_step,
+        "step": event.resumed_from_step,
+        "total_steps": event.total_steps,
+        "skipped": tuple(event.skipped),
+        "fingerprint": event.fingerprint,
+        "provenance": event.provenance,
+    }
+
+
+def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """Every (metric, step) once, in the order it was first recorded, and the metrics that drifted between attempts."""
+    points: dict[tuple[str, int], Point] = {}
+    drifted: dict[str, None] = {}
+    for number in sorted(journals):
+        for event in journals[number]:
+            if not isinstance(event, Step | Evaluated):
+                continue
+            for key, value in event.metrics.items():
+                point = Point(key=key, step=event.step, value=value, t=event.t, attempt=number)
+                first = points.setdefault((key, event.step), point)
+                if key not in TELEMETRY and not same(first.value, value):
+                    drifted[key] = None
+    return tuple(points.values()), tuple(drifted)
+
+
+def same(left: float, right: float) -> bool:
+    """Equal, NaN equal to NaN."""
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+def _is(event: Event, kind: type[Event]) -> bool:
+    return isinstance(event, kind)
+
+
+def _state(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> State:
+    if any(attempt.end == "finished" for attempt in attempts):
+        return State.FINISHED
+    if newest is None:
+        return State.PLANNED
+    under = [event for event in control if event.claim == newest.claim]
+    if any(isinstance(event, Cancelled) for event in under):
+        return State.CANCELLED
+    here = [attempt for attempt in attempts if attempt.claim == newest.claim]
+    waits = [event for event in under if isinstance(event, Held | Released | Requeued)]
+    if waits and isinstance(waits[-1], Held):
+        return State.HELD
+    if not here:
+        never_started = any(isinstance(event, Lost) and event.attempt == -1 for event in under)
+        return State.PREEMPTED if never_started else State.QUEUED
+    return _ENDS[here[-1].end]
+
+
+_ENDS = {None: State.RUNNING, "preempted": State.PREEMPTED, "lost": State.PREEMPTED, "failed": State.FAILED}
+
+
+def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> str:
+    """The newest job that is known, of the newest claim where there is one."""
+    said = [
+        event.job_id for event in control if isinstance(event, Submitted) and newest and event.claim == newest.claim
+    ]
+    ran = [attempt.job_id for attempt in attempts if attempt.job_id]
+    return (said or ran or [""])[-1]
+
+
+def _last_values(points: Sequence[Point]) -> dict[str, float]:
+    """The value of each metric at its last step."""
+    last: dict[str, Point] = {}
+    for point in points:
+        if point.key not in last or point.step >= last[point.key].step:
+            last[point.key] = point
+    return {key: point.value for key, point in last.items()}
+
+
+def _fruitless_losses(attempts: Sequence[Attempt]) -> int:
+    """How many of the newest attempts were lost in a row without having moved the checkpoint."""
+    count = 0
+    for attempt in reversed(attempts):
+        if attempt.end != "lost" or attempt.checkpoint_step > attempt.resumed_from_step:
+            break
+        count += 1
+    return count

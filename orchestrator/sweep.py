@@ -1,0 +1,98 @@
+"""A sweep is a value, too: which trials, and the overrides that made each. Written once as `sweep.json`."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from iwm_core.config import RuntimeConfig
+from orchestrator.trial import Trial, canonical_json
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources(RuntimeConfig):
+    """Where and how a trial runs; no part of what it is."""
+
+    slots: int = 2  # local launcher: trials at once, under one root
+    lost_retries: int = 3  # restarts after a worker vanished without having moved its checkpoint
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial of a sweep. `overrides` holds one value per axis, in the order of the sweep's axes."""
+
+    trial: Trial
+    overrides: Mapping[str, Scalar]
+    resources: Resources = field(default_factory=Resources)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Named cells along axes. `fixed` are the overrides that hold for every cell."""
+
+    name: str
+    axes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    fixed: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name and a hash of the trials, so that the same sweep submitted twice is one sweep."""
+        identity = canonical_json([[cell.trial.id, dict(cell.overrides)] for cell in self.cells])
+        return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+    def to_record(self, *, t: float) -> "SweepRecord":
+        """What is kept of the sweep at submission time `t` (unix seconds)."""
+        members = tuple(Member(cell.trial.id, dict(cell.overrides)) for cell in self.cells)
+        return SweepRecord(
+            id=self.id, name=self.name, axes=self.axes, t=t, trials=members, fixed=self.fixed, about=self.description
+        )
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial's place in a sweep."""
+
+    id: str
+    overrides: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """The content of `sweep.json`."""
+
+    id: str
+    name: str
+    axes: tuple[str, ...]
+    t: float
+    trials: tuple[Member, ...]
+    fixed: tuple[str, ...] = ()
+    about: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "about": self.about,
+            "axes": list(self.axes),
+            "fixed": list(self.fixed),
+            "t": self.t,
+            "trials": [{"id": member.id, "overrides": dict(member.overrides)} for member in self.trials],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SweepRecord":
+        """The record of a `sweep.json`."""
+        return cls(
+            id=raw["id"],
+            name=raw["name"],
+            axes=tuple(raw["axes"]),
+            t=raw["t"],
+            trials=tuple(Member(item["id"], item["overrides"]) for item in raw["trials"]),
+            fixed=tuple(raw.get("fixed", ())),
+            about=raw.get("about", ""),
+        )
