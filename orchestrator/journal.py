@@ -32,18 +32,9 @@ class Journal:
         Raises:
             FileExistsError: another process has this attempt number.
         """
+        path.parent.mkdir(parents=True, exist_ok=True)
         self.attempt = attempt
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
-
-    @classmethod
-    def next_attempt(cls, folder: TrialFolder) -> "Journal":
-        """The journal of the next free attempt number."""
-        folder.journal.mkdir(parents=True, exist_ok=True)
-        number = max(attempt_numbers(folder), default=-1) + 1
-        while True:
-            with contextlib.suppress(FileExistsError):
-                return cls(folder.attempt(number), attempt=number)
-            number += 1
 
     def append(self, event: Event) -> Event:
         """Writes one line, stamped with the time where it has none."""

@@ -7,11 +7,12 @@
                         /control/event-0000-01.json     ... under its claim
                         /journal/attempt-0000.jsonl     one writer each
                         /checkpoints/  logs/  worker.lock
-<root>/local/                                           the local launcher: keeper.lock, slot-0.lock, keeper.log
+<root>/local/<host>/                                    the local launcher: keeper.lock, keeper.log, slot-0.lock
 """
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,8 @@ class Layout:
 
     @property
     def local(self) -> Path:
-        """The local launcher's files."""
-        return self.root / "local"
+        """The local launcher's files, of this host."""
+        return self.root / "local" / socket.gethostname()
 
     @property
     def keeper_lock(self) -> Path:

@@ -6,8 +6,9 @@ State, from the newest claim and the newest attempt under it:
 
     finished   any attempt said so               running    an attempt started and has not ended
     cancelled  the claim was cancelled           preempted  the attempt stopped on request, or was lost
-    failed     the attempt ended in an error     held       the claim waits for a release
-    queued     claimed, nothing started yet      planned    no claim
+    failed     the attempt ended in an error,    held       the claim waits for a release
+               or was lost once too often        planned    no claim
+    queued     claimed, nothing started yet
 
 History follows one rule everywhere: the lowest attempt that recorded (metric, step) wins; later equal values are
 dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
@@ -87,6 +88,7 @@ class TrialStatus:
     claim: int = -1
     job_id: str = ""
     launcher: str = ""
+    claim_host: str = ""
     attempts: tuple[Attempt, ...] = ()
     step: int = 0
     total_steps: int = 0
@@ -130,18 +132,20 @@ def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
     claims = [event for event in control if isinstance(event, Claimed)]
     newest = claims[-1] if claims else None
     finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
+    state = _state(control, attempts, newest=newest)
     return TrialStatus(
-        state=_state(control, attempts, newest=newest),
+        state=state,
         claim=newest.claim if newest else -1,
         job_id=_job_id(control, attempts, newest=newest),
         launcher=newest.launcher if newest else "",
+        claim_host=newest.host if newest else "",
         attempts=attempts,
         step=max((attempt.step for attempt in attempts), default=0),
         total_steps=max((attempt.total_steps for attempt in attempts), default=0),
         weights_sha256=finished.weights_sha256 if isinstance(finished, Finished) else "",
         metrics=_last_values(points),
-        error=attempts[-1].error if attempts else "",
-        lost=_fruitless_losses(attempts),
+        error=_error(control, attempts, state=state),
+        lost=_fruitless(control, attempts),
         drifted=drifted,
     )
 
@@ -218,17 +222,30 @@ def _state(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newe
     under = [event for event in control if event.claim == newest.claim]
     if any(isinstance(event, Cancelled) for event in under):
         return State.CANCELLED
-    here = [attempt for attempt in attempts if attempt.claim == newest.claim]
     waits = [event for event in under if isinstance(event, Held | Released | Requeued)]
     if waits and isinstance(waits[-1], Held):
         return State.HELD
-    if not here:
-        never_started = any(isinstance(event, Lost) and event.attempt == -1 for event in under)
-        return State.PREEMPTED if never_started else State.QUEUED
-    return _ENDS[here[-1].end]
+    end = _end(under, [attempt for attempt in attempts if attempt.claim == newest.claim])
+    if end == "lost" and _fruitless(control, attempts) > newest.resources.get("lost_retries", LOST_RETRIES):
+        return State.FAILED
+    return _ENDS[end]
 
 
-_ENDS = {None: State.RUNNING, "preempted": State.PREEMPTED, "lost": State.PREEMPTED, "failed": State.FAILED}
+LOST_RETRIES = 3
+_ENDS = {
+    "": State.QUEUED,
+    "alive": State.RUNNING,
+    "preempted": State.PREEMPTED,
+    "lost": State.PREEMPTED,
+    "failed": State.FAILED,
+}
+
+
+def _end(under: Sequence[ControlEvent], here: Sequence[Attempt]) -> str:
+    """How the newest attempt under the newest claim ended: a key of the table above."""
+    if here:
+        return here[-1].end or "alive"
+    return "lost" if any(isinstance(event, Lost) and event.attempt == -1 for event in under) else ""
 
 
 def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> str:
@@ -240,6 +257,16 @@ def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, new
     return (said or ran or [""])[-1]
 
 
+def _error(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, state: State) -> str:
+    """What the newest attempt said of its error, or what somebody else said of its losses."""
+    if attempts and attempts[-1].error:
+        return attempts[-1].error
+    lost = [event.reason for event in control if isinstance(event, Lost)]
+    if state is not State.FAILED or not lost:
+        return ""
+    return f"lost {_fruitless(control, attempts)} times in a row without progress: {lost[-1]}"
+
+
 def _last_values(points: Sequence[Point]) -> dict[str, float]:
     """The value of each metric at its last step."""
     last: dict[str, Point] = {}
@@ -249,11 +276,14 @@ def _last_values(points: Sequence[Point]) -> dict[str, float]:
     return {key: point.value for key, point in last.items()}
 
 
-def _fruitless_losses(attempts: Sequence[Attempt]) -> int:
-    """How many of the newest attempts were lost in a row without having moved the checkpoint."""
+def _fruitless(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> int:
+    """How often in a row the trial was lost without having moved its checkpoint."""
     count = 0
     for attempt in reversed(attempts):
         if attempt.end != "lost" or attempt.checkpoint_step > attempt.resumed_from_step:
             break
         count += 1
-    return count
+    last_claim = attempts[-1].claim if attempts else -1
+    return count + sum(
+        isinstance(event, Lost) and event.attempt == -1 and event.claim > last_claim for event in control
+    )

@@ -16,6 +16,7 @@ class Resources(RuntimeConfig):
     """Where and how a trial runs; no part of what it is."""
 
     slots: int = 2  # local launcher: trials at once, under one root
+    gpus: int = 0  # local launcher: GPUs of this machine, dealt out to the slots in turn
     lost_retries: int = 3  # restarts after a worker vanished without having moved its checkpoint
 
 

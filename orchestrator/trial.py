@@ -47,6 +47,11 @@ class Trial:
         return {"id": self.id, "id_version": ID_VERSION, "config": to_dict(self.config)}
 
     @classmethod
+    def from_json(cls, text: str | bytes) -> "Trial":
+        """The trial of the text of a `trial.json`."""
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "Trial":
         """The trial of a `trial.json`.
 

@@ -1,0 +1,233 @@
+"""One attempt of one trial, whoever started it: the local launcher, SLURM or `iwm train`.
+
+    right to run? -> resume from the newest checkpoint -> train, journal every event -> finished, preempted or failed
+
+An attempt leaves without a trace where it has no right to run: the trial is finished or cancelled, the token it carries
+is not the newest claim's, or another worker of the trial is alive on this host.
+"""
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from iwm_core.config import RuntimeConfig
+from iwm_core.events import Event, Failed, Finished, Preempted, Started
+from orchestrator import journal, provenance
+from orchestrator.events import Claimed
+from orchestrator.journal import Journal
+from orchestrator.layout import TrialFolder
+from orchestrator.lifecycle import Attempt, State, fold
+from orchestrator.locks import Lock, holding
+from orchestrator.trial import Trial
+
+log = logging.getLogger(__name__)
+
+TOKEN = "IWM_CLAIM"
+"""Environment variable: the token of the claim under which a job was submitted."""
+SLOT = "IWM_SLOT_LOCK"
+"""Environment variable: the lock file of the local slot that the worker holds while it lives."""
+SUPERSEDED_CHECK_S = 2.0
+
+
+class Superseded(Exception):  # noqa: N818 - a turn of events, not an error
+    """A newer attempt of this trial has started: whatever this one would write is not read any more."""
+
+
+class NoRightToRun(Exception):  # noqa: N818
+    """The attempt leaves; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """How the launcher knows this attempt."""
+
+    job_id: str = ""
+    restart: int = 0
+    token: str = ""
+    slot_lock: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Job":
+        """The job around this process: SLURM's or submitit's local one."""
+        array = environ.get("SLURM_ARRAY_JOB_ID")
+        slurm = f"{array}_{environ['SLURM_ARRAY_TASK_ID']}" if array else environ.get("SLURM_JOB_ID")
+        return cls(
+            job_id=slurm or environ.get("SUBMITIT_LOCAL_JOB_ID", ""),
+            restart=int(environ.get("SLURM_RESTART_COUNT", "0")),
+            token=environ.get(TOKEN, ""),
+            slot_lock=environ.get(SLOT, ""),
+        )
+
+
+def run_attempt(
+    folder: TrialFolder,
+    *,
+    job: Job,
+    should_stop: Callable[[], str | None],
+    listen: Callable[[Event], None] = lambda event: None,
+    wait_s: float = 10.0,
+) -> Finished | Preempted:
+    """Runs the trial to its end, or to a request to stop.
+
+    Raises:
+        NoRightToRun: nothing was done.
+        Superseded: a newer attempt took over.
+        Exception: whatever training raised, after it was journalled as `failed`.
+    """
+    with holding(folder.worker_lock, wait_s=wait_s) as alone:
+        if not alone:
+            raise NoRightToRun("another worker of this trial is alive on this host")
+        claim = check_right(folder, token=job.token)
+        slot = _take_slot(job.slot_lock, should_stop=should_stop)
+        try:
+            return _Attempt(folder, claim=claim, job=job, should_stop=should_stop, listen=listen).run()
+        finally:
+            if slot:
+                slot.close()
+
+
+def check_right(folder: TrialFolder, *, token: str) -> Claimed:
+    """The claim that this attempt runs under.
+
+    Raises:
+        NoRightToRun: there is none, it is another's, or the trial needs no attempt.
+    """
+    control = journal.read_control(folder)
+    status = fold(control, journal.read_journals(folder))
+    claims = [event for event in control if isinstance(event, Claimed)]
+    if not claims:
+        raise NoRightToRun("nobody claimed this trial")
+    if status.state in (State.FINISHED, State.CANCELLED):
+        raise NoRightToRun(f"the trial is {status.state}")
+    if claims[-1].token != token:
+        raise NoRightToRun("a newer claim has taken over")
+    return claims[-1]
+
+
+def _take_slot(path: str, *, should_stop: Callable[[], str | None]) -> Lock | None:
+    """Waits for the local slot, so that there are never more workers than slots."""
+    if not path:
+        return None
+    lock = Lock(Path(path))
+    while not lock.take(wait_s=0.5):
+        if should_stop():
+            lock.close()
+            raise NoRightToRun("asked to stop while waiting for a slot")
+    return lock
+
+
+class _Attempt:
+    """The journal, the checkpoints and the loop of one attempt, tied together."""
+
+    def __init__(
+        self,
+        folder: TrialFolder,
+        *,
+        claim: Claimed,
+        job: Job,
+        should_stop: Callable[[], str | None],
+        listen: Callable[[Event], None],
+    ) -> None:
+        self.folder, self.claim, self.job = folder, claim, job
+        self.listen, self._asked_to_stop = listen, should_stop
+        self.config = Trial.from_json(folder.value_file.read_bytes()).config
+        self.runtime = runtime_of(claim.resources)
+        self.number = 1 + max(journal.attempt_numbers(folder), default=-1)
+        self.journal: Journal | None = None
+        self.step = 0
+        self._next_check = 0.0
+
+    def run(self) -> Finished | Preempted:
+        try:
+            return self._train()
+        except (Superseded, NoRightToRun, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._open(resumed_from_step=0, skipped=[], fingerprint={})
+            self.emit(Failed(step=self.step, error=one_line(error), traceback=traceback.format_exc()))
+            raise
+        finally:
+            if self.journal:
+                self.journal.close()
+
+    def _train(self) -> Finished | Preempted:
+        from iwm_core.training.checkpoint import CheckpointFolder
+        from iwm_core.training.loop import train
+
+        older = fold(journal.read_control(self.folder), journal.read_journals(self.folder)).attempts
+        checkpoints = CheckpointFolder(
+            self.folder.checkpoints,
+            attempt=self.number,
+            keep=self.runtime.keep_checkpoints,
+            trusted=lambda step, attempt: is_trusted(step, attempt, older=older),
+        )
+        return train(
+            self.config,
+            self.runtime,
+            checkpoints=checkpoints,
+            emit=self.emit,
+            should_stop=self.should_stop,
+            on_start=self._open,
+        )
+
+    def _open(self, resumed_from_step: int, skipped: list[str], fingerprint: dict[str, Any]) -> None:
+        """Creates the journal with its first line; nothing if that has happened."""
+        if self.journal:
+            return
+        older_bytes = journal.journal_sizes(self.folder)
+        try:
+            self.journal = Journal(self.folder.attempt(self.number), attempt=self.number)
+        except FileExistsError:
+            raise NoRightToRun(f"attempt {self.number} started elsewhere at the same moment") from None
+        self.emit(
+            Started(
+                attempt=self.number,
+                job_id=self.job.job_id,
+                restart=self.job.restart,
+                host=provenance.host(),
+                pid=os.getpid(),
+                claim=self.claim.claim,
+                resumed_from_step=resumed_from_step,
+                total_steps=self.config.train.steps,
+                skipped=skipped,
+                older_bytes=older_bytes,
+                fingerprint=fingerprint,
+                provenance=provenance.provenance(),
+            )
+        )
+
+    def emit(self, event: Event) -> None:
+        """Journals an event and tells the listener."""
+        assert self.journal, "the journal opens before the first event"
+        self.step = max(self.step, getattr(event, "step", 0))
+        self.listen(self.journal.append(event))
+
+    def should_stop(self) -> str | None:
+        """A signal's name; looks now and then whether a newer attempt has started."""
+        now = time.monotonic()
+        if self.journal and now >= self._next_check:
+            self._next_check = now + SUPERSEDED_CHECK_S
+            if self.folder.attempt(self.number + 1).exists():
+                raise Superseded(f"attempt {self.number + 1} has started")
+        return self._asked_to_stop()
+
+
+def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
+    """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
+    return all(step <= later.resumed_from_step for later in older if later.number > attempt)
+
+
+def runtime_of(resources: Mapping[str, Any]) -> RuntimeConfig:
+    """The part of a claim's resources that the core needs."""
+    known = {spec.name for spec in fields(RuntimeConfig)}
+    return RuntimeConfig(**{key: value for key, value in resources.items() if key in known})
+
+
+def one_line(error: BaseException) -> str:
+    """`ValueError: what went wrong`, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,65 @@
+"""Advisory file locks that a process holds for as long as it lives: the kernel lets go of them when it dies.
+
+They answer "is a worker of this trial alive on this host?" and "which slots are taken?" without pids, which are reused.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROBE_S = 2.0
+"""How long a taker outwaits the microseconds in which somebody probes."""
+
+
+class Lock:
+    """An exclusive lock on a file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        os.register_at_fork(after_in_child=self.close)  # a forked loader must not outlive us as the holder
+
+    def take(self, *, wait_s: float = PROBE_S) -> bool:
+        """True when this process has it now; False when another held it for `wait_s` seconds."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Lets go."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+
+@contextlib.contextmanager
+def holding(path: Path, *, wait_s: float = PROBE_S) -> Iterator[bool]:
+    """Holds the lock for a block; yields whether it was to be had."""
+    lock = Lock(path)
+    try:
+        yield lock.take(wait_s=wait_s)
+    finally:
+        lock.close()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process on this host holds the lock."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
