@@ -1,0 +1,57 @@
+"""The two views of a crop: source x and target y, and the action a from x to y.
+
+    x = T(I; p),   y = T(I; q),   a = action(p, q)        p ~ jitter and destructive, q ~ jitter alone
+
+Source: IWM [C2]; crop and flip are already common to both views, so the action is photometric alone. Both views leave
+in ImageNet's normalisation, after the last clamp. Symbols and deviations: photometric.py.
+
+Shapes: B images, C = 3 channels, H and W pixels, A components of the action.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iwm_core.config import TrialConfig
+from iwm_core.data import photometric
+from iwm_core.randomness import uniform
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Source, target (both normalised) and the action that leads from one to the other, on the images' device."""
+
+    x_BCHW: Tensor
+    y_BCHW: Tensor
+    a_BA: Tensor
+
+
+def make_views(image_BCHW: Tensor, config: TrialConfig, step: int) -> Views:
+    """The views of the uint8 crops of `step`: a function of (seed, step, sample)."""
+    shape = (len(image_BCHW), photometric.UNIFORMS)
+    p_BP = photometric.draw(config.photometric, uniform(config.seed, "source", step, shape), view="source")
+    q_BP = photometric.draw(config.photometric, uniform(config.seed, "target", step, shape), view="target")
+    image_BCHW = to_unit(image_BCHW)
+    x_BCHW, y_BCHW = (photometric.apply(image_BCHW, params, config=config.photometric) for params in (p_BP, q_BP))
+    a_BA = photometric.action(p_BP, q_BP, config=config.photometric).to(image_BCHW.device, non_blocking=True)
+    return Views(normalise(x_BCHW), normalise(y_BCHW), a_BA)
+
+
+def clean(image_BCHW: Tensor) -> Tensor:
+    """uint8 images as the encoder wants them, untransformed."""
+    return normalise(to_unit(image_BCHW))
+
+
+def to_unit(image_BCHW: Tensor) -> Tensor:
+    """uint8 as float32 in [0, 1]."""
+    return image_BCHW.float().div_(255)
+
+
+def normalise(x_BCHW: Tensor) -> Tensor:
+    """[0, 1] to ImageNet's mean 0 and deviation 1, per channel."""
+    mean, std = (torch.tensor(values, device=x_BCHW.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return (x_BCHW - mean).div_(std)
