@@ -1,0 +1,61 @@
+r"""p_phi: a narrow Vision Transformer from visible latents to the latents of the target patches.
+
+    c_k = U z_k + pos_k                       one token per visible patch
+    q_i = m + pos_i                           one query per target patch, then conditioned on the action a
+    p_i = V norm(blocks([tokens(a), c, q]))_i       the queries' outputs only
+
+Symbols: U: encoder width -> D, V: D -> encoder width, m the learned mask token, pos fixed sine-cosine positions.
+Source: I-JEPA's predictor [C1 J1] with IWM's conditioning [C2 S1]; all targets in one pass [DERIVED; IMPL K1].
+Deviation: weights start as in `initialisation` [OURS].
+
+Shapes: B batch, K context patches, M targets, N all patches, E encoder width, D predictor width, A action, T tokens.
+"""
+
+import torch
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from iwm_core.config import TrialConfig
+from iwm_core.data.masks import Masks
+from iwm_core.data.photometric import ACTION_DIM
+from iwm_core.errors import ConfigError
+from iwm_core.models import conditioning
+from iwm_core.models.initialisation import xavier
+from iwm_core.models.positions import sine_cosine
+
+
+class Predictor(nn.Module):
+    """Visible latents and an action to the latents of the target patches."""
+
+    position_ND: Tensor
+
+    def __init__(self, config: TrialConfig) -> None:
+        """Draws the weights from torch's default generator.
+
+        Raises:
+            ConfigError: the heads do not divide the width, or the conditioning is unknown.
+        """
+        super().__init__()
+        shape = config.predictor
+        if shape.width % shape.heads:
+            raise ConfigError(f"predictor.width {shape.width} is not a multiple of predictor.heads {shape.heads}")
+        self.enter = nn.Linear(config.encoder.width, shape.width)
+        self.mask_token_D = nn.Parameter(nn.init.trunc_normal_(torch.empty(shape.width), std=0.02))
+        self.conditioning = conditioning.build(config.conditioning, width=shape.width, actions=ACTION_DIM)
+        self.blocks = nn.Sequential(
+            *[Block(shape.width, shape.heads, mlp_ratio=shape.mlp_ratio, qkv_bias=True) for _ in range(shape.depth)]
+        )
+        self.norm = nn.LayerNorm(shape.width)
+        self.leave = nn.Linear(shape.width, config.encoder.width)
+        xavier(self)
+        position_ND = sine_cosine(shape.width, rows=config.grid, columns=config.grid)
+        self.register_buffer("position_ND", position_ND, persistent=False)
+
+    def forward(self, z_BKE: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+        """Predicted latents of `masks.target_BM`, [B, M, E], from the latents of `masks.context_BK`."""
+        c_BKD = self.enter(z_BKE) + self.position_ND[masks.context_BK]
+        q_BMD = self.mask_token_D + self.position_ND[masks.target_BM]
+        q_BMD, tokens_BTD = self.conditioning(q_BMD, a_BA)
+        sequence = [c_BKD, q_BMD] if tokens_BTD is None else [tokens_BTD, c_BKD, q_BMD]
+        s_BSD = self.blocks(torch.cat(sequence, dim=1))
+        return self.leave(self.norm(s_BSD[:, -q_BMD.shape[1] :]))

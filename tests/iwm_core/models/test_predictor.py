@@ -1,0 +1,59 @@
+import dataclasses
+
+import pytest
+import torch
+
+from iwm_core.config import ConditioningConfig, PredictorConfig, TrialConfig
+from iwm_core.data.masks import Masks
+from iwm_core.data.photometric import ACTION_DIM
+from iwm_core.errors import ConfigError
+from iwm_core.models.predictor import Predictor
+
+CONFIG = TrialConfig(predictor=PredictorConfig(width=32, depth=2, heads=2))
+MASKS = Masks(torch.tensor([[0, 1, 2, 9], [4, 5, 6, 7]]), torch.tensor([[3, 8, 15], [0, 1, 2]]))
+Z_BKE = torch.randn(2, 4, CONFIG.encoder.width, generator=torch.Generator().manual_seed(0))
+A_BA = torch.randn(2, ACTION_DIM, generator=torch.Generator().manual_seed(1))
+
+
+def made(kind):
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return Predictor(dataclasses.replace(CONFIG, conditioning=ConditioningConfig(kind=kind)))
+
+
+@pytest.mark.parametrize("kind", ["none", "sequence", "feature"])
+def test_predicts_one_latent_of_the_encoders_width_per_target(kind):
+    assert made(kind)(Z_BKE, A_BA, MASKS).shape == (2, 3, CONFIG.encoder.width)
+
+
+def test_without_conditioning_the_action_changes_no_bit():
+    predictor = made("none")
+    assert torch.equal(predictor(Z_BKE, A_BA, MASKS), predictor(Z_BKE, -3 * A_BA, MASKS))
+
+
+@pytest.mark.parametrize("kind", ["sequence", "feature"])
+def test_with_conditioning_every_scalar_of_the_action_counts(kind):
+    predictor = made(kind)
+    p_BME = predictor(Z_BKE, A_BA, MASKS)
+    for scalar in range(ACTION_DIM):
+        changed_BA = A_BA.clone()
+        changed_BA[:, scalar] += 1
+        assert not torch.allclose(p_BME, predictor(Z_BKE, changed_BA, MASKS), atol=1e-5)
+
+
+def test_the_order_of_the_targets_is_the_order_of_the_predictions():
+    predictor, order = made("feature"), [2, 0, 1]
+    permuted = Masks(MASKS.context_BK, MASKS.target_BM[:, order])
+    torch.testing.assert_close(
+        predictor(Z_BKE, A_BA, permuted), predictor(Z_BKE, A_BA, MASKS)[:, order], atol=1e-5, rtol=0
+    )
+
+
+def test_a_target_knows_its_position():
+    p_BME = made("none")(Z_BKE, A_BA, MASKS)
+    assert not torch.allclose(p_BME[:, 0], p_BME[:, 1], atol=1e-3)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+    with pytest.raises(ConfigError, match=r"predictor.width 64 is not a multiple of predictor.heads 3"):
+        Predictor(TrialConfig(predictor=PredictorConfig(heads=3)))
