@@ -1,0 +1,53 @@
+"""The guard against NaN: notices on the device, reads rarely, keeps the batch that did it.
+
+The first step whose loss or gradient is not finite is remembered in one number on the device. It is read where the
+host waits anyway: at log lines and checkpoints. Before a checkpoint the weights themselves are looked at, too, so none
+is of a broken state.
+
+Shapes: B batch, C channels, H height, W width, A action, K context, M targets.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from iwm_core.config import TrialConfig
+from iwm_core.data import masks as masking
+from iwm_core.data.loader import Batch
+from iwm_core.data.views import make_views
+from iwm_core.training.step import Outcome
+
+
+class NonFiniteGuard:
+    """Remembers the first step that was not finite."""
+
+    def __init__(self, *, device: torch.device) -> None:
+        self._first = torch.full((), -1, dtype=torch.int64, device=device)
+
+    def watch(self, outcome: Outcome) -> None:
+        """Looks at one step, without waiting for the device."""
+        broken = ~torch.isfinite(outcome.terms.loss.detach() + outcome.grad_norm)
+        self._first = torch.where(broken & (self._first < 0), outcome.step, self._first)
+
+    def first_broken_step(self) -> int | None:
+        """The first step that was not finite, if any. Waits for the device."""
+        first = int(self._first)
+        return None if first < 0 else first
+
+
+def is_finite(model: nn.Module) -> bool:
+    """Whether every weight is finite (and so is their norm). Waits for the device."""
+    return bool(torch.isfinite(torch.nn.utils.get_total_norm(model.parameters())))
+
+
+def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
+    """Writes what step `batch.step` saw to `folder` for inspection: images, both views, action, masks."""
+    view = make_views(batch.image_BCHW, config, batch.step)
+    masks = masking.sample(config, batch.step, batch=len(batch.image_BCHW), device=batch.image_BCHW.device)
+    file = folder / f"nonfinite-step-{batch.step:08d}.pt"
+    seen = {"step": batch.step, "index_B": batch.index_B, "image_BCHW": batch.image_BCHW}
+    views = {"x_BCHW": view.x_BCHW, "y_BCHW": view.y_BCHW, "a_BA": view.a_BA}
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({**seen, **views, "context_BK": masks.context_BK, "target_BM": masks.target_BM}, file)
+    return file

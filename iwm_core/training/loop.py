@@ -1,0 +1,172 @@
+"""Training, from the newest checkpoint to the last step and its evaluation.
+
+`train` is the whole of it: a function of the trial's configuration that says what happens through `emit` and asks
+`should_stop` once per step. Stopped at any step and called again it ends with the bits it would have ended with.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iwm_core.config import RuntimeConfig, TrialConfig
+from iwm_core.data.datasets import Dataset, load
+from iwm_core.data.loader import batch_at, batches
+from iwm_core.errors import NonFiniteLossError
+from iwm_core.evaluation.run import evaluate
+from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.training import numerics, state
+from iwm_core.training.checkpoint import CheckpointFolder
+from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
+from iwm_core.training.meter import Meter
+from iwm_core.training.state import TrainState, weights_sha256
+from iwm_core.training.step import Outcome, optimise
+
+OnStart = Callable[[int, list[str], dict[str, Any]], None]
+"""Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
+
+_FINAL = ("loss", "target_std", "effective_rank")
+"""Metrics of the last step that `Finished` repeats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One attempt at a trial."""
+
+    config: TrialConfig
+    runtime: RuntimeConfig
+    device: torch.device
+    dataset: Dataset
+    state: TrainState
+    checkpoints: CheckpointFolder
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], str | None]
+    guard: NonFiniteGuard
+    meter: Meter = field(default_factory=Meter)
+
+    @property
+    def total(self) -> int:
+        return self.config.train.steps
+
+
+def train(
+    config: TrialConfig,
+    runtime: RuntimeConfig,
+    *,
+    checkpoints: CheckpointFolder,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], str | None],
+    on_start: OnStart,
+) -> Finished | Preempted:
+    """Trains a trial to its end, or until `should_stop` names a signal; emits and returns how it ended.
+
+    Raises:
+        ConfigError: settings that do not fit each other or this machine.
+        DataError: images that cannot be read.
+        CheckpointError: a checkpoint could not be written; those before it are untouched.
+        NonFiniteLossError: the loss became NaN or infinite; its batch is kept beside the checkpoints.
+    """
+    device = numerics.device(runtime)
+    with numerics.arithmetic(config.train, device=device):
+        resumed, skipped = _resume(config, checkpoints=checkpoints, device=device)
+        run = _Run(
+            config=config,
+            runtime=runtime,
+            device=device,
+            dataset=load(config.data, split="train", root=runtime.data_root),
+            state=resumed,
+            checkpoints=checkpoints,
+            emit=emit,
+            should_stop=should_stop,
+            guard=NonFiniteGuard(device=device),
+        )
+        on_start(resumed.step, skipped, numerics.fingerprint(config, device=device))
+        signal = _advance(run)
+        end = _finish(run) if signal is None else Preempted(step=resumed.step, signal=signal)
+    emit(end)
+    return end
+
+
+def _resume(
+    config: TrialConfig, *, checkpoints: CheckpointFolder, device: torch.device
+) -> tuple[TrainState, list[str]]:
+    """The state of the newest usable checkpoint, or the first; and a sentence per checkpoint that was not usable."""
+    fresh = state.build(config, device=device)
+    payload, _, skipped = checkpoints.newest()
+    if payload is not None:
+        fresh.load_state_dict(payload)
+    return fresh, skipped
+
+
+def _advance(run: _Run) -> str | None:
+    """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
+    if run.state.step >= run.total:
+        return None
+    workers = run.runtime.loader_workers
+    with closing(batches(run.dataset, run.config, start=run.state.step, workers=workers)) as stream:
+        while run.state.step < run.total:
+            with run.meter.waiting():
+                batch = next(stream)
+            outcome = optimise(run.state, image_BCHW=_to(run.device, batch.image_BCHW), config=run.config)
+            run.guard.watch(outcome)
+            run.meter.count(len(batch.image_BCHW))
+            signal = run.should_stop()
+            _record(run, outcome, stopping=signal is not None)
+            if signal is not None:
+                return signal
+    return None
+
+
+def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
+    """The log line and the checkpoint that are due after a step, if the step was sound."""
+    step, last = run.state.step, run.state.step == run.total
+    log_due = last or step % run.config.train.log_every == 0
+    save_due = last or stopping or step % run.runtime.checkpoint_every_steps == 0
+    if not (log_due or save_due):
+        return
+    _check_finite(run, weights=save_due)
+    if log_due:
+        metrics = run.meter.read(outcome)
+        run.state.metrics = {name: value for name, value in metrics.items() if name not in TELEMETRY}
+        run.emit(Step(step=step, metrics=metrics))
+    if save_due:
+        sha256 = run.checkpoints.save(run.state.state_dict(), step=step)
+        run.emit(Checkpoint(step=step, sha256=sha256))
+
+
+def _check_finite(run: _Run, *, weights: bool) -> None:
+    """Stops the run at a broken step; before a checkpoint the `weights` that go into it are looked at, too."""
+    broken = run.guard.first_broken_step()
+    if broken is None and weights and not is_finite(run.state.world_model):
+        broken = run.state.step - 1
+    if broken is None:
+        return
+    kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.checkpoints.path)
+    raise NonFiniteLossError(
+        f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}; its batch is kept in "
+        f"{kept}. The checkpoints are sound: try a lower optim.lr, a smaller optim.grad_clip or train.precision=fp32."
+    )
+
+
+def _finish(run: _Run) -> Finished:
+    """Evaluates the trained networks."""
+    metrics = {name: run.state.metrics[name] for name in _FINAL}
+    protocols = evaluate(
+        run.config,
+        world_model=run.state.world_model,
+        target=run.state.target,
+        device=run.device,
+        data_root=run.runtime.data_root,
+    )
+    for protocol, measured in protocols.items():
+        run.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
+        metrics |= measured
+    return Finished(step=run.state.step, weights_sha256=weights_sha256(run.state), metrics=metrics)
+
+
+def _to(device: torch.device, image_BCHW: Tensor) -> Tensor:
+    """The images on the training device; on a GPU through pinned memory, without waiting."""
+    return image_BCHW if device.type == "cpu" else image_BCHW.pin_memory().to(device, non_blocking=True)

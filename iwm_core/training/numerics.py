@@ -1,0 +1,84 @@
+"""Where and in which arithmetic a run computes: whatever beside the configuration could change a bit.
+
+A trial is promised the same bits between two attempts of equal fingerprint, if it is deterministic. A different
+fingerprint is a different arithmetic: the results agree within a tolerance, and are labelled so.
+"""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
+from iwm_core.errors import ConfigError
+from iwm_core.models.attention import attention_path
+
+
+def device(runtime: RuntimeConfig) -> torch.device:
+    """The device that `runtime.device` names; `auto` is CUDA where there is one.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    if runtime.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' was asked for, but torch finds no CUDA device here; choose 'cpu' or 'auto'")
+    if runtime.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(runtime.device)
+
+
+def is_deterministic(train: TrainConfig, *, device: torch.device) -> bool:
+    """Whether bits are promised; left open in the configuration, they are on the CPU."""
+    return device.type == "cpu" if train.deterministic is None else train.deterministic
+
+
+@contextmanager
+def arithmetic(train: TrainConfig, *, device: torch.device) -> Iterator[None]:
+    """Threads and determinism as the configuration wants them, and afterwards as they were."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(train.threads)
+    torch.use_deterministic_algorithms(is_deterministic(train, device=device))
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS first starts
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def autocast(train: TrainConfig, *, device: torch.device) -> torch.autocast:
+    """bf16 for the matrix products where the configuration says so; weights, norms and loss stay fp32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
+
+
+def fingerprint(config: TrialConfig, *, device: torch.device) -> dict[str, Any]:
+    """What the bits of a run depend on beside its configuration."""
+    return {
+        "device": _model(device),
+        "dtype": config.train.precision,
+        "threads": config.train.threads,
+        "ranks": 1,
+        "torch": torch.__version__,
+        "attention": attention_path(device.type, precision=config.train.precision),
+        "deterministic": is_deterministic(config.train, device=device),
+    }
+
+
+def _model(device: torch.device) -> str:
+    """The maker's name of the device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _cpu_model() -> str:
+    facts = Path("/proc/cpuinfo")
+    for line in facts.read_text().splitlines() if facts.exists() else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

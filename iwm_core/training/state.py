@@ -1,0 +1,71 @@
+"""All that training changes: two networks, an optimiser, a step. Nothing else is needed to go on.
+
+Randomness is a function of (seed, step, sample), so there is no generator, no sampler and no schedule to save.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from iwm_core.config import TrialConfig
+from iwm_core.models import world_model
+from iwm_core.models.attention import attention_path, take_path
+from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.training import optim
+from iwm_core.training.ema import TargetEncoder
+
+
+@dataclass(kw_only=True)
+class TrainState:
+    """The state after `step` optimiser steps; `metrics` are those of the last step that was logged."""
+
+    world_model: ImageWorldModel
+    target: TargetEncoder
+    optimizer: AdamW
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A checkpoint's payload: tensors, numbers and texts in plain containers."""
+        modules = {name: getattr(self, name).state_dict() for name in _PARTS}
+        return {**modules, "step": self.step, "metrics": dict(self.metrics)}
+
+    def load_state_dict(self, payload: dict[str, Any]) -> None:
+        """Takes over a payload of `state_dict`, of a state with the same configuration."""
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(payload[name])
+        self.step, self.metrics = payload["step"], dict(payload["metrics"])
+
+
+_PARTS = ("world_model", "target", "optimizer")
+
+
+def build(config: TrialConfig, *, device: torch.device) -> TrainState:
+    """The state before the first step, on `device`.
+
+    Raises:
+        ConfigError: sizes that do not fit each other, or an unknown conditioning.
+    """
+    model = world_model.build(config)
+    take_path(model, attention_path(device.type, precision=config.train.precision))
+    model.to(device)
+    target = TargetEncoder(model.encoder, normalise=config.objective.target_norm)
+    return TrainState(world_model=model, target=target, optimizer=optim.build(model, config=config.optim))
+
+
+def weights_sha256(state: TrainState) -> str:
+    """Digest of both networks: name, dtype, shape and bytes of every tensor, in the order of the names."""
+    digest = hashlib.sha256()
+    for prefix in ("target", "world_model"):
+        for name, tensor in sorted(getattr(state, prefix).state_dict().items()):
+            digest.update(f"{prefix}.{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

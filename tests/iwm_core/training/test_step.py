@@ -1,0 +1,42 @@
+import torch
+
+from iwm_core.training import state
+from iwm_core.training.state import weights_sha256
+from iwm_core.training.step import optimise
+
+CPU = torch.device("cpu")
+IMAGES_BCHW = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_step_trains_the_world_model_and_the_target_follows(tiny):
+    made = state.build(tiny, device=CPU)
+    encoder, target = made.world_model.encoder.vit.norm.bias, made.target.encoder.vit.norm.bias
+    before = encoder.detach().clone()
+    outcome = optimise(made, image_BCHW=IMAGES_BCHW, config=tiny)
+    assert (outcome.step, made.step) == (0, 1)
+    assert not torch.equal(encoder, before)
+    torch.testing.assert_close(target, before + (1 - outcome.ema) * (encoder.detach() - before))
+
+
+def test_what_is_kept_of_a_step_holds_no_graph(tiny):
+    outcome = optimise(state.build(tiny, device=CPU), image_BCHW=IMAGES_BCHW, config=tiny)
+    assert not outcome.terms.p_BMD.requires_grad
+    assert not outcome.terms.h_BND.requires_grad
+
+
+def test_the_same_state_and_images_give_the_same_bits(tiny):
+    digests = set()
+    for _ in range(2):
+        made = state.build(tiny, device=CPU)
+        optimise(made, image_BCHW=IMAGES_BCHW, config=tiny)
+        digests.add(weights_sha256(made))
+    assert len(digests) == 1
+
+
+def test_another_step_draws_other_views(tiny):
+    losses = set()
+    for step in (0, 1):
+        made = state.build(tiny, device=CPU)
+        made.step = step
+        losses.add(optimise(made, image_BCHW=IMAGES_BCHW, config=tiny).terms.loss.item())
+    assert len(losses) == 2
