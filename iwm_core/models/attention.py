@@ -1,4 +1,4 @@
-"""Which of timm's two attention paths a model takes.
+"""Which of timm's two attention paths a model takes, and a block's output for a few of its tokens.
 
 `fused` is torch's scaled_dot_product_attention, `explicit` writes the product out. On the CPU under bf16 autocast the
 backward pass of the fused kernel is pathological, so that one pair takes the explicit path. Forward and backward of two
@@ -11,12 +11,16 @@ blocks, median of 10, one thread of an AMD EPYC (Zen 4, AVX-512 bf16), torch 2.1
      8 x 196 x 192, 3                    115.9           117.9         81.4            60.8
 
 Deviation: none in the mathematics; the two paths differ in rounding, so the choice is part of a run's fingerprint.
+
+Shapes: B batch, S tokens, M the last of them, D width, H heads, F features of a head.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from timm.layers import Attention  # pyright: ignore[reportPrivateImportUsage]
-from torch import nn
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+from torch.nn import functional
 
 AttentionPath = Literal["fused", "explicit"]
 
@@ -31,3 +35,28 @@ def take_path(model: nn.Module, path: AttentionPath) -> None:
     for module in model.modules():
         if isinstance(module, Attention):
             module.fused_attn = path == "fused"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def last_tokens(block: Block, s_BSD: Tensor, *, count: int) -> Tensor:
+    """`block(s_BSD)[:, -count:]`, [B, M, D], at the cost of those tokens: all are keys, only the last `count` ask.
+
+    For a plain timm block: no layer scale, drop path, gate or norm of queries and keys.
+    """
+    attn: Any = block.attn
+    D, normed_BSD = s_BSD.shape[-1], block.norm1(s_BSD)
+    weight, bias = attn.qkv.weight, attn.qkv.bias
+    q_BHMF = _heads(functional.linear(normed_BSD[:, -count:], weight[:D], bias[:D]), count=attn.num_heads)
+    k_BHSF, v_BHSF = (
+        _heads(part_BSD, count=attn.num_heads)
+        for part_BSD in functional.linear(normed_BSD, weight[D:], bias[D:]).chunk(2, dim=-1)
+    )
+    if attn.fused_attn:
+        o_BHMF = functional.scaled_dot_product_attention(q_BHMF, k_BHSF, v_BHSF)
+    else:
+        o_BHMF = (attn.scale * q_BHMF @ k_BHSF.transpose(-2, -1)).softmax(dim=-1) @ v_BHSF
+    t_BMD = s_BSD[:, -count:] + attn.proj(o_BHMF.transpose(1, 2).flatten(2))
+    return t_BMD + block.mlp(block.norm2(t_BMD))
+
+
+def _heads(x_BSD: Tensor, *, count: int) -> Tensor:
+    return x_BSD.unflatten(-1, (count, -1)).transpose(1, 2)

@@ -46,7 +46,7 @@ def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
     view = make_views(batch.image_BCHW, config, batch.step)
     masks = masking.sample(config, batch.step, batch=len(batch.image_BCHW), device=batch.image_BCHW.device)
     file = folder / f"nonfinite-step-{batch.step:08d}.pt"
-    seen = {"step": batch.step, "index_B": batch.index_B, "image_BCHW": batch.image_BCHW}
+    seen = {"step": batch.step, "index_B": torch.from_numpy(batch.index_B), "image_BCHW": batch.image_BCHW}
     views = {"x_BCHW": view.x_BCHW, "y_BCHW": view.y_BCHW, "a_BA": view.a_BA}
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({**seen, **views, "context_BK": masks.context_BK, "target_BM": masks.target_BM}, file)

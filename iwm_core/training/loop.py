@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from iwm_core.config import RuntimeConfig, TrialConfig
-from iwm_core.data.datasets import Dataset, load
+from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.run import evaluate
@@ -39,7 +39,7 @@ class _Run:
     config: TrialConfig
     runtime: RuntimeConfig
     device: torch.device
-    dataset: Dataset
+    dataset: ImageDataset
     state: TrainState
     checkpoints: CheckpointFolder
     emit: Callable[[Event], None]
@@ -103,8 +103,6 @@ def _resume(
 
 def _advance(run: _Run) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
-    if run.state.step >= run.total:
-        return None
     workers = run.runtime.loader_workers
     with closing(batches(run.dataset, run.config, start=run.state.step, workers=workers)) as stream:
         while run.state.step < run.total:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from timm.models.vision_transformer import Block
 
-from iwm_core.models.attention import attention_path, take_path
+from iwm_core.models.attention import attention_path, last_tokens, take_path
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,19 @@ def test_both_paths_compute_the_same():
         assert block.attn.fused_attn == (path == "fused")
         outputs.append(block(z_BND))
     torch.testing.assert_close(*outputs)
+
+
+@pytest.mark.parametrize("path", ["fused", "explicit"])
+def test_the_last_tokens_are_those_of_the_whole_block(path):
+    block, z_BND = Block(16, 2, qkv_bias=True), torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(block.get_parameter("attn.qkv.bias"))
+    take_path(block, path)
+    torch.testing.assert_close(last_tokens(block, z_BND, count=2), block(z_BND)[:, -2:])
+
+
+def test_the_last_tokens_have_the_gradient_of_the_whole_block():
+    block, z_BND = Block(16, 2, qkv_bias=True), torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for output in (last_tokens(block, z_BND, count=2), block(z_BND)[:, -2:]):
+        gradients.append(torch.autograd.grad(output.square().sum(), list(block.parameters())))
+    torch.testing.assert_close(*gradients)

@@ -54,6 +54,13 @@ def test_a_target_knows_its_position():
     assert not torch.allclose(p_BME[:, 0], p_BME[:, 1], atol=1e-3)
 
 
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ConfigError, match=r"predictor.width 64 is not a multiple of predictor.heads 3"):
-        Predictor(TrialConfig(predictor=PredictorConfig(heads=3)))
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (PredictorConfig(heads=3), "predictor.width 64 is not a multiple of predictor.heads 3"),
+        (PredictorConfig(depth=0), "predictor.depth must be at least 1, not 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(shape, message):
+    with pytest.raises(ConfigError, match=message):
+        Predictor(TrialConfig(predictor=shape))

@@ -49,8 +49,9 @@ def test_update_moves_every_weight_its_share_of_the_way(encoder):
 
 def test_a_decay_of_one_changes_no_bit(encoder):
     target = TargetEncoder(encoder, normalise=True)
-    before = target.encoder.vit.norm.weight.clone()
+    before = {name: value.clone() for name, value in target.encoder.state_dict().items()}
     with torch.no_grad():
-        encoder.vit.norm.weight.mul_(1.7)
+        for parameter in encoder.parameters():
+            parameter.mul_(1.7)
     target.update(encoder, decay=1.0)
-    assert torch.equal(target.encoder.vit.norm.weight, before)
+    assert all(torch.equal(value, before[name]) for name, value in target.encoder.state_dict().items())

@@ -106,7 +106,7 @@ def test_a_loss_that_is_not_finite_keeps_its_batch_and_the_checkpoints(tiny, run
 def test_the_global_random_states_and_settings_are_left_alone(tiny, run):
     def everything():
         flags = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(), flags
+        return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate(), flags
 
     before = everything()
     run(tiny)
