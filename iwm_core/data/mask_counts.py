@@ -52,8 +52,8 @@ def check(config: TrialConfig) -> None:
     if redrawn > REDRAWN_MAX:
         raise ConfigError(
             f"{redrawn:.1%} of the masks would be redrawn on a grid of {config.grid} x {config.grid} (at most "
-            f"{REDRAWN_MAX:.0%} may be): lower masks.context_ratio={config.masks.context_ratio:g} or masks.target_ratio="
-            f"{config.masks.target_ratio:g}, or change masks.blocks, masks.area_min or masks.area_max"
+            f"{REDRAWN_MAX:.0%} may be): lower masks.context_ratio={config.masks.context_ratio:g} or "
+            f"masks.target_ratio={config.masks.target_ratio:g}, or change masks.blocks, masks.area_min, masks.area_max"
         )
 
 
@@ -61,7 +61,7 @@ def check(config: TrialConfig) -> None:
 def acceptance(masks: MasksConfig, *, grid: int) -> float:
     """Share of the draws that give enough targets and enough context, from a fixed simulation."""
     u_SM4 = np.random.Generator(np.random.Philox(0)).random((SIMULATED, numbers(masks), 4), dtype=np.float32)
-    union_SGG, free_SGG = regions(rectangles(u_SM4, masks=masks, grid=grid), cells_G=np.arange(grid), masks=masks)
+    union_SGG, free_SGG = regions(rectangles(u_SM4, masks=masks, grid=grid), cells_G=np.arange(grid))
     context, target = _counts(masks, grid)
     enough = (union_SGG.sum((-1, -2)) >= target) & (free_SGG.sum((-1, -2)) >= context)
     return float(enough.mean())
@@ -82,7 +82,7 @@ def rectangles(u: Array, *, masks: MasksConfig, grid: int) -> tuple[Blocks, Bloc
     return target, blocks(u[..., -1, :], grid=grid, area=area, aspect=(1.0, 1.0))
 
 
-def regions(drawn: tuple[Blocks, Blocks | None], *, cells_G: Array, masks: MasksConfig) -> tuple[Array, Array]:
+def regions(drawn: tuple[Blocks, Blocks | None], *, cells_G: Array) -> tuple[Array, Array]:
     """bool [..., G, G] twice: where targets may lie (the union), and where context may lie; they never overlap."""
     target, context = drawn
     union_GG = union(inside(target, cells_G))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iwm_core.config import MasksConfig, TrialConfig
+from iwm_core.config import TrialConfig
 from iwm_core.data.blocks import Blocks
 from iwm_core.data.mask_counts import check, counts, numbers, rectangles, regions, tries
 from iwm_core.randomness import uniform
@@ -55,16 +55,16 @@ def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.de
     """bool [B, N] twice (union, free) of each sample's first accepted draw, or of the one that lacks least."""
     drawn = rectangles(u_BRM4, masks=config.masks, grid=config.grid)  # on the host: every device rounds alike
     cells_G = torch.arange(config.grid, device=device)
-    on_device = tuple(None if part is None else Blocks(*(_index(field, device) for field in part)) for part in drawn)
-    union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G, masks=config.masks))
+    on_device = (_moved(drawn[0], device), drawn[1] and _moved(drawn[1], device))
+    union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G))
     context, target = counts(config)
     lacking_BR = (target - union_BRN.sum(2)).clip(min=0) + (context - free_BRN.sum(2)).clip(min=0)
     chosen_B1N = lacking_BR.argmin(1).view(-1, 1, 1).expand(-1, 1, config.grid**2)
     return union_BRN.gather(1, chosen_B1N).squeeze(1), free_BRN.gather(1, chosen_B1N).squeeze(1)
 
 
-def _index(field: np.ndarray, device: torch.device | str) -> Tensor:
-    return torch.from_numpy(field.astype(np.int16)).to(device)
+def _moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
+    return Blocks(*(torch.from_numpy(field.astype(np.int16)).to(device) for field in rectangles))
 
 
 def _choose(key_BN: Tensor, rank_BN: Tensor, count: int) -> Tensor:

@@ -16,7 +16,6 @@ an argument.
 Shapes: B images, C = 3 channels, H and W pixels, K taps of a kernel.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np

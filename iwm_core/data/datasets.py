@@ -1,0 +1,143 @@
+"""Labelled images that can be cropped: the table of data sets, and the one that lies in memory.
+
+A data set knows how many images it has, their labels, and how to cut crops out of them as uint8. It draws nothing: the
+loader says which images (by index) and which crops, so that what a training step sees is a function of (seed, step).
+
+Shapes: N images of the set, B of a batch, C = 3 channels, H and W stored pixels, S pixels of a crop.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iwm_core.config import DataConfig
+from iwm_core.data.crops import Crops, centre_box, crop_boxes
+from iwm_core.data.digits import digits_on_photos
+from iwm_core.data.imagefolder import ImageFolder
+from iwm_core.data.resampling import Interpolation, resize_crops
+from iwm_core.errors import ConfigError
+from iwm_core.randomness import generator
+
+Split = Literal["train", "test"]
+
+
+class ImageDataset(Protocol):
+    """What training and evaluation ask of a data set."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [N]."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """Labels lie in 0 to num_classes - 1."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """A hash of what the set consists of: equal digests, equal images."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def crops(self, indices: np.ndarray, crops: Crops, size: int) -> Tensor:
+        """uint8 [B, C, S, S]: crop b of image `indices[b]`."""
+        ...
+
+    def centre(self, indices: Sequence[int] | np.ndarray, size: int) -> Tensor:
+        """uint8 [B, C, S, S]: the centre of each image, for evaluation."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStack:
+    """Images of one size, in memory; `masks` say which pixels belong to the object, where that is known."""
+
+    image_NCHW: Tensor
+    labels: np.ndarray
+    num_classes: int
+    interpolation: Interpolation
+    masks: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of pixels and labels, computed at every call."""
+        return hashlib.sha256(self.image_NCHW.numpy().tobytes() + self.labels.tobytes()).hexdigest()
+
+    def crops(self, indices: np.ndarray, crops: Crops, size: int) -> Tensor:
+        """uint8 [B, C, S, S]: crop b of image `indices[b]`."""
+        return self._resized(indices, crop_boxes(crops, **self._stored), size=size, flip_B=crops.flip_B)
+
+    def centre(self, indices: Sequence[int] | np.ndarray, size: int) -> Tensor:
+        """uint8 [B, C, S, S]: the centre of each image."""
+        return self._resized(indices, centre_box(**self._stored), size=size)
+
+    @property
+    def _stored(self) -> dict[str, int]:
+        return dict(zip(("height", "width"), self.image_NCHW.shape[2:], strict=True))
+
+    def _resized(
+        self, indices: Sequence[int] | np.ndarray, box_B4: np.ndarray, *, size: int, flip_B: np.ndarray | None = None
+    ) -> Tensor:
+        image_BCHW = self.image_NCHW[torch.from_numpy(np.asarray(indices))]
+        return resize_crops(image_BCHW, box_B4, size=size, interpolation=self.interpolation, flip_B=flip_B)
+
+
+def load(config: DataConfig, *, split: Split, root: str = "") -> ImageDataset:
+    """The data set of the configuration; `root` is the folder of `imagefolder` and unused otherwise.
+
+    Raises:
+        ConfigError: settings of `data` that cannot work.
+        DataError: no images where they are expected.
+    """
+    _check(config)
+    return DATASETS[config.kind](config, split, root)
+
+
+def _digits(config: DataConfig, split: Split, root: str) -> ImageStack:
+    canvas_NCHW, label_N, mask_NHW = digits_on_photos(split=split, size=config.stored_size)
+    return ImageStack(torch.from_numpy(canvas_NCHW), label_N, 10, config.interpolation, mask_NHW)
+
+
+def _folder(config: DataConfig, split: Split, root: str) -> ImageFolder:
+    return ImageFolder(
+        root, split=split, interpolation=config.interpolation, max_corrupt_files=config.max_corrupt_files
+    )
+
+
+def _noise(config: DataConfig, split: Split, root: str) -> ImageStack:
+    source = generator(0, "data", step=("train", "test").index(split))
+    shape = (config.random_images, 3, config.stored_size, config.stored_size)
+    image_NCHW = torch.from_numpy(source.integers(256, size=shape, dtype=np.uint8))
+    return ImageStack(image_NCHW, source.integers(10, size=len(image_NCHW)), 10, config.interpolation)
+
+
+def _check(config: DataConfig) -> None:
+    if not 0 < config.crop_area_min <= config.crop_area_max <= 1:
+        low, high = config.crop_area_min, config.crop_area_max
+        raise ConfigError(
+            f"data.crop_area_min={low:g} and data.crop_area_max={high:g} must be in (0, 1], in that order"
+        )
+    if not 0 < config.crop_aspect_min <= config.crop_aspect_max:
+        low, high = config.crop_aspect_min, config.crop_aspect_max
+        raise ConfigError(
+            f"data.crop_aspect_min={low:g} and data.crop_aspect_max={high:g} must be above 0, in that order"
+        )
+    if min(config.image_size, config.stored_size, config.random_images) < 1:
+        raise ConfigError("data.image_size, data.stored_size and data.random_images must be at least 1")
+
+
+DATASETS: dict[str, Callable[[DataConfig, Split, str], ImageDataset]] = {
+    "digits_on_photos": _digits,
+    "imagefolder": _folder,
+    "random": _noise,
+}

@@ -1,0 +1,124 @@
+"""Batches by step: which images, which crops, as uint8.
+
+    position g = step B + b      epoch e = g // n      image = permutation_e[g mod n]
+
+Symbols: b the sample's place in the global batch of B, n the images of the set. A batch is a function of (seed, step),
+so there is no iterator to save or to replay, and the number of worker processes changes nothing but the speed.
+
+Worker processes come from multiprocessing's fork server, which is single-threaded: forking the trainer itself, with its
+threads and its device, is what deadlocks elsewhere. They are started with the signals of preemption blocked, so that a
+scheduler that signals every process of a job stops the trainer alone, which then closes its stream.
+
+Shapes: B images of a batch, C = 3 channels, H and W pixels.
+"""
+
+import atexit
+import signal
+import weakref
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context, resource_tracker
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from iwm_core.config import TrialConfig
+from iwm_core.data.crops import draw_crops
+from iwm_core.data.datasets import ImageDataset
+from iwm_core.randomness import generator
+
+PREEMPTION = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The crops of one step (0: the first update) and the images they were cut from."""
+
+    step: int
+    image_BCHW: Tensor  # uint8
+    index_B: np.ndarray
+
+
+def indices(config: TrialConfig, dataset_len: int, step: int) -> np.ndarray:
+    """int64 [B]: the images of `step`; every epoch is a permutation of its own."""
+    g_B = step * config.train.batch_size + np.arange(config.train.batch_size)
+    epoch_B, place_B = np.divmod(g_B, dataset_len)
+    index_B = np.empty_like(g_B)
+    for epoch in np.unique(epoch_B):
+        mine = epoch_B == epoch
+        index_B[mine] = _permutation(config.seed, dataset_len, int(epoch))[place_B[mine]]
+    return index_B
+
+
+def batch_at(dataset: ImageDataset, config: TrialConfig, step: int) -> Batch:
+    """The batch of `step`."""
+    index_B = indices(config, len(dataset), step)
+    crops = draw_crops(config.data, seed=config.seed, step=step, batch=len(index_B))
+    return Batch(step, dataset.crops(index_B, crops, config.data.image_size), index_B)
+
+
+def batches(dataset: ImageDataset, config: TrialConfig, *, start: int, workers: int) -> Generator[Batch, None, None]:
+    """The batches of steps `start` to `train.steps` - 1, in order; closing the generator ends its processes."""
+    steps = range(start, config.train.steps)
+    if workers == 0 or not steps:
+        return (batch_at(dataset, config, step) for step in steps)
+    stream = _from_workers(_Steps(dataset, config), steps, workers)
+    atexit.register(_close, weakref.ref(stream))  # before multiprocessing's own exit, which would wait for the workers
+    return stream
+
+
+class _Steps(torch.utils.data.Dataset[Batch]):
+    """The batches as a data set that is indexed by step."""
+
+    def __init__(self, dataset: ImageDataset, config: TrialConfig) -> None:
+        self.dataset, self.config = dataset, config
+
+    def __getitem__(self, step: int) -> Batch:
+        return batch_at(self.dataset, self.config, step)
+
+
+def _from_workers(batches_by_step: _Steps, steps: range, workers: int) -> Generator[Batch, None, None]:
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    loader = DataLoader(
+        batches_by_step,
+        batch_size=None,
+        sampler=steps,
+        num_workers=min(workers, len(steps)),
+        collate_fn=_unchanged,
+        generator=torch.Generator(),  # its own: the loader would draw from the global one
+        multiprocessing_context=context,
+    )
+    with _preemption_blocked():
+        stream = iter(loader)
+    yield from stream
+
+
+@contextmanager
+def _preemption_blocked() -> Iterator[None]:
+    """What starts inside inherits the block; a signal to this process itself waits for the end of it."""
+    resource_tracker.ensure_running()  # it clears the block when it starts, so it starts first
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PREEMPTION)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, length: int, epoch: int) -> np.ndarray:
+    return generator(seed, "order", step=epoch).permutation(length)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+def _close(stream: "weakref.ref[Generator[Batch, None, None]]") -> None:
+    if (alive := stream()) is not None:
+        alive.close()
