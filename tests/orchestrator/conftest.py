@@ -1,0 +1,103 @@
+"""Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from iwm_core.config import TrialConfig
+from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Step
+from orchestrator import journal
+from orchestrator.events import Claimed
+from orchestrator.journal import Journal
+from orchestrator.layout import Layout, TrialFolder
+from orchestrator.sweep import Cell, Sweep, SweepRecord
+from orchestrator.trial import Trial
+
+T0 = 1_700_000_000.0
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Writes what planners and workers write."""
+
+    layout: Layout
+
+    def trial(self, seed: int = 0) -> TrialFolder:
+        """A claimed trial."""
+        trial = Trial(TrialConfig(seed=seed))
+        folder = self.layout.trial(trial.id)
+        journal.replace_file(folder.value_file, json.dumps(trial.to_dict()).encode())
+        journal.claim(folder, Claimed(claim=0, launcher="local", t=T0))
+        return folder
+
+    def sweep(self, name: str, seeds: Sequence[int], *, t: float = T0) -> SweepRecord:
+        """A sweep over seeds."""
+        cells = tuple(Cell(Trial(TrialConfig(seed=seed)), {"seed": seed}) for seed in seeds)
+        record = Sweep(name=name, axes=("seed",), cells=cells).to_record(t=t)
+        journal.replace_file(self.layout.sweep_file(record.id), json.dumps(record.to_dict()).encode())
+        return record
+
+    def attempt(self, folder: TrialFolder, events: Iterable[Event]) -> Journal:
+        """One attempt's journal, left open for more."""
+        number = max(journal.attempt_numbers(folder), default=-1) + 1
+        writer = Journal(folder.attempt(number), attempt=number)
+        for event in events:
+            writer.append(event)
+        return writer
+
+    def undisturbed(self, folder: TrialFolder, *, steps: int = 100) -> None:
+        """A trial that ran from its first step to its last."""
+        self.attempt(folder, [started(0, folder), *trained(0, steps), *ended(steps)]).close()
+
+    def resumed(self, folder: TrialFolder, *, steps: int = 100) -> None:
+        """The same trial, killed after 70 % and resumed from its checkpoint at 50 %."""
+        half, killed = steps // 2, steps * 7 // 10
+        self.attempt(folder, [started(0, folder), *trained(0, half), Checkpoint(step=half, t=T0 + half)]).close()
+        late = trained(half, killed)
+        with folder.attempt(0).open("ab") as torn:
+            torn.write(b"".join(line.encode() + b"\n" for line in map(journal_line, late)) + b'{"t": 17, "ev')
+        opening = started(1, folder, resumed_from_step=half)
+        self.attempt(folder, [opening, *trained(half, steps, t0=T0 + 1000), *ended(steps, t0=T0 + 1000)]).close()
+
+
+def started(attempt: int, folder: TrialFolder, *, resumed_from_step: int = 0) -> Started:
+    """An attempt's first line."""
+    return Started(
+        attempt=attempt,
+        job_id=f"local-{attempt}",
+        host="node1",
+        total_steps=100,
+        resumed_from_step=resumed_from_step,
+        older_bytes=journal.journal_sizes(folder) if attempt else {},
+        fingerprint={"device": "cpu", "deterministic": True},
+        provenance={"commit": "c0ffee"},
+        t=T0 + 1000 * attempt,
+    )
+
+
+def trained(after: int, until: int, *, t0: float = T0) -> list[Event]:
+    """Every tenth step in (after, until], with values that depend on the step alone."""
+    steps = range(after // 10 * 10 + 10, until + 1, 10)
+    return [Step(step=step, metrics={"loss": 1 / step, "images_per_s": t0 % 7 + step}, t=t0 + step) for step in steps]
+
+
+def ended(steps: int, *, t0: float = T0) -> list[Event]:
+    """The evaluation and the last line."""
+    metrics = {"mrr": 0.5, "mrr_floor": 0.024}
+    evaluated = Evaluated(step=steps, protocol="mrr", metrics=metrics, t=t0 + steps + 1)
+    return [evaluated, Finished(step=steps, weights_sha256="ab" * 32, metrics=metrics, t=t0 + steps + 2)]
+
+
+def journal_line(event: Event) -> str:
+    """One line as a journal has it."""
+    from iwm_core.events import to_json
+
+    return to_json(event)
+
+
+@pytest.fixture
+def on_disk(tmp_path) -> OnDisk:
+    """An empty root."""
+    return OnDisk(Layout.of(tmp_path / "root", environ={}))

@@ -1,0 +1,275 @@
+"""The store on real SQLite files: what is put in comes out, and what cannot be used is said in one sentence."""
+
+import math
+import multiprocessing
+import sqlite3
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from orchestrator.errors import DatabaseError, UnknownSweepError, UnknownTrialError
+from orchestrator.lifecycle import Attempt, Point, State, TrialStatus
+from orchestrator.migrations.opening import open_engine
+from orchestrator.migrations.schema import VERSION, metadata
+from orchestrator.store import SINGLE, Folded, Store, digests
+from orchestrator.sweep import Member, SweepRecord
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/deep/down/iwm.db"
+
+
+@pytest.fixture
+def store(url):
+    with Store.open(url) as store:
+        yield store
+
+
+def record(name="tiny", trials=("a", "b"), t=1.0):
+    members = tuple(Member(key, {"seed": place, "note": None}) for place, key in enumerate(trials))
+    return SweepRecord(id=f"{name}-1", name=name, axes=("seed",), t=t, trials=members, fixed=("x=1",), about="why")
+
+
+def history(*values, key="loss", attempt=0):
+    return [
+        Point(key=key, step=step, value=value, t=step + 0.5, attempt=attempt) for step, value in enumerate(values, 1)
+    ]
+
+
+def folded(key="a", points=(), signature="s1", state=State.RUNNING):
+    status = TrialStatus(state=state, attempts=(Attempt(number=0, error="it's"),), metrics={"loss": math.inf})
+    return Folded(id=key, config={"seed": 0, "lr": 0.1}, status=status, points=points, signature=signature)
+
+
+def values(store, key="a"):
+    return [(point.step, point.value) for point in store.points(key)]
+
+
+def test_a_sweep_comes_back(store):
+    store.put_sweep(record())
+    assert store.sweep_records() == (record(),)
+    assert store.sweep_records("tiny") == store.sweep_records("tiny-1") == (record(),)
+    assert store.sweep_records("other") == ()
+    assert store.sweep_ids() == {"tiny-1"}
+
+
+def test_the_same_sweep_twice_is_one(store):
+    store.put_sweep(record())
+    store.put_sweep(record(t=2.0))
+    assert store.sweep_records() == (record(t=1.0),)
+
+
+def test_sweeps_are_listed_oldest_first(store):
+    for name, t in (("late", 3.0), ("early", 1.0)):
+        store.put_sweep(record(name, t=t))
+    assert [found.name for found in store.sweep_records()] == ["early", "late"]
+
+
+def test_results_are_in_the_order_of_the_sweep_without_what_is_unknown(store):
+    store.put_sweep(record(trials=("b", "gone", "a")))
+    for key in ("a", "b", "single"):
+        store.put_trial(folded(key), seen=None)
+    results = store.results("tiny-1")
+    assert [(trial.id, trial.overrides["seed"]) for trial in results.trials] == [("b", 0), ("a", 2)]
+    assert results.trials[0].config == {"seed": 0, "lr": 0.1}
+    assert results.trials[0].status == folded().status
+    single = store.single_trials()
+    assert (single.record, [trial.id for trial in single.trials]) == (SINGLE, ["single"])
+
+
+def test_an_unknown_sweep_or_trial_is_named(store):
+    store.put_sweep(record())
+    with pytest.raises(UnknownSweepError, match="no sweep 'nothing'; there are: tiny-1"):
+        store.results("nothing")
+    with pytest.raises(UnknownTrialError, match="no trial 'nothing'"):
+        store.shipment("nothing")
+
+
+def test_trials_are_found_by_state(store):
+    store.put_trial(folded("b", state=State.FINISHED), seen=None)
+    store.put_trial(folded("a"), seen=None)
+    assert store.trial_ids() == ["a", "b"]
+    assert store.trial_ids(states={State.FINISHED}) == ["b"]
+    assert store.states() == {"a": State.RUNNING, "b": State.FINISHED}
+    assert store.states(["a", "z"]) == {"a": State.RUNNING}
+    assert store.signatures() == {"a": "s1", "b": "s1"}
+
+
+def test_points_come_back_nan_and_infinity_included(store):
+    points = history(1.5, math.nan, -math.inf, math.inf)
+    store.put_trial(folded(points=points), seen=None)
+    found = store.points("a")
+    assert repr(found) == repr(tuple(points))
+
+
+def test_a_growing_history_is_only_added_to(store):
+    store.put_trial(folded(points=history(1.0, math.nan)), seen=None)
+    first = store.points_after("a")
+    store.put_trial(folded(points=history(1.0, math.nan, 3.0), signature="s2"), seen="s1")
+    assert [key for key, _ in store.points_after("a")][:2] == [key for key, _ in first]
+    assert [point.value for _, point in store.points_after("a", first[-1][0])] == [3.0]
+    assert len(store.points_after("a", limit=2)) == 2
+
+
+@pytest.mark.parametrize("changed", [[9.0, 2.0], [1.0]])
+def test_a_changed_history_replaces_the_points(store, changed):
+    store.put_trial(folded(points=history(1.0, 2.0)), seen=None)
+    store.set_run("a", "run")
+    store.move_cursor("a", store.points_after("a")[-1][0])
+    store.put_trial(folded(points=history(*changed), signature="s2"), seen="s1")
+    assert values(store) == list(enumerate(changed, 1))
+    assert store.shipment("a").run_is_stale
+    store.set_run("a", "another")
+    assert not store.shipment("a").run_is_stale
+
+
+def test_a_writer_with_an_older_view_gives_way(store):
+    assert store.put_trial(folded(), seen=None)
+    assert not store.put_trial(folded(signature="s0"), seen=None)
+    assert not store.put_trial(folded(signature="s0"), seen="other")
+    assert store.signatures() == {"a": "s1"}
+
+
+def test_what_mlflow_knows_is_noted(store):
+    store.put_trial(folded(points=history(1.0)), seen=None)
+    assert store.unsent() == ["a"]
+    store.set_run("a", "run")
+    store.move_cursor("a", 1)
+    store.mark_sent("a", "s1")
+    assert store.unsent() == []
+    assert (store.shipment("a").run_id, store.shipment("a").sent_id) == ("run", 1)
+    store.forget_runs()
+    assert store.unsent() == ["a"]
+    assert (store.shipment("a").run_id, store.shipment("a").sent_id) == ("", 0)
+
+
+def test_a_new_sweep_gives_its_trials_new_tags(store):
+    store.put_trial(folded(), seen=None)
+    store.mark_sent("a", "s1")
+    store.put_sweep(record("late", t=2.0))
+    store.put_sweep(record("early", t=1.0))
+    assert store.unsent() == ["a"]
+    assert [(sweep.name, member.overrides["seed"]) for sweep, member in store.shipment("a").sweeps] == [
+        ("early", 0),
+        ("late", 0),
+    ]
+
+
+def test_forgetting_and_resetting(store):
+    store.put_sweep(record())
+    for key in ("a", "b"):
+        store.put_trial(folded(key, points=history(1.0)), seen=None)
+    store.forget(trial_ids=["a"], sweep_ids=["tiny-1"])
+    assert (store.trial_ids(), store.points("a"), store.sweep_records()) == (["b"], (), ())
+    assert values(store, "b") == [(1, 1.0)]
+    store.reset()
+    assert store.trial_ids() == []
+
+
+def test_digests_tell_a_beginning(store):
+    whole = history(1.0, 2.0, math.nan)
+    assert digests(whole, count=2)[0] == digests(whole[:2], count=2)[1]
+    assert digests(whole, count=3)[0] == digests(whole, count=3)[1] != digests(whole, count=2)[0]
+
+
+def test_what_was_put_is_there_after_reopening(url):
+    with Store.open(url) as store:
+        store.put_trial(folded(points=history(1.0)), seen=None)
+    with Store.open(url) as store:
+        assert values(store) == [(1, 1.0)]
+
+
+def test_the_scripts_make_the_tables_of_the_schema(url):
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()
+
+
+def open_and_close(url):
+    with Store.open(url) as store:
+        store.put_sweep(record())
+
+
+def test_processes_that_open_a_fresh_database_at_once_take_turns(url):
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=open_and_close, args=(url,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    with Store.open(url) as store:
+        assert store.sweep_records() == (record(),)
+
+
+def test_a_migration_that_was_killed_leaves_nothing_behind(url, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alembic.runtime.migration.HeadMaintainer.update_to_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_engine(url)
+    with Store.open(url) as store:
+        assert store.trial_ids() == []
+
+
+def set_version(url, version):
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [version])
+    database.close()
+
+
+@pytest.mark.parametrize("version", ["0999", "abcdef"])
+def test_a_newer_database_is_refused_with_both_versions(url, version):
+    Store.open(url).close()
+    set_version(url, version)
+    with pytest.raises(DatabaseError, match=f"of version {version}, newer than this program's {VERSION}"):
+        Store.open(url)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "notes.db").write_text("no database at all, but long enough to be read as a header" * 9)
+    with pytest.raises(DatabaseError, match=r"notes.db': file is not a database"):
+        Store.open(f"sqlite:///{tmp_path}/notes.db")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseError, match=r"cannot make the database's folder '.*file/sub'"):
+        Store.open(f"sqlite:///{tmp_path}/file/sub/iwm.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://anna:s3cret@db/iwm", "sqlite://", "anna:s3cret", "sqlite:///:memory:"])
+def test_a_url_that_means_nothing_is_answered_with_what_does(url):
+    with pytest.raises(DatabaseError, match=r"choose sqlite:///FILE or postgresql\+psycopg://") as caught:
+        Store.open(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_missing_driver_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DatabaseError, match=r"pip install 'iwm-orchestrator\[postgres\]'") as caught:
+        Store.open("postgresql://anna:s3cret@127.0.0.1:9/iwm")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_unreachable_server_is_named_without_its_password():
+    pytest.importorskip("psycopg", reason="needs the PostgreSQL driver: pip install 'iwm-orchestrator[postgres]'")
+    with pytest.raises(DatabaseError, match=r"anna:\*\*\*@127.0.0.1:9/iwm") as caught:
+        Store.open("postgresql://anna:s3cret@127.0.0.1:9/iwm")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_error_in_use_is_one_sentence(url, store):
+    set_version(url, "0001")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("DROP TABLE points")
+    database.close()
+    with pytest.raises(DatabaseError, match=r"cannot use database 'sqlite:///.*iwm.db': no such table: points"):
+        store.points("a")
