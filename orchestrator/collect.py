@@ -1,0 +1,56 @@
+"""`iwm gc`: which checkpoints nobody needs any more."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.census import read_status
+from orchestrator.layout import Layout, TrialFolder
+from orchestrator.lifecycle import State
+
+CHECKPOINT = re.compile(r"step-(\d+)-a(\d+)\.pt")
+KEPT = {State.FINISHED: 1}
+"""A finished trial needs its last checkpoint, every other one the last two: the newest may prove unreadable."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What can go, and whether it went."""
+
+    files: tuple[Path, ...]
+    size_bytes: int
+    deleted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"files": [str(path) for path in self.files], "bytes": self.size_bytes, "deleted": self.deleted}
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        checkpoints = sum(path.suffix == ".pt" for path in self.files)
+        size = f"{self.size_bytes / 1e6:.1f} MB in {checkpoints} checkpoints"
+        return f"freed {size}" if self.deleted else f"would free {size}; delete them with --apply"
+
+
+def collect(layout: Layout, trial_ids: Sequence[str], *, apply: bool) -> Garbage:
+    """Finds, and with `apply` deletes, the checkpoints that no trial needs. A live trial is left alone."""
+    files = [path for trial_id in trial_ids for path in superfluous(layout.trial(trial_id))]
+    size = sum(path.stat().st_size for path in files)
+    if apply:
+        for path in files:
+            path.unlink(missing_ok=True)
+    return Garbage(tuple(files), size, apply)
+
+
+def superfluous(folder: TrialFolder) -> list[Path]:
+    """The older checkpoints of one trial, with their checksums."""
+    state = read_status(folder).state
+    if state is State.RUNNING or not folder.checkpoints.is_dir():
+        return []
+    found = [(match, path) for path in folder.checkpoints.iterdir() if (match := CHECKPOINT.fullmatch(path.name))]
+    found.sort(key=lambda item: (int(item[0][1]), int(item[0][2])), reverse=True)
+    old = [path for _, path in found[KEPT.get(state, 2) :]]
+    sums = [path.with_name(path.name + ".sha256") for path in old]
+    return old + [path for path in sums if path.exists()]

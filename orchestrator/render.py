@@ -1,0 +1,158 @@
+"""Values to terminal tables and to the JSON that scripts read. Nothing is computed here."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.lifecycle import State
+from orchestrator.plan import Plan
+from orchestrator.results import SweepResults, TrialResult
+from orchestrator.sweep import Scalar
+
+COLOURS = {
+    "finished": "green",
+    "reuse": "green",
+    "running": "cyan",
+    "submit": "cyan",
+    "resume": "cyan",
+    "preempted": "yellow",
+    "queued": "dim",
+    "skip": "dim",
+    "planned": "dim",
+    "held": "magenta",
+    "cancelled": "magenta",
+    "failed": "red",
+}
+SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
+
+
+def out() -> Console:
+    """Tables: standard output, as wide as they need to be where that is a file."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def err() -> Console:
+    """Progress and remarks: standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, allow_nan=False, default=str) + "\n")
+
+
+def plan_table(plan: Plan, *, limit: int = 60) -> Table:
+    """One row per trial, the first `limit` of them."""
+    table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials", title_justify="left", box=None, pad_edge=False)
+    for heading in ("trial", *plan.sweep.axes, "action"):
+        table.add_column(heading, overflow="fold")
+    for item in plan.trials[:limit]:
+        values = [show(item.cell.overrides.get(axis)) for axis in plan.sweep.axes]
+        table.add_row(item.cell.trial.id[:8], *values, coloured(item.action.value))
+    if len(plan.trials) > limit:
+        table.add_row(f"... {len(plan.trials) - limit} more", *[""] * (len(plan.sweep.axes) + 1))
+    return table
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """`8 submit, 4 reuse`."""
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
+
+
+def status_table(results: SweepResults) -> Table:
+    """One row per trial: its axes, state, progress, attempts and headline metrics."""
+    axes = results.record.axes
+    table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
+    for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
+    for trial in results.trials:
+        table.add_row(*_status_row(trial, axes=axes))
+    return table
+
+
+def _status_row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
+    status = trial.status
+    metrics = [show(status.metrics.get(key)) for key in SHOWN_METRICS]
+    step = f"{status.step}/{status.total_steps or trial.config['train.steps']}"
+    attempts = str(len(status.attempts)) if status.attempts else ""
+    values = [show(trial.overrides.get(axis)) for axis in axes]
+    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics, note(trial)]
+
+
+def note(trial: TrialResult) -> str:
+    """What a reader must know before trusting the row."""
+    status = trial.status
+    notes = []
+    if status.state is State.FAILED:
+        notes.append(status.error)
+    if status.drifted:
+        notes.append(f"drifted: {', '.join(status.drifted)}")
+    elif not status.fingerprints_agree:
+        notes.append("resumed on other hardware: equal to tolerance only")
+    if status.attempts and status.attempts[-1].skipped:
+        notes.append("; ".join(status.attempts[-1].skipped))
+    if status.metrics.get("collapse_alarm"):
+        notes.append("collapsed")
+    return "; ".join(notes)
+
+
+def status_json(sweeps: Sequence[SweepResults]) -> dict[str, Any]:
+    """The JSON of `iwm status --json`."""
+    return {"sweeps": [_sweep_json(results) for results in sweeps]}
+
+
+def _sweep_json(results: SweepResults) -> dict[str, Any]:
+    return {
+        "id": results.record.id,
+        "name": results.record.name,
+        "counts": state_counts(results),
+        "trials": [_trial_json(trial) for trial in results.trials],
+    }
+
+
+def _trial_json(trial: TrialResult) -> dict[str, Any]:
+    status = trial.status
+    return {
+        "id": trial.id,
+        "overrides": dict(trial.overrides),
+        "state": status.state.value,
+        "step": status.step,
+        "total_steps": status.total_steps or trial.config["train.steps"],
+        "attempts": len(status.attempts),
+        "job_id": status.job_id,
+        "slurm_state": None,
+        "metrics": {key: _finite(value) for key, value in status.metrics.items()},
+        "weights_sha256": status.weights_sha256 or None,
+        "error": status.error or None,
+        "preemptions": status.preemptions,
+        "repeated_steps": status.repeated_steps,
+    }
+
+
+def _finite(value: float) -> float | str:
+    """JSON has no NaN and no infinity."""
+    return value if abs(value) < float("inf") else str(value)
+
+
+def state_counts(results: SweepResults) -> dict[str, int]:
+    """Trials per state that occurs, in the order of a trial's life."""
+    counted = Counter(trial.status.state for trial in results.trials)
+    return {state.value: counted[state] for state in State if counted[state]}
+
+
+def coloured(word: str) -> Text:
+    """A state or an action in its colour."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def show(value: Scalar) -> str:
+    """A value in a table: floats to four digits, nothing for nothing."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,94 @@
+"""Looking at a root: statuses once or again and again, and the logs of a trial."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group
+from rich.live import Live
+
+from orchestrator import render, service
+from orchestrator.census import read_status
+from orchestrator.errors import UnknownSweepError
+from orchestrator.layout import Layout, TrialFolder
+from orchestrator.lifecycle import State
+from orchestrator.results import SweepResults
+from orchestrator.store import Store
+
+EVERY_S = 2.0
+FOLLOW_S = 0.5
+
+
+def statuses(layout: Layout, name: str | None) -> list[SweepResults]:
+    """The sweeps of that name or id (all of them where None), and trials that belong to no sweep, up to date.
+
+    Raises:
+        UnknownSweepError: there is no such sweep.
+    """
+    with service.observed(layout) as store:
+        return read(layout, store, name)
+
+
+def read(layout: Layout, store: Store, name: str | None) -> list[SweepResults]:
+    """The same, from a store that is up to date."""
+    records = store.sweep_records(name) if name else store.sweep_records()
+    if name and not records:
+        service.find_sweep(layout, store, name)
+        raise UnknownSweepError(name)
+    found = [store.results(record.id) for record in records]
+    single = [] if name else [store.single_trials()]
+    return found + [results for results in single if results.trials]
+
+
+def watch(layout: Layout, name: str | None) -> None:
+    """Shows the tables again and again until everything has ended or Ctrl-C."""
+    with Live(console=render.out(), auto_refresh=False) as live:
+        while True:
+            found = statuses(layout, name)
+            live.update(Group(*map(render.status_table, found)), refresh=True)
+            if not any(is_under_way(results) for results in found):
+                return
+            time.sleep(EVERY_S)
+
+
+def is_under_way(results: SweepResults) -> bool:
+    """Whether anything may still change by itself."""
+    under_way = {State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD}
+    return any(trial.status.state in under_way for trial in results.trials)
+
+
+def print_logs(folder: TrialFolder, *, follow: bool) -> None:
+    """Every attempt's standard output and error, oldest first; with `follow` until the trial ends."""
+    for text in log_text(folder, follow=follow):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def log_text(folder: TrialFolder, *, follow: bool) -> Iterator[str]:
+    """New text of the trial's logs, as it comes."""
+    read_to: dict[Path, int] = {}
+    while True:
+        under_way = read_status(folder).state in (State.QUEUED, State.RUNNING, State.PREEMPTED)
+        for path in log_files(folder):
+            yield from _news(path, read_to)
+        if not (follow and under_way):
+            return
+        time.sleep(FOLLOW_S)
+
+
+def log_files(folder: TrialFolder) -> list[Path]:
+    """The logs, oldest first."""
+    found = [path for kind in ("*.out", "*.err") for path in folder.logs.glob(kind)]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _news(path: Path, read_to: dict[Path, int]) -> Iterator[str]:
+    with path.open("rb") as file:
+        file.seek(read_to.get(path, 0))
+        text = file.read()
+    if text and path not in read_to:
+        yield f"==> {path.name} <==\n"
+    if text:
+        yield text.decode(errors="replace")
+    read_to[path] = read_to.get(path, 0) + len(text)
