@@ -1,0 +1,67 @@
+"""The evaluation at the end of pretraining: every protocol of `PROTOCOLS` on one pair of networks.
+
+A protocol is a function from (configuration, networks) to metrics, whose names do not repeat between protocols. To add
+one: a module with such a function, and its line in the table.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from iwm_core.config import TrialConfig
+from iwm_core.evaluation import mrr, probes
+from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.training.ema import TargetEncoder
+
+
+class Measure(Protocol):
+    """What the table holds."""
+
+    def __call__(
+        self,
+        config: TrialConfig,
+        *,
+        world_model: ImageWorldModel,
+        target: TargetEncoder,
+        device: torch.device,
+        data_root: str,
+    ) -> dict[str, float]: ...
+
+
+PROTOCOLS: dict[str, Measure] = {
+    "mrr": mrr.measure,
+    "linear": probes.measure,
+}
+
+
+def evaluate(
+    config: TrialConfig, *, world_model: ImageWorldModel, target: TargetEncoder, device: torch.device, data_root: str
+) -> dict[str, dict[str, float]]:
+    """Metrics by protocol, a function of the configuration and the weights; the networks are left as they were.
+
+    Runs in fp32 without autocast and without gradients, in evaluation mode. `data_root` is the folder of `imagefolder`.
+
+    Raises:
+        DataError: images that cannot be read.
+    """
+    with evaluation_mode(world_model, target), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return {
+            name: measure(config, world_model=world_model, target=target, device=device, data_root=data_root)
+            for name, measure in PROTOCOLS.items()
+        }
+
+
+@contextmanager
+def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; afterwards each module is back in the mode it had."""
+    training = {module: module.training for network in networks for module in network.modules()}
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
