@@ -1,0 +1,87 @@
+"""What a trial's settings must keep to, beyond their types, before anything is queued. No torch here.
+
+The core checks the same and more when it builds a model; these are what a login node can say in no time.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+from iwm_core.config import TrialConfig
+from iwm_core.data import mask_counts
+from iwm_core.errors import ConfigError
+from orchestrator.sweep import Resources
+
+AT_LEAST: dict[str, float] = {
+    "seed": 0,
+    "encoder.width": 4,
+    "encoder.depth": 1,
+    "encoder.heads": 1,
+    "predictor.width": 4,
+    "predictor.depth": 1,
+    "predictor.heads": 1,
+    "conditioning.layers": 1,
+    "photometric.strength": 0,
+    "optim.lr": 0,
+    "optim.weight_decay": 0,
+    "optim.grad_clip": 0,
+    "train.steps": 1,
+    "train.batch_size": 1,
+    "train.threads": 1,
+    "train.log_every": 1,
+}
+SHARES = (
+    "data.flip_p",
+    "photometric.jitter_p",
+    "photometric.grayscale_p",
+    "photometric.blur_p",
+    "photometric.solarize_p",
+    "optim.warmup_ratio",
+    "optim.ema",
+    "optim.ema_final",
+)
+RESOURCES_AT_LEAST: dict[str, float] = {
+    "loader_workers": 0,
+    "checkpoint_every_steps": 1,
+    "keep_checkpoints": 1,
+    "slots": 1,
+    "lost_retries": 0,
+}
+
+
+def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[str]) -> None:
+    """Refuses what cannot work; `conditionings` are the kinds there are.
+
+    Raises:
+        ConfigError: names the setting, its value and what is valid.
+    """
+    _at_least(config, _MINIMA)
+    _at_least(resources, _RESOURCE_MINIMA, prefix="resources.")
+    for key, read in _SHARES:
+        if not 0 <= read(config) <= 1:
+            raise ConfigError(f"{key} must be between 0 and 1, not {read(config):g}")
+    if config.conditioning.kind not in conditionings:
+        raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
+    _check_heads(config)
+    mask_counts.check(config)
+
+
+def _at_least(config: Any, minima: Sequence[tuple[str, Any, float]], *, prefix: str = "") -> None:
+    for key, read, least in minima:
+        if read(config) < least:
+            raise ConfigError(f"{prefix}{key} must be at least {least:g}, not {read(config):g}")
+
+
+def _check_heads(config: TrialConfig) -> None:
+    for name in ("encoder", "predictor"):
+        shape = getattr(config, name)
+        if shape.width % shape.heads or shape.width % 4:
+            raise ConfigError(
+                f"{name}.width {shape.width} must be a multiple of {name}.heads {shape.heads} and of 4"
+                " (sine-cosine positions)"
+            )
+
+
+_MINIMA = [(key, attrgetter(key), least) for key, least in AT_LEAST.items()]
+_RESOURCE_MINIMA = [(key, attrgetter(key), least) for key, least in RESOURCES_AT_LEAST.items()]
+_SHARES = [(key, attrgetter(key)) for key in SHARES]

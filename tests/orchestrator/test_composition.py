@@ -1,0 +1,66 @@
+import pytest
+
+from iwm_core.config import TrialConfig
+from iwm_core.errors import ConfigError
+from orchestrator.composition import Builder, merge, resolve, typed
+from orchestrator.sweep import Resources
+
+TREE = {"a": {"x": 1, "y": "${b.z}"}, "b": {"z": "${c}"}, "c": 3}
+
+
+def never(tree):
+    raise AssertionError(tree)
+
+
+def test_groups_that_nothing_touches_are_shared():
+    merged = merge(TREE, {"a.x": 2, "c": 4})
+    assert merged == {"a": {"x": 2, "y": "${b.z}"}, "b": {"z": "${c}"}, "c": 4}
+    assert merged["b"] is TREE["b"]
+    assert TREE["a"] == {"x": 1, "y": "${b.z}"}
+
+
+def test_links_are_followed_to_the_merged_value():
+    assert resolve(merge(TREE, {"c": 4}), slowly=never) == {"a": {"x": 1, "y": 4}, "b": {"z": 4}, "c": 4}
+
+
+@pytest.mark.parametrize(
+    "link", ["${.x}", "a${c}", "${oc.env:HOME}", "${b}", "${b.no}", "${no}", "${a.x}", "${c.d}", "???", "\\${c}", [1]]
+)
+def test_everything_else_is_left_to_omegaconf(link):
+    assert resolve({**TREE, "a": {"x": link}}, slowly=lambda tree: {"slowly": tree["a"]["x"]}) == {"slowly": link}
+
+
+def test_what_was_built_is_built_once():
+    builder = Builder()
+    first, _ = builder.build({"predictor": {"depth": 4}, "seed": 1})
+    second, resources = builder.build({"predictor": {"depth": 4}, "seed": 2, "resources": {"slots": 3}})
+    assert first.predictor is second.predictor
+    assert (second.seed, resources) == (2, Resources(slots=3))
+    assert builder.build({}) == (TrialConfig(), Resources())
+
+
+def test_equal_values_of_another_type_are_not_mixed_up():
+    builder = Builder()
+    builder.build({"train": {"steps": 1}})
+    with pytest.raises(ConfigError, match=r"'train\.steps' must be a whole number, not True"):
+        builder.build({"train": {"steps": True}})
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"nope": 1}, "unknown setting 'nope'; choose from seed, data"),
+        ({"predictor": {"nope": 1}}, r"unknown setting 'predictor\.nope'; choose from width"),
+        ({"resources": {"nope": 1}}, r"unknown setting 'resources\.nope'; choose from device"),
+        ({"predictor": 3}, "'predictor' is a group of settings, not 3"),
+    ],
+)
+def test_what_a_trial_does_not_have_is_refused(tree, said):
+    with pytest.raises(ConfigError, match=said):
+        Builder().build(tree)
+
+
+def test_a_value_takes_the_type_of_its_setting():
+    assert repr(typed("optim.lr", 1)) == "1.0"
+    assert repr(typed("seed", 1.0)) == "1"
+    assert typed("train.deterministic", None) is None
