@@ -1,0 +1,1 @@
+"""What a sweep says: tables, effects, sentences and pictures of its results."""

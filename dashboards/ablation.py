@@ -1,0 +1,103 @@
+"""A sweep's results as a factorial table. Pure.
+
+    cell        the trials that differ in their seed alone
+    y(cell)     mean and interval over the cell's finished seeds
+
+A cell without a finished trial has no value: it is missing, never zero. What an unfinished trial has measured so far
+is no result and enters no mean.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from dashboards.cost import Cost, cost_of, total
+from dashboards.estimate import Estimate, estimate
+from orchestrator.lifecycle import State
+from orchestrator.results import SweepResults, TrialResult
+from orchestrator.sweep import Scalar
+
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place on the axes. `levels` holds the axes that the cell's trials were given, without the seed."""
+
+    levels: Mapping[str, Scalar]
+    trials: tuple[TrialResult, ...]
+
+    @cached_property
+    def finished(self) -> tuple[TrialResult, ...]:
+        """The trials whose metrics are final."""
+        return tuple(trial for trial in self.trials if trial.status.state is State.FINISHED)
+
+    def values(self, metric: str) -> dict[int, float]:
+        """The metric's final value by seed, of the finished trials that have it."""
+        known = ((trial.seed, trial.status.metrics) for trial in self.finished)
+        return {seed: metrics[metric] for seed, metrics in known if metric in metrics}
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """Mean and interval over seeds; None where no finished trial has the metric."""
+        return estimate(self.values(metric).values())
+
+    def mean(self, metric: str) -> float | None:
+        """The mean over seeds; None where no finished trial has the metric."""
+        known = self.estimate(metric)
+        return known.mean if known else None
+
+    @property
+    def cost(self) -> Cost:
+        """Of all trials, finished or not."""
+        return total(cost_of(trial.status) for trial in self.trials)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All cells of a sweep, in the sweep's order; `axes` without the seed."""
+
+    axes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that a finished trial has, sorted."""
+        return tuple(sorted({key for cell in self.cells for trial in cell.finished for key in trial.status.metrics}))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that was planned, sorted."""
+        return tuple(sorted({trial.seed for cell in self.cells for trial in cell.trials}))
+
+    @cached_property
+    def finished_seeds(self) -> int:
+        """The most seeds that any one cell has finished."""
+        return max((len({trial.seed for trial in cell.finished}) for cell in self.cells), default=0)
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The axes with more than one level."""
+        return tuple(axis for axis in self.axes if len(self.levels(axis)) > 1)
+
+    def levels(self, axis: str) -> tuple[Scalar, ...]:
+        """The values of an axis, in the sweep's order."""
+        return tuple(dict.fromkeys(cell.levels[axis] for cell in self.cells if axis in cell.levels))
+
+    def where(self, keep: Callable[[Cell], bool]) -> "Table":
+        """The table of the cells for which `keep` holds."""
+        return replace(self, cells=tuple(cell for cell in self.cells if keep(cell)))
+
+
+def tabulate(results: SweepResults) -> Table:
+    """Groups a sweep's trials into cells."""
+    grouped: dict[tuple[tuple[str, Scalar], ...], list[TrialResult]] = {}
+    axes = tuple(axis for axis in results.record.axes if axis != SEED)
+    for trial in results.trials:
+        place = tuple((axis, trial.overrides[axis]) for axis in axes if axis in trial.overrides)
+        grouped.setdefault(place, []).append(trial)
+    return Table(axes, tuple(Cell(dict(place), tuple(trials)) for place, trials in grouped.items()))
+
+
+def is_numeric(levels: tuple[Scalar, ...]) -> bool:
+    """Whether an axis has an order: all its levels are numbers."""
+    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)

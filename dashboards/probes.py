@@ -1,0 +1,47 @@
+"""What the linear probe says about semantics, as sentences. Pure.
+
+    beats     the probe is above the same probe on a random encoder by more than PROBE_MARGIN
+    supported in every cell; else no sentence about semantics is
+
+[OURS] PROBE_MARGIN: two standard errors of the difference of two accuracies near 0.2 on 500 test images, 0.05.
+"""
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from dashboards.ablation import Table
+from dashboards.verdict import Finding, Kind
+from dashboards.wording import counted
+
+PROBES = {
+    "linear_probe_top1": ("The linear probe", "random_probe_top1"),
+    "linear_probe_tokens_top1": ("The linear probe on all tokens", "random_probe_tokens_top1"),
+}
+PIXELS = "pixel_probe_top1"
+PROBE_MARGIN = 0.05
+
+
+def probe_findings(table: Table) -> Iterator[Finding]:
+    """One sentence per probe that stands beside its random encoder."""
+    for probe, (name, reference) in PROBES.items():
+        known = [(cell.mean(probe), cell.mean(reference), cell.mean(PIXELS)) for cell in table.cells]
+        pairs = [(value, random) for value, random, _ in known if value is not None and random is not None]
+        if pairs:
+            yield _against_random(pairs, name=name, pixels=[pixel for *_, pixel in known if pixel is not None])
+
+
+def _against_random(pairs: list[tuple[float, float]], *, name: str, pixels: list[float]) -> Finding:
+    mean, random = (fmean(column) for column in zip(*pairs, strict=True))
+    beaten = [value for value, bottom in pairs if value - bottom > PROBE_MARGIN]
+    beside = f"; pixels alone give {fmean(pixels):.2f}" if pixels else ""
+    figures = f"({mean:.2f} against {random:.2f} on average over {counted(len(pairs), 'cell')}{beside})"
+    if len(beaten) == len(pairs):
+        return Finding(Kind.SUPPORTED, f"{name} beats the random encoder in every cell {figures}.")
+    if beaten:
+        text = f"{name} beats the random encoder in {len(beaten)} of {len(pairs)} cells only {figures}: no conclusion."
+    else:
+        text = (
+            f"{name} does not beat the random encoder {figures}: "
+            "nothing about semantics can be concluded at this budget."
+        )
+    return Finding(Kind.UNSUPPORTED, text)

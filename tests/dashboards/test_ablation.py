@@ -1,0 +1,78 @@
+import pytest
+
+from dashboards.ablation import is_numeric, tabulate
+from orchestrator.lifecycle import State, TrialStatus
+from tests.fakes.results import finished, results, sweep, trial
+
+AXES = {"conditioning": ["none", "feature"], "predictor.depth": [2, 4]}
+
+
+def by_seed(levels, seed):
+    return {"mrr": levels["predictor.depth"] + 0.1 * seed}
+
+
+def test_cells_are_trials_that_differ_in_their_seed_alone():
+    table = tabulate(sweep(AXES, measure=by_seed, seeds=range(3)))
+    assert table.axes == ("conditioning", "predictor.depth")
+    assert [dict(cell.levels) for cell in table.cells] == [
+        {"conditioning": "none", "predictor.depth": 2},
+        {"conditioning": "none", "predictor.depth": 4},
+        {"conditioning": "feature", "predictor.depth": 2},
+        {"conditioning": "feature", "predictor.depth": 4},
+    ]
+    assert all(len(cell.trials) == 3 for cell in table.cells)
+    assert table.seeds == (0, 1, 2)
+    assert table.finished_seeds == 3
+
+
+def test_mean_over_seeds_with_interval():
+    known = tabulate(sweep(AXES, measure=by_seed, seeds=range(3))).cells[0].estimate("mrr")
+    assert known
+    assert known.mean == pytest.approx(2.1)
+    assert known.n == 3
+    assert known.half_width == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
+
+
+def test_one_seed_has_no_interval():
+    known = tabulate(sweep(AXES, measure=by_seed)).cells[0].estimate("mrr")
+    assert known
+    assert known.n == 1
+    assert known.half_width is None
+
+
+def test_an_unfinished_trial_enters_no_mean():
+    running = TrialStatus(state=State.RUNNING, metrics={"mrr": 99.0, "only_here": 1.0})
+    table = tabulate(sweep(AXES, measure=by_seed, seeds=[0, 1], unfinished={("none", 2, 1): running}))
+    known = table.cells[0].estimate("mrr")
+    assert known
+    assert known.mean == 2.0
+    assert known.n == 1
+    assert "only_here" not in table.metrics
+
+
+def test_a_cell_without_a_finished_trial_is_missing_not_zero():
+    failed = TrialStatus(state=State.FAILED, metrics={"mrr": 0.3})
+    cell = tabulate(sweep(AXES, measure=by_seed, unfinished={("none", 2, 0): failed})).cells[0]
+    assert cell.estimate("mrr") is None
+    assert cell.mean("mrr") is None
+
+
+def test_an_axis_that_only_some_trials_have():
+    trials = [
+        trial({"conditioning": "none"}, status=finished({"mrr": 0.02})),
+        trial({"conditioning": "feature", "conditioning.layers": 3}, status=finished({"mrr": 0.4})),
+    ]
+    table = tabulate(results(trials, axes=["conditioning", "conditioning.layers"]))
+    assert table.levels("conditioning.layers") == (3,)
+    assert table.varying == ("conditioning",)
+
+
+def test_a_sweep_without_axes_is_one_cell():
+    table = tabulate(sweep({}, measure=lambda levels, seed: {"mrr": 0.1}, seeds=[0, 1]))
+    assert len(table.cells) == 1
+    assert table.cells[0].levels == {}
+
+
+@pytest.mark.parametrize(("levels", "expected"), [((1, 2.5), True), ((1, "2"), False), ((True, False), False)])
+def test_numbers_have_an_order(levels, expected):
+    assert is_numeric(levels) is expected
