@@ -16,7 +16,7 @@ from typing import Any
 
 from iwm_core.config import TrialConfig, flatten, to_dict
 from orchestrator.axes import Design, Pattern
-from orchestrator.composition import typed
+from orchestrator.composition import check_value
 from orchestrator.errors import OverrideError, UnknownSweepError
 from orchestrator.sweep import Resources, Scalar
 
@@ -86,7 +86,7 @@ class Catalogue:
         return self.sweeps[name]
 
     def values(self, key: str, raw: Iterable[Any]) -> tuple[Scalar, ...]:
-        """The values as `key` holds them: names of options, or values of the setting's type.
+        """The values, valid for `key`: names of options, or values that the setting can hold, as they were written.
 
         Raises:
             OverrideError: an unknown group, setting or option, or a value that is no single value.
@@ -127,7 +127,10 @@ class Catalogue:
     def _value(self, key: str, value: Any) -> Scalar:
         if not isinstance(value, Scalar):
             raise OverrideError(f"'{key}' takes single values, not {value!r}; write nested settings one by one")
-        return self._option(key, value) if key in self.groups else typed(key, value)
+        if key in self.groups:
+            return self._option(key, value)
+        check_value(key, value)
+        return value
 
     def _option(self, group: str, option: Scalar) -> str:
         valid = self.groups[group]

@@ -106,13 +106,19 @@ def part(key: str, content: Any) -> Any:
     return getattr(from_dict(TrialConfig, {key: content}), key)
 
 
-def typed(key: str, value: Scalar) -> Scalar:
-    """The value as the setting `key` holds it (1 becomes 1.0 where that is a number with a fraction).
+def check_value(key: str, value: Scalar) -> None:
+    """Refuses a value that the setting `key` cannot hold; a link is known to be valid only when it is resolved.
 
     Raises:
-        ConfigError: a value that the setting cannot hold.
+        ConfigError: see above.
     """
-    if isinstance(value, str) and "${" in value:
-        return value
+    if not (isinstance(value, str) and "${" in value):
+        group, _, name = key.partition(".")
+        part(group, {name: value} if name else value)
+
+
+def value_of(config: TrialConfig, resources: Resources, key: str) -> Scalar:
+    """What a dotted setting came to."""
     group, _, name = key.partition(".")
-    return getattr(part(group, {name: value}), name) if name else part(group, value)
+    holder = resources if group == RESOURCES else getattr(config, group)
+    return getattr(holder, name) if name else holder  # pyright: ignore[reportReturnType]

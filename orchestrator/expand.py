@@ -9,7 +9,7 @@ Overrides are written in Hydra's grammar, on the command line and in a sweep's f
 On the command line several values replace those of an axis, or add an axis. A single value pins an axis, which stays an
 axis with one value; of anything else it holds for every trial. Of zipped axes the rows with these values stay.
 
-Hydra composes once per combination of groups (65 ms of a core each); plain settings are merged per cell (`composition`), with the
+Hydra composes once per combination of groups (65 ms each); plain settings are merged per cell (`composition`), with the
 same result: tests/orchestrator/test_expand.py compares the two on random cells.
 """
 
@@ -44,7 +44,7 @@ from iwm_core.errors import ConfigError
 from orchestrator import limits, sweepfile
 from orchestrator.axes import POINTS_MAX, Design, points, spelled, with_axis
 from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue
-from orchestrator.composition import Builder, Tree, merge, resolve
+from orchestrator.composition import Builder, Tree, merge, resolve, value_of
 from orchestrator.errors import OverrideError
 from orchestrator.sweep import Cell, Scalar, Sweep
 from orchestrator.trial import Trial
@@ -88,7 +88,7 @@ def single(overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> 
     settings = read_overrides(overrides, catalogue)
     _refuse_axes(settings, "this is one trial")
     values = _values(settings)
-    return Composer(catalogue).cell(values, values)
+    return Composer(catalogue).cell(values, axes=values)
 
 
 def sweep_names(sweeps_dir: Path | None = None) -> dict[str, str]:
@@ -206,7 +206,7 @@ def _cells(design: Design, fixed: Mapping[str, Scalar], catalogue: Catalogue) ->
     cells: dict[str, Cell] = {}
     for point in points(design):
         try:
-            cell = composer.cell({**fixed, **point}, point)
+            cell = composer.cell({**fixed, **point}, axes=point)
         except ConfigError as error:
             raise ConfigError(f"{error}; in the trial {spelled(point)}" if point else str(error)) from error
         cells.setdefault(cell.trial.id, cell)
@@ -222,8 +222,8 @@ class Composer:
         self._trees: dict[tuple[tuple[str, Scalar], ...], Tree] = {}
         self._conditionings = Catalogue((PACKAGED,)).groups["conditioning"]
 
-    def cell(self, settings: Mapping[str, Scalar], overrides: Mapping[str, Scalar]) -> Cell:
-        """The cell with these valid settings; `overrides` is what is said of it.
+    def cell(self, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
+        """The cell with these valid settings, and what those named by `axes` came to.
 
         Raises:
             OverrideError: files that do not compose.
@@ -231,7 +231,9 @@ class Composer:
         """
         config, resources = self._builder.build(self.tree(settings))
         limits.check(config, resources, conditionings=self._conditionings)
-        return Cell(Trial(config), overrides, resources)
+        options = self._catalogue.groups
+        said = {key: settings[key] if key in options else value_of(config, resources, key) for key in axes}
+        return Cell(Trial(config), said, resources)
 
     def tree(self, settings: Mapping[str, Scalar]) -> Tree:
         """What Hydra would compose from these settings, without interpolations."""

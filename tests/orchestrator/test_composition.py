@@ -2,7 +2,7 @@ import pytest
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
-from orchestrator.composition import Builder, merge, resolve, typed
+from orchestrator.composition import Builder, check_value, merge, resolve, value_of
 from orchestrator.sweep import Resources
 
 TREE = {"a": {"x": 1, "y": "${b.z}"}, "b": {"z": "${c}"}, "c": 3}
@@ -60,7 +60,15 @@ def test_what_a_trial_does_not_have_is_refused(tree, said):
         Builder().build(tree)
 
 
-def test_a_value_takes_the_type_of_its_setting():
-    assert repr(typed("optim.lr", 1)) == "1.0"
-    assert repr(typed("seed", 1.0)) == "1"
-    assert typed("train.deterministic", None) is None
+def test_a_value_is_checked_unless_it_is_a_link():
+    check_value("optim.lr", 1)
+    check_value("train.deterministic", None)
+    check_value("seed", "${train.steps}")
+    with pytest.raises(ConfigError, match=r"'resources\.slots' must be a whole number, not 1\.5"):
+        check_value("resources.slots", 1.5)
+
+
+def test_settings_are_found_in_the_trial_and_in_its_resources():
+    config, resources = TrialConfig(seed=3), Resources(slots=4)
+    found = [value_of(config, resources, key) for key in ("seed", "predictor.depth", "resources.slots")]
+    assert found == [3, config.predictor.depth, 4]

@@ -199,6 +199,13 @@ def test_what_is_typed_over_a_fixed_override_can_be_an_axis():
     assert not any(text.startswith("train.steps") for text in sweep.fixed)
 
 
+def test_a_cell_says_what_a_setting_came_to():
+    cell = single(["predictor.heads='${encoder.heads}'", "photometric.strength=1", "seed=2.0", "encoder=toy"])
+    assert repr(dict(cell.overrides)) == (
+        "{'predictor.heads': 2, 'photometric.strength': 1.0, 'seed': 2, 'encoder': 'toy'}"
+    )
+
+
 def test_a_spelling_is_not_another_sweep():
     assert expand("demo", ["photometric.strength=1"]).id == expand("demo", ["photometric.strength=1.0"]).id
     assert len(expand("demo", ["predictor.depth=2,2.0"]).cells) == 6
