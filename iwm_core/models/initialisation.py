@@ -3,9 +3,11 @@
     W ~ U(-r, r),  r = sqrt(6 / (fan_in + fan_out))      every linear map, the patch embedding among them
     b = 0                                                every bias of a linear map
 
-Source: Xavier's uniform rule as in MAE's code, which treats the patch embedding as the linear map that it is [C1 MAE].
+Source: Xavier's uniform rule as in MAE's code, which treats the patch embedding as the linear map that it is and
+queries, keys and values as one map [C1 MAE].
 Deviation: I-JEPA draws from a normal of deviation 0.02 cut at two deviations [C1 J1]; at a width of 64 that starts the
-residual branches at a sixth of Xavier's size, and a run of minutes does not recover [OURS].
+maps at a sixth of Xavier's size, and a run of minutes does not recover [OURS]. The toy after 2,000 steps (feature
+conditioning, YIQ hue, log factors, one seed, November 2026): MRR 0.19 with timm's normal in the encoder, 0.31 like this.
 """
 
 from torch import nn
