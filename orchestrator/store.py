@@ -6,7 +6,7 @@ files, so that of two concurrent writers the one with the older view gives way.
 
 Points are kept in the order of the trial's history, and a history only grows at its end. Where one nevertheless changed
 in what it had (an attempt's last lines were disowned by a newer one, a journal was restored) the digest of the stored
-part says so: the trial's points are replaced as a whole, and `Shipment.run_is_stale` tells `gather` to begin a new run.
+part says so: the trial's points are replaced as a whole, and `run_is_stale` tells `gather` to begin a new run.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.migrations.opening import open_engine, transaction
 from orchestrator.migrations.schema import points, sweep_trials, sweeps, trials
 from orchestrator.results import SweepResults, TrialResult
+from orchestrator.run_card import Shipment
 from orchestrator.sweep import Member, SweepRecord
 
 SINGLE = SweepRecord(id="(no sweep)", name="(no sweep)", axes=(), t=0.0, trials=())
@@ -46,24 +47,6 @@ class Folded:
     status: TrialStatus
     points: Sequence[Point]
     signature: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shipment:
-    """What MLflow is to know of a trial, and how much of it has been sent.
-
-    `overrides` holds the trial's place in each sweep, oldest first; `sent_id` the last point that was sent, 0 for none;
-    `run_is_stale` says that values were sent which the history has since disowned.
-    """
-
-    id: str
-    config: Mapping[str, Any]
-    status: TrialStatus
-    signature: str
-    sweeps: tuple[tuple[SweepRecord, Member], ...]
-    run_id: str
-    sent_id: int
-    run_is_stale: bool
 
 
 class Store:

@@ -1,13 +1,16 @@
 """Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from iwm_core.config import TrialConfig
-from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Step
+from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Step, to_json
 from orchestrator import journal
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
@@ -23,6 +26,8 @@ class OnDisk:
     """Writes what planners and workers write."""
 
     layout: Layout
+    t0: ClassVar[float] = T0
+    """When the first attempt of `undisturbed` and `resumed` starts."""
 
     def trial(self, seed: int = 0) -> TrialFolder:
         """A claimed trial."""
@@ -92,8 +97,6 @@ def ended(steps: int, *, t0: float = T0) -> list[Event]:
 
 def journal_line(event: Event) -> str:
     """One line as a journal has it."""
-    from iwm_core.events import to_json
-
     return to_json(event)
 
 
@@ -101,3 +104,21 @@ def journal_line(event: Event) -> str:
 def on_disk(tmp_path) -> OnDisk:
     """An empty root."""
     return OnDisk(Layout.of(tmp_path / "root", environ={}))
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory) -> Path:
+    """An MLflow database without content: making one takes seconds, copying it does not."""
+    from orchestrator.tracking import open_client
+
+    layout = Layout.of(tmp_path_factory.mktemp("mlflow"), environ={})
+    open_client(layout)
+    return layout.state / "mlflow.db"
+
+
+@pytest.fixture
+def tracked(on_disk, empty_mlflow) -> OnDisk:
+    """An empty root with an MLflow database."""
+    on_disk.layout.state.mkdir(parents=True)
+    shutil.copy(empty_mlflow, on_disk.layout.state / "mlflow.db")
+    return on_disk

@@ -1,0 +1,209 @@
+"""Store to MLflow. Workers never come here, so a dead tracking server stops nothing.
+
+One run per trial across all its attempts, and exactly one value per (metric, step) in it:
+
+    the store decides      a history has every (metric, step) once, so nothing else is ever sent
+    a cursor per trial     moves after each batch; what a crash makes us send again is equal in key, step, time and
+                           value, which MLflow swallows
+    found before created   a run is looked up by the tags that it was created with, so a deleted store makes no twins;
+                           what such a run already has is compared, and only the rest is sent
+    never mixed            where a history has disowned values that MLflow was sent, which cannot be taken back, the run
+                           is deleted (MLflow keeps it in its bin) and a new one is written
+
+Sending is done by one process at a time (a lock under the root). Everything carries the journal's own times.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import TrackingError, UnknownSweepError
+from orchestrator.layout import Layout
+from orchestrator.locks import holding
+from orchestrator.mlflow_ui import ui_command
+from orchestrator.projection import refresh
+from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
+from orchestrator.store import Store
+from orchestrator.tracking import RefusedError, Tracking
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+__all__ = ["Synced", "attach_report", "experiment_name", "rebuild", "sync", "ui_command"]
+
+log = logging.getLogger(__name__)
+
+METRICS_PER_BATCH = 1_000
+WAIT_S = 30
+REPORT_TAG = "iwm.sweep_id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """What one pass sent. `left` trials wait for the next one; `busy`: another process is at it, nothing was done."""
+
+    trials: int = 0
+    points: int = 0
+    left: int = 0
+    refused: tuple[str, ...] = ()
+    busy: bool = False
+    experiment_id: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        counts = {"sent": self.points, "trials": self.trials, "left": self.left}
+        return {**counts, "refused": list(self.refused), "busy": self.busy}
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        if self.busy:
+            return "another process is sending to MLflow; nothing was done here"
+        rest = [f"{self.left} trials are left"] * bool(self.left)
+        rest += [f"MLflow refused {len(self.refused)}: {', '.join(self.refused)}"] * bool(self.refused)
+        return "; ".join([f"sent {self.points} points of {self.trials} trials to MLflow", *rest])
+
+
+def experiment_name() -> str:
+    """The experiment that holds one run per trial."""
+    return os.environ.get("IWM_EXPERIMENT") or "iwm"
+
+
+def sync(layout: Layout, store: Store, *, limit_s: float | None = None) -> Synced:
+    """Sends what MLflow does not have yet, for at most about `limit_s` seconds. Sending twice changes nothing.
+
+    Raises:
+        TrackingError: MLflow is out of reach.
+    """
+    with holding(layout.gather_lock, wait_s=0) as alone:
+        return _send(layout, store, limit_s=limit_s) if alone else Synced(busy=True)
+
+
+def rebuild(layout: Layout, store: Store) -> Synced:
+    """Empties the store, folds every file again and sends all of it. MLflow's runs are found, not doubled.
+
+    Raises:
+        TrackingError: MLflow is out of reach; the store is rebuilt nevertheless.
+    """
+    with holding(layout.gather_lock, wait_s=WAIT_S) as alone:
+        if not alone:
+            return Synced(busy=True)
+        store.reset()
+        refresh(layout, store)
+        return _send(layout, store, limit_s=None)
+
+
+def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[str, bytes]) -> str:
+    """Keeps a sweep's report in its one run of `<experiment>-reports`: files of equal name are replaced.
+
+    The first Markdown file also becomes the run's description. Returns the run's id.
+
+    Raises:
+        UnknownSweepError: there is no sweep of that id.
+        TrackingError: MLflow is out of reach.
+    """
+    record = next((record for record in store.sweep_records(sweep_id) if record.id == sweep_id), None)
+    if record is None:
+        raise UnknownSweepError(f"no sweep '{sweep_id}' to attach a report to")
+    note = next((text.decode() for name, text in files.items() if name.endswith(".md")), "")
+    tags = {REPORT_TAG: sweep_id, "iwm.sweep": record.name, "mlflow.note.content": cut(note, TAG_LENGTH)}
+    start_ms = milliseconds(record.t)
+    card = RunCard(name=sweep_id, status="FINISHED", start_ms=start_ms, end_ms=start_ms, params={}, tags=tags)
+    with holding(layout.gather_lock.with_name("reports.lock"), wait_s=WAIT_S) as alone:
+        if not alone:
+            raise TrackingError(f"another process has been attaching reports for {WAIT_S} s")
+        tracking = Tracking(layout)
+        experiment_id, _ = tracking.experiment(f"{experiment_name()}-reports")
+        found = tracking.find(experiment_id, tag=REPORT_TAG, value=sweep_id, start_ms=start_ms)
+        run = found or tracking.create(experiment_id, card, tag=REPORT_TAG)
+        tracking.describe(run, card)
+        tracking.attach(run, files)
+        tracking.set_status(run, card)
+    return run.info.run_id
+
+
+def cut(text: str, length: int) -> str:
+    """The text, or as much of its beginning as fits, with a word about it."""
+    remark = "\n\n(cut here; the whole report is among the artifacts)"
+    return text if len(text) <= length else text[: length - len(remark)] + remark
+
+
+def _send(layout: Layout, store: Store, *, limit_s: float | None) -> Synced:
+    """One pass over the trials that MLflow does not know as they are."""
+    until = time.monotonic() + limit_s if limit_s is not None else float("inf")
+    tracking = Tracking(layout)
+    experiment_id, is_new = tracking.experiment(experiment_name())
+    if is_new:
+        store.forget_runs()
+    waiting = store.unsent()
+    sent, refused = _Sent(), []
+    for trial_id in waiting:
+        if time.monotonic() >= until:
+            break
+        try:
+            _send_trial(tracking, store, store.shipment(trial_id), experiment_id=experiment_id, until=until, sent=sent)
+        except RefusedError as reason:
+            log.warning("trial %s is not sent: %s", trial_id, reason)
+            refused.append(trial_id)
+    return Synced(
+        trials=sent.trials,
+        points=sent.points,
+        left=len(waiting) - sent.trials - len(refused),
+        refused=tuple(refused),
+        experiment_id=experiment_id,
+    )
+
+
+@dataclass
+class _Sent:
+    """Counts as a pass goes on."""
+
+    trials: int = 0
+    points: int = 0
+
+
+def _send_trial(
+    tracking: Tracking, store: Store, shipment: Shipment, *, experiment_id: str, until: float, sent: _Sent
+) -> None:
+    """Everything of one trial: description, points, status. Noted as sent only when all of it is."""
+    if card := run_card(shipment):
+        run, cursor, has = _run_of(tracking, store, shipment, card, experiment_id=experiment_id)
+        tracking.describe(run, card)
+        while batch := store.points_after(shipment.id, cursor, limit=METRICS_PER_BATCH):
+            if time.monotonic() >= until:
+                return
+            news = [point for _, point in batch if row(point) not in has]
+            tracking.log(run, news)
+            cursor = batch[-1][0]
+            store.move_cursor(shipment.id, cursor)
+            sent.points += len(news)
+        tracking.set_status(run, card)
+    store.mark_sent(shipment.id, shipment.signature)
+    sent.trials += 1
+
+
+def _run_of(
+    tracking: Tracking, store: Store, shipment: Shipment, card: RunCard, *, experiment_id: str
+) -> "tuple[Run, int, frozenset[Row]]":
+    """The trial's run, the cursor, and which points it is known to have beyond that."""
+    if known := tracking.get(shipment.run_id):
+        if not shipment.run_is_stale:
+            return known, shipment.sent_id, frozenset()
+        _retire(tracking, known, shipment)
+    elif found := tracking.find(experiment_id, tag=TRIAL_TAG, value=shipment.id, start_ms=card.start_ms):
+        ours = frozenset(row(point) for point in store.points(shipment.id))
+        has = tracking.rows(found, keys={key for key, *_ in ours})
+        if has <= ours:
+            store.set_run(shipment.id, found.info.run_id)
+            return found, 0, has
+        _retire(tracking, found, shipment)
+    run = tracking.create(experiment_id, card, tag=TRIAL_TAG)
+    store.set_run(shipment.id, run.info.run_id)
+    return run, 0, frozenset()
+
+
+def _retire(tracking: Tracking, run: "Run", shipment: Shipment) -> None:
+    log.warning("the history of trial %s has changed; MLflow run %s makes way", shipment.id, run.info.run_id)
+    tracking.delete(run)
