@@ -7,7 +7,7 @@ Source: Xavier's uniform rule as in MAE's code, which treats the patch embedding
 queries, keys and values as one map [C1 MAE].
 Deviation: I-JEPA draws from a normal of deviation 0.02 cut at two deviations [C1 J1]; at a width of 64 that starts the
 maps at a sixth of Xavier's size, and a run of minutes does not recover [OURS]. The toy after 2,000 steps (feature
-conditioning, YIQ hue, log factors, one seed, November 2026): MRR 0.19 with timm's normal in the encoder, 0.31 like this.
+conditioning, YIQ hue, log factors, seed 0, November 2026): MRR 0.19 with timm's normal in the encoder, else 0.31.
 """
 
 from torch import nn
