@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import status_json
@@ -85,7 +85,7 @@ class Store:
             for place, item in enumerate(record.trials)
         ]
         with self._write() as connection:
-            if connection.execute(self._insert_new(sweeps), row).rowcount and members:
+            if self._insert_new(connection, sweeps, row) and members:
                 connection.execute(insert(sweep_trials), members)
                 inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id)
                 connection.execute(update(trials).where(trials.c.id.in_(inside)).values(sent_signature=""))
@@ -100,7 +100,7 @@ class Store:
             ).one_or_none()
             if (stored.signature if stored else None) != seen:
                 return False
-            if stored is None and not connection.execute(self._insert_new(trials), _new_trial(folded)).rowcount:
+            if stored is None and not self._insert_new(connection, trials, _new_trial(folded)):
                 return False
             _put_points(
                 connection, folded, count=stored.points if stored else 0, digest=stored.points_digest if stored else ""
@@ -255,8 +255,11 @@ class Store:
     def _write(self) -> contextlib.AbstractContextManager[Connection]:
         return transaction(self._engine, writes=True)
 
-    def _insert_new(self, table: Any) -> Any:
-        return _INSERT[self._engine.dialect.name](table).on_conflict_do_nothing()
+    def _insert_new(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+        """Inserts a row; False where its key is taken."""
+        statement = _INSERT[self._engine.dialect.name](table).on_conflict_do_nothing()
+        done = connection.execute(statement, row, execution_options={"preserve_rowcount": True})
+        return done.rowcount == 1
 
 
 def _new_trial(folded: Folded) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
 
 import json
+import os
 import shutil
-from collections.abc import Iterable, Sequence
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -122,3 +125,28 @@ def tracked(on_disk, empty_mlflow) -> OnDisk:
     on_disk.layout.state.mkdir(parents=True)
     shutil.copy(empty_mlflow, on_disk.layout.state / "mlflow.db")
     return on_disk
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A throwaway PostgreSQL server that listens on a socket in its own folder."""
+    pytest.importorskip("psycopg", reason="needs the driver: pip install 'iwm-orchestrator[postgres]'")
+    if not shutil.which("initdb") or not shutil.which("pg_ctl"):
+        pytest.skip("needs initdb and pg_ctl of a PostgreSQL server on the PATH")
+    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="iwm-pg-"))
+    shutil.chown(folder, user or os.getuid())
+
+    def run(*command: str) -> None:
+        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+    data = str(folder / "data")
+    try:
+        run("initdb", "-D", data, "-U", "iwm", "--auth=trust", "--no-sync")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        run("pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
+        yield f"postgresql://iwm:s3cret@/postgres?host={folder}"
+    finally:
+        if Path(data, "postmaster.pid").exists():
+            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)

@@ -22,9 +22,12 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/deep/down/iwm.db"
 
 
-@pytest.fixture
-def store(url):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """One suite over every backend."""
+    url = f"sqlite:///{tmp_path}/iwm.db" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
     with Store.open(url) as store:
+        store.reset()
         yield store
 
 
@@ -182,10 +185,14 @@ def test_what_was_put_is_there_after_reopening(url):
         assert values(store) == [(1, 1.0)]
 
 
-def test_the_scripts_make_the_tables_of_the_schema(url):
+def test_the_scripts_make_the_tables_of_the_schema(store):
+    with store._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_sqlite_uses_write_ahead_logging(url):
     engine = open_engine(url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     engine.dispose()
 
@@ -266,10 +273,10 @@ def test_an_unreachable_server_is_named_without_its_password():
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_error_in_use_is_one_sentence(url, store):
-    set_version(url, "0001")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("DROP TABLE points")
-    database.close()
-    with pytest.raises(DatabaseError, match=r"cannot use database 'sqlite:///.*iwm.db': no such table: points"):
-        store.points("a")
+def test_an_error_in_use_is_one_sentence(url):
+    with Store.open(url) as store:
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+            database.execute("DROP TABLE points")
+        database.close()
+        with pytest.raises(DatabaseError, match=r"cannot use database 'sqlite:///.*iwm.db': no such table: points"):
+            store.points("a")
