@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
+from math import ceil, floor
 from pathlib import Path
 from typing import Literal
 
@@ -118,8 +119,10 @@ def _decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resa
         if min(h, w) >= 2 * size:
             image.draft("RGB", (width * 2 * size // w, height * 2 * size // h))
         across, down = image.size[0] / width, image.size[1] / height
-        box = (left * across, top * down, (left + w) * across, (top + h) * down)
-        resized = image.convert("RGB").resize((size, size), resample, box=box)
+        x0, y0, x1, y1 = left * across, top * down, (left + w) * across, (top + h) * down
+        part = image.crop((floor(x0), floor(y0), ceil(x1), ceil(y1))).convert("RGB")  # a filter sees the crop alone
+        box = (x0 - floor(x0), y0 - floor(y0), x1 - floor(x0), y1 - floor(y0))
+        resized = part.resize((size, size), resample, box=box)
     if crops is not None and crops.flip_B[0]:
         resized = resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()

@@ -102,9 +102,10 @@ def _from_workers(batches_by_step: _Steps, steps: range, workers: int) -> Genera
 @contextmanager
 def _preemption_blocked() -> Iterator[None]:
     """What starts inside inherits the block; a signal to this process itself waits for the end of it."""
-    resource_tracker.ensure_running()  # it clears the block when it starts, so it starts first
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PREEMPTION)
     try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, PREEMPTION)  # the tracker's start clears part of it
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

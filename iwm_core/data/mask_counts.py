@@ -32,7 +32,7 @@ def counts(config: TrialConfig) -> tuple[int, int]:
 
 def tries(config: TrialConfig) -> int:
     """R: draws per sample after which fewer than one sample in a million has none that is accepted."""
-    rejected = 1 - acceptance(config.masks, grid=config.grid)
+    rejected = min(REDRAWN_MAX, 1 - acceptance(config.masks, grid=config.grid))  # beyond that `check` refuses
     return max(1, math.ceil(math.log(FAILURE_MAX) / math.log(max(rejected, FAILURE_MAX))))
 
 

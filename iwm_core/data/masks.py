@@ -41,7 +41,7 @@ def sample(config: TrialConfig, step: int, *, batch: int, device: torch.device |
     rows = 1 if config.masks.per == "step" else batch
     patches, per_draw = config.grid**2, numbers(config.masks) * 4
     u_XB = uniform(config.seed, "masks", step, (patches + tries(config) * per_draw, rows))
-    key_BN = torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)).to(device)
+    key_BN = torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)).to(device, non_blocking=True)
     u_BRM4 = u_XB[patches:].T.reshape(rows, -1, numbers(config.masks), 4)
     union_BN, free_BN = _first_accepted(u_BRM4, config=config, device=device)
     context, target = counts(config)
@@ -64,7 +64,7 @@ def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.de
 
 
 def _moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
-    return Blocks(*(torch.from_numpy(field.astype(np.int16)).to(device) for field in rectangles))
+    return Blocks(*(torch.from_numpy(field.astype(np.int16)).to(device, non_blocking=True) for field in rectangles))
 
 
 def _choose(key_BN: Tensor, rank_BN: Tensor, count: int) -> Tensor:

@@ -32,6 +32,9 @@ from iwm_core.data import pixels
 
 View = Literal["source", "target"]
 
+CACHED_NUMBERS = 2**18
+"""float32 numbers that are worked on at a time on a CPU: a mebibyte, which stays in its cache."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -40,7 +43,7 @@ class Operation:
     jitter: bool  # of both views, behind the jitter's one gate; otherwise destructive: of the source alone
     identity: float
     draw: Callable[[Tensor, PhotometricConfig], Tensor]  # (u_B, config) -> value_B
-    apply: Callable[[Tensor, Tensor, PhotometricConfig], Tensor]  # (x_BCHW, value_B, config) -> x_BCHW
+    apply_: Callable[[Tensor, Tensor, PhotometricConfig], Tensor]  # (x_BCHW, value_B, config) -> x_BCHW, in place
     component: Callable[[Tensor, Tensor, PhotometricConfig], Tensor]  # (source_B, target_B, config) -> a_B
 
 
@@ -69,11 +72,13 @@ def draw(config: PhotometricConfig, u_BU: np.ndarray | Tensor, *, view: View) ->
 
 def apply(x_BCHW: Tensor, params_BP: Tensor, *, config: PhotometricConfig) -> Tensor:
     """The transformed images; x in [0, 1], on any device, parameters on the host."""
-    for column, operation in enumerate(OPERATIONS.values()):
-        value_B = params_BP[:, column]
-        if bool((value_B != operation.identity).any()):
-            x_BCHW = operation.apply(x_BCHW, value_B, config)
-    return x_BCHW
+    out_BCHW = x_BCHW.clone(memory_format=torch.contiguous_format)
+    rows = max(1, CACHED_NUMBERS // out_BCHW[0].numel()) if out_BCHW.device.type == "cpu" else len(out_BCHW)
+    for part_BCHW, part_BP in zip(out_BCHW.split(rows), params_BP.split(rows), strict=True):
+        for operation, value_B in zip(OPERATIONS.values(), part_BP.unbind(1), strict=True):
+            if bool((value_B != operation.identity).any()):
+                operation.apply_(part_BCHW, value_B, config)
+    return out_BCHW
 
 
 def action(source_BP: Tensor, target_BP: Tensor, *, config: PhotometricConfig) -> Tensor:
@@ -89,7 +94,7 @@ def blur_kernel(config: PhotometricConfig, *, size: int) -> int:
     return config.blur_kernel or 2 * round((size / 10 - 1) / 2) + 1
 
 
-def _factor(name: str, pixel_operation: Callable[[Tensor, Tensor], Tensor]) -> Operation:
+def _factor(name: str, on_pixels_: Callable[[Tensor, Tensor], Tensor]) -> Operation:
     """A jitter that multiplies: brightness, contrast, saturation."""
 
     def maximum(config: PhotometricConfig) -> float:
@@ -107,20 +112,20 @@ def _factor(name: str, pixel_operation: Callable[[Tensor, Tensor], Tensor]) -> O
             return _share(target_B.log() - source_B.log(), maximum(config))
         return _share(target_B - source_B, maximum(config))
 
-    def transform(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
-        return pixel_operation(x_BCHW, value_B)
+    def transform_(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
+        return on_pixels_(x_BCHW, value_B)
 
-    return Operation(jitter=True, identity=1.0, draw=sample, apply=transform, component=component)
+    return Operation(jitter=True, identity=1.0, draw=sample, apply_=transform_, component=component)
 
 
 def _draw_hue(u_B: Tensor, config: PhotometricConfig) -> Tensor:
     return (2 * u_B - 1) * min(0.5, config.hue_max * config.strength)
 
 
-def _apply_hue(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
+def _hue_(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
     if config.hue == "yiq":
-        return pixels.hue_yiq(x_BCHW, value_B)
-    return pixels.on_rows(x_BCHW, value_B, pixels.hue_hsv)
+        return pixels.hue_yiq_(x_BCHW, value_B)
+    return pixels.on_rows_(x_BCHW, value_B, pixels.hue_hsv_)
 
 
 def _draw_blur(u_B: Tensor, config: PhotometricConfig) -> Tensor:
@@ -130,14 +135,14 @@ def _draw_blur(u_B: Tensor, config: PhotometricConfig) -> Tensor:
     return torch.where(u_B < config.blur_p, sigma_B, 0)
 
 
-def _apply_blur(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
+def _blur_(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
     kernel = blur_kernel(config, size=x_BCHW.shape[-1])
-    return pixels.on_rows(x_BCHW, value_B, lambda x, sigma: pixels.blur(x, sigma, kernel=kernel))
+    return pixels.on_rows_(x_BCHW, value_B, lambda x, sigma: pixels.blur_(x, sigma, kernel=kernel))
 
 
-def _apply_solarize(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
+def _solarize_(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
     threshold = config.solarize_threshold
-    return pixels.on_rows(x_BCHW, value_B, lambda x, _: pixels.solarize(x, threshold=threshold))
+    return pixels.on_rows_(x_BCHW, value_B, lambda x, _: pixels.solarize_(x, threshold=threshold))
 
 
 def _flag(source_B: Tensor, target_B: Tensor, config: PhotometricConfig) -> Tensor:
@@ -150,29 +155,29 @@ def _share(difference_B: Tensor, maximum: float) -> Tensor:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "brightness": _factor("brightness", pixels.brightness),
-    "contrast": _factor("contrast", pixels.contrast),
-    "saturation": _factor("saturation", pixels.saturation),
+    "brightness": _factor("brightness", pixels.brightness_),
+    "contrast": _factor("contrast", pixels.contrast_),
+    "saturation": _factor("saturation", pixels.saturation_),
     "hue": Operation(
         jitter=True,
         identity=0.0,
         draw=_draw_hue,
-        apply=_apply_hue,
+        apply_=_hue_,
         component=lambda source_B, target_B, config: _share(target_B - source_B, config.hue_max),
     ),
     "grayscale": Operation(
         jitter=False,
         identity=0.0,
         draw=lambda u_B, config: (u_B < config.grayscale_p).float(),
-        apply=lambda x_BCHW, value_B, _: pixels.on_rows(x_BCHW, value_B, lambda x, _: pixels.grayscale(x)),
+        apply_=lambda x_BCHW, value_B, _: pixels.on_rows_(x_BCHW, value_B, lambda x, _: pixels.grayscale_(x)),
         component=_flag,
     ),
-    "blur": Operation(jitter=False, identity=0.0, draw=_draw_blur, apply=_apply_blur, component=_flag),
+    "blur": Operation(jitter=False, identity=0.0, draw=_draw_blur, apply_=_blur_, component=_flag),
     "solarize": Operation(
         jitter=False,
         identity=0.0,
         draw=lambda u_B, config: (u_B < config.solarize_p).float(),
-        apply=_apply_solarize,
+        apply_=_solarize_,
         component=_flag,
     ),
 }

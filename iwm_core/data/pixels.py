@@ -10,12 +10,13 @@ clamped to [0, 1] wherever they can leave it. Source: torchvision.transforms.v2.
 for a whole batch; equal to it image by image within float32 rounding, except `hue_yiq`, which torchvision lacks: it is
 linear, keeps luma before the clamp, and agrees with the HSV shift only in direction.
 
-Parameters arrive on the host, so that rows can be chosen without waiting for the device. Nothing is done in place on
-an argument.
+Every operation changes its images in place, as the underscore says, and returns them: at this size most of the time
+would go into fresh memory. Parameters arrive on the host, so that rows can be chosen without waiting for the device.
 
 Shapes: B images, C = 3 channels, H and W pixels, K taps of a kernel.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -28,63 +29,75 @@ _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, 
 _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
-def brightness(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
+def brightness_(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
     """Scales the light."""
-    return (x_BCHW * _per_image(factor_B, x_BCHW)).clamp_(0, 1)
+    return x_BCHW.mul_(_per_image(factor_B, x_BCHW)).clamp_(0, 1)
 
 
-def contrast(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
+def contrast_(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
     """Mixes each image with its mean luma."""
-    mean_B111 = _luma(x_BCHW.mean((2, 3), keepdim=True))
-    return torch.lerp(mean_B111, x_BCHW, _per_image(factor_B, x_BCHW)).clamp_(0, 1)
+    factor_B111 = _per_image(factor_B, x_BCHW)
+    rest_B111 = _luma(x_BCHW.mean((2, 3), keepdim=True)).mul_(1 - factor_B111)
+    return x_BCHW.mul_(factor_B111).add_(rest_B111).clamp_(0, 1)
 
 
-def saturation(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
+def saturation_(x_BCHW: Tensor, factor_B: Tensor) -> Tensor:
     """Mixes each pixel with its luma."""
-    return torch.lerp(_luma(x_BCHW), x_BCHW, _per_image(factor_B, x_BCHW)).clamp_(0, 1)
+    factor_B111 = _per_image(factor_B, x_BCHW)
+    rest_B1HW = _luma(x_BCHW).mul_(1 - factor_B111)
+    return x_BCHW.mul_(factor_B111).add_(rest_B1HW).clamp_(0, 1)
 
 
-def hue_hsv(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
+def hue_hsv_(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
     """Shifts the hue of HSV; lightness and saturation of HSV stay."""
     value_B1HW, chroma_B1HW, sextant_B1HW = _value_chroma_sextant(x_BCHW)
-    offset_1C11 = torch.tensor([5.0, 3.0, 1.0], device=x_BCHW.device, dtype=x_BCHW.dtype).view(1, 3, 1, 1)
-    k_BCHW = (sextant_B1HW + (offset_1C11 + 6 * _per_image(turns_B, x_BCHW))).remainder_(6)
-    fall_BCHW = torch.minimum(k_BCHW, 4 - k_BCHW).clamp_(0, 1)
-    return torch.addcmul(value_B1HW, chroma_B1HW, fall_BCHW, value=-1).clamp_(0, 1)
+    sextant_B1HW.add_(_per_image(6 * turns_B, x_BCHW))
+    for channel, offset in enumerate((5, 3, 1)):
+        k_B1HW = (sextant_B1HW + offset).remainder_(6)
+        fall_B1HW = torch.minimum(k_B1HW, 4 - k_B1HW).clamp_(0, 1)
+        torch.sub(value_B1HW, fall_B1HW.mul_(chroma_B1HW), out=x_BCHW[:, channel : channel + 1])
+    return x_BCHW.clamp_(0, 1)
 
 
-def hue_yiq(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
+def hue_yiq_(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
     """Turns the chroma plane of YIQ; luma stays (before the clamp)."""
-    angle_B11 = 2 * np.pi * turns_B.double().view(-1, 1, 1)
-    matrix_BCC = torch.eye(3) + (angle_B11.cos() - 1) * _CHROMA + angle_B11.sin() * _QUARTER
-    turned = torch.bmm(matrix_BCC.to(x_BCHW), x_BCHW.flatten(2))
-    return turned.view_as(x_BCHW).clamp_(0, 1)
+    turned = torch.bmm(yiq_rotation(turns_B).to(x_BCHW), x_BCHW.flatten(2))
+    return torch.clamp(turned.view_as(x_BCHW), 0, 1, out=x_BCHW)
 
 
-def grayscale(x_BCHW: Tensor) -> Tensor:
+def yiq_rotation(turns_B: Tensor) -> Tensor:
+    """float32 [B, C, C]: the rotation as a matrix on RGB; exactly the unit matrix where nothing turns."""
+    angle_B11 = 2 * math.pi * turns_B.double().view(-1, 1, 1)
+    return (torch.eye(3) + (angle_B11.cos() - 1) * _CHROMA + angle_B11.sin() * _QUARTER).float()
+
+
+def grayscale_(x_BCHW: Tensor) -> Tensor:
     """Luma in all three channels."""
-    return _luma(x_BCHW).expand_as(x_BCHW)
+    return x_BCHW.copy_(_luma(x_BCHW))
 
 
-def blur(x_BCHW: Tensor, sigma_B: Tensor, *, kernel: int) -> Tensor:
+def blur_(x_BCHW: Tensor, sigma_B: Tensor, *, kernel: int) -> Tensor:
     """Gaussian blur over `kernel` pixels (odd) with reflected borders; sigma in pixels, above 0."""
     rows_BHH = _gaussian_matrix(sigma_B, size=x_BCHW.shape[2], kernel=kernel).to(x_BCHW)
     columns_BWW = _gaussian_matrix(sigma_B, size=x_BCHW.shape[3], kernel=kernel).to(x_BCHW)
-    return rows_BHH[:, None] @ x_BCHW @ columns_BWW.mT[:, None]
+    across_BCHW = torch.bmm(x_BCHW.flatten(1, 2), columns_BWW.mT).view_as(x_BCHW)
+    for across_BHW, x_BHW in zip(across_BCHW.unbind(1), x_BCHW.unbind(1), strict=True):
+        torch.bmm(rows_BHH, across_BHW, out=x_BHW)
+    return x_BCHW
 
 
-def solarize(x_BCHW: Tensor, *, threshold: float) -> Tensor:
+def solarize_(x_BCHW: Tensor, *, threshold: float) -> Tensor:
     """Inverts what is at least as bright as `threshold`."""
-    return torch.where(x_BCHW >= threshold, 1 - x_BCHW, x_BCHW)
+    return torch.where(x_BCHW >= threshold, 1 - x_BCHW, x_BCHW, out=x_BCHW)
 
 
-def on_rows(x_BCHW: Tensor, value_B: Tensor, operation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """`operation(x, value)` on the images whose value is not 0; the others stay as they are, to the bit."""
+def on_rows_(x_BCHW: Tensor, value_B: Tensor, operation_: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """`operation_(x, value)` on the images whose value is not 0; the others stay as they are, to the bit."""
     rows = value_B.nonzero().flatten()
     if len(rows) == len(value_B):
-        return operation(x_BCHW, value_B)
+        return operation_(x_BCHW, value_B)
     on_device = rows.to(x_BCHW.device, non_blocking=True)
-    return x_BCHW.index_copy(0, on_device, operation(x_BCHW.index_select(0, on_device), value_B[rows]))
+    return x_BCHW.index_copy_(0, on_device, operation_(x_BCHW.index_select(0, on_device), value_B[rows]))
 
 
 def _per_image(value_B: Tensor, like: Tensor) -> Tensor:
@@ -99,9 +112,9 @@ def _luma(x_BCHW: Tensor) -> Tensor:
 def _value_chroma_sextant(x_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """HSV's value, value minus the least channel, and six times the hue (meaningless where chroma is 0)."""
     red, green, blue = x_BCHW.split(1, 1)
-    value, least = x_BCHW.amax(1, keepdim=True), x_BCHW.amin(1, keepdim=True)
-    chroma = value - least
-    scale = torch.where(chroma == 0, 1, chroma).reciprocal_()
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    scale = chroma.clamp(min=1e-9).reciprocal_()
     below_red = torch.where(value == green, ((blue - red) * scale).add_(2), ((red - green) * scale).add_(4))
     return value, chroma, torch.where(value == red, (green - blue) * scale, below_red)
 

@@ -9,9 +9,11 @@ torch follows in `interpolate(antialias=True)`; equal to it on the crop within f
 Products are in float64, and halves are lifted by a millionth before rounding: so the bytes do not depend on the order
 in which a matrix product sums, which differs between thread counts.
 
-Shapes: B images, C channels, H and W stored pixels, S pixels of the output; boxes `_B4` are (top, left, height, width).
+Shapes: B images, C channels, H and W stored pixels, S pixels of the output,
+K taps of the filter; boxes `_B4` are (top, left, height, width).
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -25,37 +27,43 @@ def resize_crops(
     image_BCHW: Tensor, box_B4: np.ndarray, *, size: int, interpolation: Interpolation, flip_B: np.ndarray | None = None
 ) -> Tensor:
     """uint8 [B, C, S, S]: each image's box, resized to `size` and flipped where `flip_B` says so."""
-    box_B4 = np.broadcast_to(box_B4, (len(image_BCHW), 4))
-    rows = weights(box_B4[:, 0], box_B4[:, 2], stored=image_BCHW.shape[2], size=size, interpolation=interpolation)
-    columns = weights(box_B4[:, 1], box_B4[:, 3], stored=image_BCHW.shape[3], size=size, interpolation=interpolation)
+    batch, channels, height, width = image_BCHW.shape
+    top_B, left_B, h_B, w_B = torch.from_numpy(np.broadcast_to(box_B4, (batch, 4)).T.copy())
+    rows_BSH = weights(top_B, h_B, stored=height, size=size, interpolation=interpolation)
+    columns_BSW = weights(left_B, w_B, stored=width, size=size, interpolation=interpolation)
     if flip_B is not None:
-        columns[flip_B] = columns[flip_B, ::-1]
-    rows_B1SH, columns_B1WS = torch.from_numpy(rows)[:, None], torch.from_numpy(columns).mT[:, None]
-    out_BCSS = rows_B1SH @ (image_BCHW.double() @ columns_B1WS)
-    return out_BCSS.add_(0.5 + 1e-6).floor_().clamp_(0, 255).byte()
+        columns_BSW = torch.where(torch.from_numpy(flip_B)[:, None, None], columns_BSW.flip(1), columns_BSW)
+    across_BHCW = image_BCHW.transpose(1, 2).double()  # rows outermost: each product is one matrix per image
+    across_BHCS = (across_BHCW.reshape(batch, -1, width) @ columns_BSW.mT).view(batch, height, channels * size)
+    out_BSCS = (rows_BSH @ across_BHCS).view(batch, size, channels, size)
+    return out_BSCS.add_(0.5 + 1e-6).clamp_(0, 255).byte().transpose(1, 2).contiguous()
 
 
-def weights(
-    start_B: np.ndarray, length_B: np.ndarray, *, stored: int, size: int, interpolation: Interpolation
-) -> np.ndarray:
+def weights(start_B: Tensor, length_B: Tensor, *, stored: int, size: int, interpolation: Interpolation) -> Tensor:
     """float64 [B, size, stored]: how much of each stored pixel goes into each pixel of the output."""
-    ratio_B11 = (length_B / size)[:, None, None]
-    start_B11 = start_B[:, None, None]
-    centre_BS1 = start_B11 + (np.arange(size)[:, None] + 0.5) * ratio_B11
-    pixel_H = np.arange(stored)
-    weight_BSH = _FILTERS[interpolation](np.abs(pixel_H + 0.5 - centre_BS1) / np.maximum(ratio_B11, 1))
-    weight_BSH *= (pixel_H >= start_B11) & (pixel_H < start_B11 + length_B[:, None, None])
-    return weight_BSH / weight_BSH.sum(2, keepdims=True)
+    reach, kernel = _FILTERS[interpolation]
+    ratio_B11 = (length_B / size).double()[:, None, None]
+    stretch_B11 = ratio_B11.clamp(min=1)
+    start_B11, end_B11 = start_B[:, None, None], (start_B + length_B)[:, None, None]
+    centre_BS1 = start_B11 + (torch.arange(size)[:, None] + 0.5) * ratio_B11
+    taps_K = torch.arange(int(2 * reach * stretch_B11.max()) + 2)
+    pixel_BSK = (centre_BS1 - reach * stretch_B11).floor().long() + taps_K
+    weight_BSK = kernel((pixel_BSK + 0.5 - centre_BS1).abs_().div_(stretch_B11))
+    weight_BSK *= (pixel_BSK >= start_B11) & (pixel_BSK < end_B11)
+    weight_BSK /= weight_BSK.sum(2, keepdim=True)
+    dense_BSH = torch.zeros(len(start_B), size, stored, dtype=torch.float64)
+    return dense_BSH.scatter_add_(2, pixel_BSK.clamp_(0, stored - 1), weight_BSK)
 
 
-def _triangle(distance: np.ndarray) -> np.ndarray:
-    return np.clip(1 - distance, 0, None)
+def _triangle(distance: Tensor) -> Tensor:
+    return (1 - distance).clamp_(min=0)
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
+def _cubic(distance: Tensor) -> Tensor:
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0))
 
 
-_FILTERS = {"bilinear": _triangle, "bicubic": _cubic}
+_FILTERS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {"bilinear": (1, _triangle), "bicubic": (2, _cubic)}
+"""How far each filter reaches, in pixels of the output, and the filter."""

@@ -9,6 +9,7 @@ Shapes: B images, C = 3 channels, H and W pixels, A components of the action.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -38,12 +39,12 @@ def make_views(image_BCHW: Tensor, config: TrialConfig, step: int) -> Views:
     image_BCHW = to_unit(image_BCHW)
     x_BCHW, y_BCHW = (photometric.apply(image_BCHW, params, config=config.photometric) for params in (p_BP, q_BP))
     a_BA = photometric.action(p_BP, q_BP, config=config.photometric).to(image_BCHW.device, non_blocking=True)
-    return Views(normalise(x_BCHW), normalise(y_BCHW), a_BA)
+    return Views(_normalise_(x_BCHW), _normalise_(y_BCHW), a_BA)
 
 
 def clean(image_BCHW: Tensor) -> Tensor:
     """uint8 images as the encoder wants them, untransformed."""
-    return normalise(to_unit(image_BCHW))
+    return _normalise_(to_unit(image_BCHW))
 
 
 def to_unit(image_BCHW: Tensor) -> Tensor:
@@ -53,5 +54,14 @@ def to_unit(image_BCHW: Tensor) -> Tensor:
 
 def normalise(x_BCHW: Tensor) -> Tensor:
     """[0, 1] to ImageNet's mean 0 and deviation 1, per channel."""
-    mean, std = (torch.tensor(values, device=x_BCHW.device).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return (x_BCHW - mean).div_(std)
+    return _normalise_(x_BCHW.clone())
+
+
+def _normalise_(x_BCHW: Tensor) -> Tensor:
+    mean_1C11, std_1C11 = _statistics(x_BCHW.device)
+    return x_BCHW.sub_(mean_1C11).div_(std_1C11)
+
+
+@lru_cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    return torch.tensor(MEAN, device=device).view(1, 3, 1, 1), torch.tensor(STD, device=device).view(1, 3, 1, 1)
