@@ -255,7 +255,8 @@ def _create(file: Path) -> None:
     """A whole database, or none: built in memory, where no migration waits for the disk, then renamed."""
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside = file.with_name(f".{file.name}.new")
+    aside.unlink(missing_ok=True)
     engine = create_sqlalchemy_engine("sqlite:///:memory:")
     try:
         _initialize_tables(engine)
