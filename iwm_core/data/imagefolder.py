@@ -102,11 +102,12 @@ class ImageFolder:
         self._corrupt_N[index] = True
         count, most = int(self._corrupt_N.sum()), self.max_corrupt_files
         file = self.folder / self.names[index]
+        reason = str(error).replace(f" '{file}'", "")
         if count > most:
             raise DataError(
-                f"{count} unreadable images, the last {file} ({error}); data.max_corrupt_files={most} may be skipped"
+                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped"
             ) from error
-        log.warning("skipped unreadable image %s (%d of at most %d): %s", file, count, most, error)
+        log.warning("skipped unreadable image %s (%d of at most %d): %s", file, count, most, reason)
 
 
 def _decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resampling) -> Tensor:

@@ -13,13 +13,15 @@ Shapes: B images of a batch, C = 3 channels, H and W pixels.
 """
 
 import atexit
+import os
 import signal
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context, parent_process, resource_tracker
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from torch.utils.data import DataLoader
 from iwm_core.config import TrialConfig
 from iwm_core.data.crops import draw_crops
 from iwm_core.data.datasets import ImageDataset
+from iwm_core.errors import CoreError
 from iwm_core.randomness import generator
 
 PREEMPTION = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
@@ -72,14 +75,17 @@ def batches(dataset: ImageDataset, config: TrialConfig, *, start: int, workers: 
     return stream
 
 
-class _Steps(torch.utils.data.Dataset[Batch]):
-    """The batches as a data set that is indexed by step."""
+class _Steps(torch.utils.data.Dataset[Batch | CoreError]):
+    """The batches as a data set that is indexed by step; an error of ours is handed over as it is, to be raised."""
 
     def __init__(self, dataset: ImageDataset, config: TrialConfig) -> None:
         self.dataset, self.config = dataset, config
 
-    def __getitem__(self, step: int) -> Batch:
-        return batch_at(self.dataset, self.config, step)
+    def __getitem__(self, step: int) -> Batch | CoreError:
+        try:
+            return batch_at(self.dataset, self.config, step)
+        except CoreError as error:
+            return error
 
 
 def _from_workers(batches_by_step: _Steps, steps: range, workers: int) -> Generator[Batch, None, None]:
@@ -92,11 +98,26 @@ def _from_workers(batches_by_step: _Steps, steps: range, workers: int) -> Genera
         num_workers=min(workers, len(steps)),
         collate_fn=_unchanged,
         generator=torch.Generator(),  # its own: the loader would draw from the global one
+        worker_init_fn=_end_with_trainer,
         multiprocessing_context=context,
     )
     with _preemption_blocked():
         stream = iter(loader)
-    yield from stream
+    try:
+        for batch in stream:
+            if isinstance(batch, CoreError):
+                raise batch
+            yield batch
+    finally:
+        # what its __del__ does, which does not come while a traceback holds the stream
+        stream._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _end_with_trainer(worker: int) -> None:
+    """Ends this process when the trainer does; the fork server, which torch watches, lives as long as its workers."""
+    trainer = parent_process()
+    assert trainer is not None
+    Thread(target=lambda: (trainer.join(), os._exit(1)), daemon=True).start()
 
 
 @contextmanager
@@ -116,8 +137,8 @@ def _permutation(seed: int, length: int, epoch: int) -> np.ndarray:
     return generator(seed, "order", step=epoch).permutation(length)
 
 
-def _unchanged(batch: Any) -> Any:
-    return batch
+def _unchanged(item: Any) -> Any:
+    return item
 
 
 def _close(stream: "weakref.ref[Generator[Batch, None, None]]") -> None:

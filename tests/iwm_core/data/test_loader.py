@@ -1,18 +1,23 @@
 import multiprocessing
 import random
+import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from iwm_core.config import DataConfig, TrainConfig, TrialConfig
 from iwm_core.data.datasets import load
 from iwm_core.data.loader import PREEMPTION, batch_at, batches, indices
+from iwm_core.errors import DataError
 
 CONFIG = TrialConfig(
     data=DataConfig(kind="random", random_images=50, stored_size=24, image_size=16),
@@ -38,7 +43,8 @@ if __name__ == "__main__":
         for number in PREEMPTION:
             os.kill(child, number)
     assert len([next(stream) for _ in range(20)]) == 20
-    raise SystemExit(7)
+    print(*descendants(os.getpid()), flush=True)
+    {end}
 """
 
 
@@ -104,6 +110,33 @@ def test_workers_change_nothing_and_end_with_the_stream(dataset):
     assert [batch.step for batch in got] == list(range(2, 8))
 
 
+def test_workers_and_their_server_end_with_a_trainer_that_is_killed(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(SIGNALLED.replace("{end}", "os.kill(os.getpid(), 9)"))
+    ended = subprocess.run([sys.executable, script], timeout=60, check=False, capture_output=True, text=True)
+    assert ended.returncode == -9
+    children = [Path(f"/proc/{child}") for child in ended.stdout.split()]
+    assert len(children) == 4  # the resource tracker, the fork server and two workers
+    assert _within(10, lambda: not any(child.exists() for child in children))
+
+
+def test_unreadable_files_are_counted_over_all_workers(tmp_path):
+    folder = tmp_path / "train" / "only"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (20, 20)).save(folder / "good.png")
+    for n in range(8):
+        (folder / f"bad{n}.png").touch()
+    config = replace(CONFIG, data=DataConfig(kind="imagefolder", image_size=16, max_corrupt_files=8))
+    tolerant = load(config.data, split="train", root=str(tmp_path))
+    streams = [list(batches(tolerant, config, start=8, workers=workers)) for workers in (0, 2)]
+    for first, second in zip(*streams, strict=True):
+        assert_same(first, second)
+    strict = load(replace(config.data, max_corrupt_files=5), split="train", root=str(tmp_path))
+    with closing(batches(strict, config, start=0, workers=2)) as stream, pytest.raises(DataError) as caught:
+        list(stream)
+    assert re.fullmatch(r"[678] unreadable images, the last \S+ \(.*\); data.max_corrupt_files=5 .*", str(caught.value))
+
+
 def test_preemption_still_reaches_the_trainer(dataset):
     with closing(batches(dataset, CONFIG, start=0, workers=1)) as stream:
         next(stream)
@@ -112,7 +145,7 @@ def test_preemption_still_reaches_the_trainer(dataset):
 
 def test_workers_survive_the_signals_of_preemption_and_an_exit_that_forgets_them(tmp_path):
     script = tmp_path / "signalled.py"
-    script.write_text(SIGNALLED)
+    script.write_text(SIGNALLED.replace("{end}", "raise SystemExit(7)"))
     ended = subprocess.run([sys.executable, script], timeout=60, check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (7, "")
 
@@ -128,3 +161,10 @@ def test_the_pixels_do_not_depend_on_the_thread_count(dataset):
     finally:
         torch.set_num_threads(threads)
     assert_same(*made)
+
+
+def _within(seconds, condition):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.02)
+    return condition()
