@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torchvision
@@ -27,9 +28,13 @@ from iwm_core.config import PhotometricConfig, TrialConfig
 from iwm_core.data import photometric, pixels, views
 from iwm_core.randomness import uniform
 
-ROWS = ((32, "yiq", 64), (32, "hsv", 64), (224, "yiq", 16), (224, "hsv", 16))
+ROWS: tuple[tuple[int, Literal["hsv", "yiq"], int], ...] = (
+    (32, "yiq", 64),
+    (32, "hsv", 64),
+    (224, "yiq", 16),
+    (224, "hsv", 16),
+)
 """(pixels, hue, batch): the first is the row that is promised to be at least four times the loop."""
-
 
 SLICE_S = 0.1
 
@@ -57,9 +62,9 @@ def main() -> None:
     print(json.dumps(document(rows), indent=2) if options.json else table(rows))
 
 
-def measure(size: int, *, hue: str, batch: int, seconds: float) -> Row:
+def measure(size: int, *, hue: Literal["hsv", "yiq"], batch: int, seconds: float) -> Row:
     """One row: both sides in turn until `seconds` have gone into each."""
-    config = TrialConfig(photometric=PhotometricConfig(hue="hsv" if hue == "hsv" else "yiq"))
+    config = TrialConfig(photometric=PhotometricConfig(hue=hue))
     image_BCHW = (torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255).byte()
     sides: tuple[Callable[[int], object], ...] = (
         lambda step: views.make_views(image_BCHW, config, step),
@@ -146,12 +151,9 @@ def conditions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = (
-        [line.split(": ", 1)[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        if (cpuinfo.exists())
-        else []
-    )
+    cpuinfo = Path("/proc/cpuinfo")  # of Linux
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 

@@ -131,7 +131,9 @@ def _decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resa
 
 def _find(root: str, split: str) -> Path:
     if not root:
-        raise DataError("data.kind=imagefolder needs a folder: set runtime.data_root to one that holds train/ and val/")
+        raise DataError(
+            "data.kind=imagefolder needs a folder: set resources.data_root to one that holds train/ and val/"
+        )
     for name in FOLDERS[split]:
         if (Path(root) / name).is_dir():
             return Path(root) / name

@@ -131,5 +131,5 @@ def test_a_folder_that_is_not_laid_out_says_what_is_expected(tmp_path, make, mes
 
 
 def test_a_missing_root_names_the_setting():
-    with pytest.raises(DataError, match=r"runtime\.data_root"):
+    with pytest.raises(DataError, match=r"resources\.data_root"):
         open_folder("")
