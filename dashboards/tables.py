@@ -15,7 +15,7 @@ from orchestrator.sweep import Scalar
 COLUMNS = (
     "mrr",
     "mrr_floor",
-    "h@1",
+    "mrr_patchwise",
     "hit1",
     "linear_probe_top1",
     "random_probe_top1",

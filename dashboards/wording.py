@@ -10,8 +10,7 @@ from orchestrator.sweep import Scalar
 METRICS = {
     "mrr": "MRR",
     "mrr_floor": "floor",
-    "h@1": "H@1",
-    "h@5": "H@5",
+    "mrr_patchwise": "patchwise MRR",
     "hit1": "H@1",
     "hit5": "H@5",
     "linear_probe_top1": "probe",

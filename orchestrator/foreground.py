@@ -73,7 +73,7 @@ def train_here(layout: Layout, cell: Cell) -> Ended:
             event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen)
         except NoRightToRun as reason:
             raise BusyError(f"trial {folder.id}: {reason}") from reason
-    return Ended(cell.trial.id, event)
+    return Ended(cell.trial.id, finished_event(folder) or event)
 
 
 def finished_event(folder: TrialFolder) -> Finished | None:

@@ -39,7 +39,7 @@ def out() -> Console:
 
 def err() -> Console:
     """Progress and remarks: standard error."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -187,3 +187,8 @@ def find_sweep(layout: Layout, store: Store, name: str) -> SweepResults:
         known = ", ".join(dict.fromkeys(record.name for record in store.sweep_records())) or "none yet"
         raise UnknownSweepError(f"no sweep '{name}' under root '{layout.root}'; its sweeps: {known}")
     return store.results(max(records, key=lambda record: record.t).id)
+
+
+def is_looked_after(layout: Layout, status: TrialStatus) -> bool:
+    """Whether the trial has ended, or a keeper of this machine lives to see to it."""
+    return not local.is_ours(status) or is_held(layout.keeper_lock)

@@ -9,16 +9,17 @@ Symbols: I a held-out image, centre-cropped; f_theta the encoder, f_ema the targ
 T the photometric operations with parameters q, p_phi the predictor, a the action. Ranks, ties, floor: `ranking`.
 
 Source: per-image bank of 256, clean source, rank of the true latent by distance, mean of 1/r [C2 S1, S2, S4].
-Unknown there and fixed here beforehand, before any result was seen [OURS]: held-out images; views of the target's kind
+Unknown there and fixed here [OURS]: held-out images; views of the target's kind
 (jitter always, nothing destructive) at `evaluate.bank_strength`, one strength for every trial, with the trial's own
 operations; latents of the target encoder for the bank and of the encoder for the source; all positions as context and
 as targets; every member is a query once; squared L2.
 
-    mrr          distance over all positions and features. The headline: it is the quantity that training lowers.
-    mrr_pooled   distance between the means over positions
-    hit1, hit5   share of ranks up to 1 and 5, and the same `_pooled`
-    mrr_floor    H_K / K, what a predictor blind to the action scores. The paper prints 0.00 there, which a bank
-                 of one image cannot give [DERIVED]; compare with the floor, not with zero.
+    mrr             distance between the means over positions. The headline: the metric's predecessor ranks one vector
+                    per image [C1 K2]. docs/decisions/0001 says when this was settled, and what the other one showed.
+    mrr_patchwise   distance over all positions and features, the quantity that training lowers
+    hit1, hit5      share of ranks up to 1 and 5, and the same `_patchwise`
+    mrr_floor       H_K / K, what a predictor blind to the action scores. The paper prints 0.00 there, which a bank
+                    of one image cannot give [DERIVED]; compare with the floor, not with zero.
 
 The bank's draws are a function of (`evaluate.bank_seed`, image, k), not of the trial's seed, so two trials with the
 same operations see the same bank. The networks run in fp32 without autocast, whatever the precision of training, since
@@ -55,15 +56,15 @@ def measure(
     """The metrics above, over `evaluate.bank_images` images spread over the test split."""
     dataset = load(config.data, split="test", root=data_root)
     indices = spread(len(dataset), at_most=config.evaluate.bank_images)
-    patchwise_RK, pooled_RK = [], []
+    pooled_RK, patchwise_RK = [], []
     for index in indices:
         image_1CSS = dataset.centre(index[None], size=config.data.image_size).to(device)
         p_KND, h_KND = queries_and_bank(
             image_1CSS, index=int(index), config=config, world_model=world_model, target=target
         )
-        patchwise_RK.append(ranking.ranks(p_KND.flatten(1), h_KND.flatten(1)))
         pooled_RK.append(ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1)))
-    return summary(torch.cat(patchwise_RK), torch.cat(pooled_RK), bank_size=config.evaluate.bank_size)
+        patchwise_RK.append(ranking.ranks(p_KND.flatten(1), h_KND.flatten(1)))
+    return summary(torch.cat(pooled_RK), torch.cat(patchwise_RK), bank_size=config.evaluate.bank_size)
 
 
 def queries_and_bank(
@@ -92,11 +93,11 @@ def bank_parameters(config: TrialConfig, *, index: int) -> Tensor:
     return photometric.draw(common, u_KU, view="target")
 
 
-def summary(patchwise_R: Tensor, pooled_R: Tensor, *, bank_size: int) -> dict[str, float]:
+def summary(pooled_R: Tensor, patchwise_R: Tensor, *, bank_size: int) -> dict[str, float]:
     """The metrics of all ranks, read from the device in one transfer."""
     values = {
         f"{name}{suffix}": score_R.mean()
-        for suffix, r_R in {"": patchwise_R, "_pooled": pooled_R}.items()
+        for suffix, r_R in {"": pooled_R, "_patchwise": patchwise_R}.items()
         for name, score_R in {
             "mrr": ranking.reciprocal_ranks(r_R),
             "hit1": ranking.hits(r_R, within=1),

@@ -44,16 +44,16 @@ def test_a_predictor_without_conditioning_scores_the_floor(config, networks):
     metrics = measured(config, *networks)
     assert metrics["mrr_floor"] == ranking.floor(64)
     assert metrics["mrr"] == pytest.approx(metrics["mrr_floor"], abs=1e-4)
-    assert metrics["mrr_pooled"] == pytest.approx(metrics["mrr_floor"], abs=1e-4)
+    assert metrics["mrr_patchwise"] == pytest.approx(metrics["mrr_floor"], abs=1e-4)
     assert metrics["hit1"] == pytest.approx(1 / 64)
-    assert metrics["hit5_pooled"] == pytest.approx(5 / 64)
+    assert metrics["hit5_patchwise"] == pytest.approx(5 / 64)
 
 
 def test_a_predictor_that_knows_what_the_action_does_scores_1(config, networks):
     _, target = networks
     metrics = measured(config, Oracle(config, target), target)
     assert {name: value for name, value in metrics.items() if name != "mrr_floor"} == {
-        f"{name}{suffix}": 1.0 for name in ("mrr", "hit1", "hit5") for suffix in ("", "_pooled")
+        f"{name}{suffix}": 1.0 for name in ("mrr", "hit1", "hit5") for suffix in ("", "_patchwise")
     }
 
 
@@ -64,7 +64,7 @@ def test_a_collapsed_encoder_scores_below_the_floor(config, kind):
     nn.init.zeros_(model.encoder.vit.patch_embed.proj.weight)
     metrics = measured(config, model, TargetEncoder(model.encoder, normalise=True))
     assert metrics["mrr"] == pytest.approx(1 / 64)
-    assert metrics["mrr_pooled"] == pytest.approx(1 / 64)
+    assert metrics["mrr_patchwise"] == pytest.approx(1 / 64)
     assert metrics["hit5"] == 0
 
 

@@ -1,0 +1,37 @@
+"""A sweep's report as files, and as artifacts in MLflow."""
+
+from dashboards.figures import render_figure
+from dashboards.report import render
+from orchestrator import gather
+from orchestrator.layout import Layout
+from orchestrator.lifecycle import State
+from orchestrator.results import SweepResults
+from orchestrator.store import Store
+
+
+def render_report(results: SweepResults, *, kind: str) -> str:
+    """The report in one of `dashboards.report.FORMATS`; the HTML page holds the figure.
+
+    Raises:
+        RequestError: another format.
+    """
+    return render(results, format=kind, figure=render_figure(results) if kind == "html" else None)
+
+
+def report_files(results: SweepResults) -> dict[str, bytes]:
+    """The report in every format for people, its data, and the figure where there is one."""
+    texts = {f"report.{kind}": render_report(results, kind=kind).encode() for kind in ("md", "html", "csv")}
+    figure = render_figure(results)
+    return {**texts, **({"figure.png": figure} if figure else {})}
+
+
+def attach_reports(layout: Layout, store: Store) -> None:
+    """Sends the report of every sweep that has a finished trial.
+
+    Raises:
+        TrackingError: MLflow is out of reach.
+    """
+    for record in store.sweep_records():
+        results = store.results(record.id)
+        if any(trial.status.state is State.FINISHED for trial in results.trials):
+            gather.attach_report(layout, store, record.id, report_files(results))

@@ -1,0 +1,238 @@
+"""`iwm demo`: a first ablation, interrupted on purpose, with its answer.
+
+    submit 12 trials -> kill one worker after its first checkpoint -> watch them finish -> table, findings, figure
+    -> train an uninterrupted twin of the killed trial -> compare the weights, bit for bit
+
+It uses what everybody uses: the packaged sweep `demo`, the local launcher, the same report. Run again, it goes on where
+it was, and shows the answer at once where everything is finished.
+"""
+
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dashboards import tables
+from dashboards.ablation import tabulate
+from dashboards.findings import find
+from dashboards.publish import attach_reports, report_files
+from dashboards.report import SECTIONS
+from orchestrator import gather, render, service
+from orchestrator.census import Census
+from orchestrator.errors import IwmError, TrackingError
+from orchestrator.expand import expand
+from orchestrator.foreground import train_here
+from orchestrator.layout import Layout
+from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.plan import Mode
+from orchestrator.results import SweepResults
+from orchestrator.sweep import Cell, Sweep
+
+SWEEP = "demo"
+LOOK_S = 0.5
+OVER = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
+
+
+def run_demo(layout: Layout, *, steps: int | None) -> None:
+    """The whole demo.
+
+    Raises:
+        IwmError: a trial did not finish, or the twin's weights differ.
+        KeyboardInterrupt: after Ctrl-C, when the trials have been stopped.
+    """
+    sweep = expand(SWEEP, [f"train.steps={steps}"] if steps else [], sweeps_dir=None)
+    say = render.err()
+    say.print(f"{len(sweep.cells)} trials, {_slots(sweep)} at a time, in {layout.root}")
+    say.print("Ctrl-C stops them at a checkpoint; the same command goes on from there")
+    submission = service.submit(layout, sweep, mode=Mode.RESUME)
+    say.print(render.counts_line(submission.plan.counts))
+    victim = _victim(sweep)
+    try:
+        _follow(layout, sweep, victim=victim, say=say)
+        results = _gathered(layout, sweep, say=say)
+        twin = _train_twin(layout, victim, say=say)
+    except KeyboardInterrupt:
+        service.cancel(layout, [cell.trial.id for cell in sweep.cells])
+        say.print("stopped")
+        raise
+    _answer(layout, results, victim=victim, twin=twin)
+
+
+def _slots(sweep: Sweep) -> int:
+    return sweep.cells[0].resources.slots
+
+
+def _victim(sweep: Sweep) -> Cell:
+    """The trial that is interrupted: the first with feature conditioning at full strength."""
+    wanted = (cell for cell in sweep.cells if cell.trial.config.conditioning.kind == "feature")
+    return max(wanted, key=lambda cell: cell.trial.config.photometric.strength)
+
+
+class _Watch:
+    """Progress bars over the trials of a sweep: one for all, one for each that runs."""
+
+    def __init__(self, layout: Layout, sweep: Sweep, *, say: Console) -> None:
+        self._census, self._sweep = Census(layout), sweep
+        columns = (
+            TextColumn("{task.description:<44}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self.progress = Progress(*columns, console=say, disable=not sys.stderr.isatty())
+        self._all = self.progress.add_task("finished", total=len(sweep.cells))
+        self._bars: dict[str, TaskID] = {}
+        self._told: dict[str, State] = {}
+
+    def look(self) -> dict[str, TrialStatus]:
+        """The statuses now, drawn."""
+        statuses = {cell.trial.id: self._census.status(cell.trial.id) for cell in self._sweep.cells}
+        for cell in self._sweep.cells:
+            self._draw(cell, statuses[cell.trial.id])
+        self.progress.update(self._all, completed=sum(status.state in OVER for status in statuses.values()))
+        return statuses
+
+    def _draw(self, cell: Cell, status: TrialStatus) -> None:
+        """A bar while it runs; one line when it ends, which is all that a log file shows."""
+        trial_id, name = cell.trial.id, describe(cell)
+        if status.state is State.RUNNING:
+            bar = self._bars.get(trial_id)
+            if bar is None:
+                bar = self._bars[trial_id] = self.progress.add_task(name, total=status.total_steps)
+            self.progress.update(bar, completed=status.step)
+        elif (bar := self._bars.pop(trial_id, None)) is not None:
+            self.progress.remove_task(bar)
+        if status.state in OVER and self._told.get(trial_id) is not status.state:
+            mrr = render.show(status.metrics.get("mrr"))
+            self.progress.console.print(f"{status.state:<9} {trial_id[:8]}  {name:<40} MRR {mrr}")
+            self._told[trial_id] = status.state
+
+
+def describe(cell: Cell) -> str:
+    """`feature, strength 1, depth 2`."""
+    return ", ".join(
+        f"{key.rpartition('.')[2]} {value:g}" if isinstance(value, int | float) else str(value)
+        for key, value in cell.overrides.items()
+    )
+
+
+def _follow(layout: Layout, sweep: Sweep, *, victim: Cell, say: Console) -> None:
+    """Until every trial has ended; kills the victim's first attempt once it has a checkpoint."""
+    watch, killed_at = _Watch(layout, sweep, say=say), 0
+    with watch.progress:
+        while True:
+            statuses = watch.look()
+            status = statuses[victim.trial.id]
+            if (
+                not killed_at
+                and _is_ripe(status)
+                and service.stop_worker(layout, victim.trial.id, status, by=signal.SIGKILL)
+            ):
+                killed_at = status.step
+                say.print(f"SIGKILL   {victim.trial.id[:8]}  {describe(victim):<40} on purpose, at step {killed_at}")
+            if all(status.state in OVER for status in statuses.values()):
+                break
+            if not any(service.is_looked_after(layout, status) for status in statuses.values()):
+                with service.observed(layout):  # the keeper died: this starts another
+                    pass
+            time.sleep(LOOK_S)
+    _check(statuses)
+
+
+def _is_ripe(status: TrialStatus) -> bool:
+    """In its first attempt, with a checkpoint behind it and not at its end."""
+    if status.state is not State.RUNNING or len(status.attempts) != 1:
+        return False
+    return 0 < status.attempts[0].checkpoint_step < status.step < status.total_steps
+
+
+def _check(statuses: dict[str, TrialStatus]) -> None:
+    counted = Counter(status.state for status in statuses.values())
+    if counted[State.FINISHED] == len(statuses):
+        return
+    errors = [status.error for status in statuses.values() if status.error]
+    reason = f": {errors[0]}" if errors else ""
+    raise IwmError(f"{len(statuses) - counted[State.FINISHED]} of {len(statuses)} trials did not finish{reason}")
+
+
+def _gathered(layout: Layout, sweep: Sweep, *, say: Console) -> SweepResults:
+    """Everything in the store and in MLflow, the report beside the sweep."""
+    with service.observed(layout) as store:
+        try:
+            say.print(gather.sync(layout, store).sentence())
+            attach_reports(layout, store)
+        except TrackingError as warning:
+            say.print(f"warning: {warning}; nothing is lost, run `iwm sync` when it is back")
+        results = store.results(sweep.id)
+    for name, content in report_files(results).items():
+        (report_folder(layout, sweep.id) / name).write_bytes(content)
+    return results
+
+
+def report_folder(layout: Layout, sweep_id: str) -> Path:
+    """Where the demo leaves its report."""
+    return layout.sweep_file(sweep_id).parent
+
+
+@dataclass(frozen=True)
+class _Twin:
+    """The same trial, never interrupted, under a root of its own."""
+
+    weights_sha256: str
+    layout: Layout
+
+
+def _train_twin(layout: Layout, victim: Cell, *, say: Console) -> _Twin:
+    """Trains the victim's twin in this process."""
+    root = layout.root / "twin"
+    alone = replace(layout, root=root, state=root, database_url=f"sqlite:///{root / 'orchestrator.db'}")
+    say.print(f"training an uninterrupted twin of {victim.trial.id[:8]}")
+    ended = train_here(alone, victim)
+    return _Twin(getattr(ended.event, "weights_sha256", ""), alone)
+
+
+def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: _Twin) -> None:
+    """The table, the sentences, the proof, and where everything is."""
+    out = render.out()
+    out.print(grid_table(tables.main(tabulate(results))))
+    findings = find(results)
+    for kind, title in SECTIONS.items():
+        sentences = [finding.text for finding in findings if finding.kind is kind]
+        out.print("", f"{title}:" if sentences else "", *[f"  - {sentence}" for sentence in sentences], sep="\n")
+    killed = next(trial.status for trial in results.trials if trial.id == victim.trial.id)
+    out.print(proof(killed, victim=victim, twin_sha256=twin.weights_sha256))
+    folder = report_folder(layout, results.record.id)
+    out.print(
+        f"\nfigure   {folder / 'figure.png'}\nreport   {folder / 'report.html'}\ntrials   {layout.trials}"
+        f"\nstatus   iwm status demo --root {layout.root}\nMLflow   {gather.ui_command(layout)}",
+        soft_wrap=True,
+    )
+    if killed.weights_sha256 != twin.weights_sha256:
+        raise IwmError("the interrupted trial's weights differ from its twin's: please report this")
+
+
+def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
+    """What happened to the interrupted trial, and what became of its weights."""
+    resumed = ", ".join(str(attempt.resumed_from_step) for attempt in killed.attempts[1:]) or "never"
+    verdict = "equal, bit for bit" if killed.weights_sha256 == twin_sha256 else "DIFFERENT"
+    return (
+        f"\nInterrupted on purpose: {victim.trial.id[:8]} ({describe(victim)}), {len(killed.attempts)} attempts, "
+        f"resumed from step {resumed}, {killed.repeated_steps} steps repeated.\n"
+        f"  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
+    )
+
+
+def grid_table(grid: tables.Grid) -> Table:
+    """A report's grid on the terminal."""
+    table = Table(title=grid.caption, title_justify="left", box=None, pad_edge=False)
+    for place, heading in enumerate(grid.header):
+        table.add_column(heading, justify="left" if place < grid.labels else "right")
+    for row in grid.rows:
+        table.add_row(*row)
+    return table
