@@ -31,12 +31,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of a sweep, or the path of its YAML file.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDE]...", help="As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)"),
+    typer.Argument(metavar="OVERRIDE", help="As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)"),
 ]
-Names = Annotated[list[str], typer.Argument(metavar="SWEEP|TRIAL...", help="Names or ids of sweeps, or ids of trials.")]
-OneSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's name or id; all where left out.")]
+Names = Annotated[list[str], typer.Argument(metavar="SWEEP|TRIAL", help="Names or ids of sweeps, or ids of trials.")]
+OneSweep = Annotated[str | None, typer.Argument(metavar="SWEEP", help="A sweep's name or id; all where left out.")]
 Submitted = Annotated[str, typer.Argument(metavar="SWEEP", help="A submitted sweep's name or id.")]
-AnyNames = Annotated[list[str] | None, typer.Argument(metavar="[SWEEP|TRIAL]...", help="All trials where left out.")]
+AnyNames = Annotated[list[str] | None, typer.Argument(metavar="SWEEP|TRIAL", help="All trials where left out.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps per trial, instead of the sweep's.")]
 OneTrial = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's id, or its beginning.")]
@@ -58,7 +58,7 @@ def plan(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Show what submitting a sweep would do; starts nothing and writes nothing."""
+    """Show what submitting a sweep would do. Starts nothing and writes nothing."""
     from orchestrator import render
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
@@ -80,7 +80,11 @@ def submit(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Start every trial of a sweep that is not finished and not under way, and return at once."""
+    """Start a sweep and return at once.
+
+    Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
+    checkpoint.
+    """
     from orchestrator import render, service
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
@@ -103,7 +107,10 @@ def status(
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Show where every trial stands; also names lost workers and sees that preempted trials go on."""
+    """Show where every trial stands.
+
+    Also names lost workers, and sees to it that preempted trials go on.
+    """
     from orchestrator import render, watching
     from orchestrator.layout import Layout
 
@@ -122,7 +129,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the trial writes.")] = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Print what a trial's attempts wrote to standard output and error, oldest first."""
+    """Print what a trial's attempts wrote, oldest first."""
     from orchestrator import service, watching
     from orchestrator.layout import Layout
 
@@ -134,7 +141,10 @@ def logs(
 
 @app.command()
 def cancel(names: Names, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """End trials on purpose. A running one checkpoints first, and `iwm resume` brings it back."""
+    """End trials on purpose.
+
+    A running one checkpoints first, and `iwm resume` brings it back.
+    """
     from orchestrator import render, service
     from orchestrator.layout import Layout
 
@@ -147,7 +157,10 @@ def cancel(names: Names, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
 
 @app.command()
 def resume(names: Names, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """Start again what was cancelled, failed or preempted, each trial from its last checkpoint."""
+    """Go on with what was cancelled, failed or preempted.
+
+    Each trial starts from its last checkpoint.
+    """
     from orchestrator import render, service
     from orchestrator.layout import Layout
 
@@ -164,7 +177,10 @@ def sync(
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Send metrics, states and reports to MLflow. Sending twice changes nothing."""
+    """Send metrics, states and reports to MLflow.
+
+    Sending twice changes nothing.
+    """
     from dashboards.publish import attach_reports
     from orchestrator import gather, render, service
     from orchestrator.layout import Layout
@@ -189,7 +205,7 @@ def report(
     output: Output = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Print the sweep's table, effects and findings."""
+    """Print a sweep's table, effects and findings."""
     from dashboards.publish import render_report
     from orchestrator import service
     from orchestrator.layout import Layout
@@ -210,7 +226,11 @@ def train(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Run one trial here and now, or go on with it from its last checkpoint."""
+    """Run one trial here, or go on with it.
+
+    It has the same folder, journal and checkpoints as everywhere else: interrupted and run again, it goes on from its
+    last checkpoint and ends with the same weights.
+    """
     from orchestrator import render
     from orchestrator.expand import single
     from orchestrator.foreground import train_here
@@ -233,7 +253,10 @@ def gc(
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Say which checkpoints nobody needs and what deleting them would free; --apply deletes them."""
+    """Delete checkpoints that nobody needs.
+
+    Says what that would free; --apply deletes them.
+    """
     from orchestrator import render, service
     from orchestrator.collect import collect
     from orchestrator.layout import Layout
@@ -253,7 +276,10 @@ def demo(
     steps: Steps = None,
     root: Annotated[Path, typer.Option("--root", help="Folder that holds the demo.")] = Path("runs/demo"),
 ) -> None:
-    """Train a first ablation of 12 trials on real images, interrupt one of them, and show the answer."""
+    """Train a first ablation and show the answer.
+
+    12 trials on real images, about a minute of one core each, one of them interrupted on purpose.
+    """
     from orchestrator.demo import run_demo
     from orchestrator.layout import Layout
 

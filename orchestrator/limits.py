@@ -22,6 +22,13 @@ AT_LEAST: dict[str, float] = {
     "predictor.heads": 1,
     "conditioning.layers": 1,
     "photometric.strength": 0,
+    "photometric.brightness_max": 0,
+    "photometric.contrast_max": 0,
+    "photometric.saturation_max": 0,
+    "photometric.hue_max": 0,
+    "photometric.blur_kernel": 0,
+    "evaluate.bank_size": 2,
+    "evaluate.bank_images": 1,
     "optim.lr": 0,
     "optim.weight_decay": 0,
     "optim.grad_clip": 0,
@@ -62,6 +69,7 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
             raise ConfigError(f"{key} must be between 0 and 1, not {read(config):g}")
     if config.conditioning.kind not in conditionings:
         raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
+    _check_images(config)
     _check_heads(config)
     mask_counts.check(config)
 
@@ -70,6 +78,15 @@ def _at_least(config: Any, minima: Sequence[tuple[str, Any, float]], *, prefix: 
     for key, read, least in minima:
         if read(config) < least:
             raise ConfigError(f"{prefix}{key} must be at least {least:g}, not {read(config):g}")
+
+
+def _check_images(config: TrialConfig) -> None:
+    """A folder's path says nothing about what lies in it, and is no part of a trial."""
+    if config.data.kind == "imagefolder" and not config.data.dataset:
+        raise ConfigError(
+            "data=imagefolder needs data.dataset, a name for these images that becomes part of the trial, such as"
+            " data.dataset=imagenet1k; their folder is resources.data_root"
+        )
 
 
 def _check_heads(config: TrialConfig) -> None:

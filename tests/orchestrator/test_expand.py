@@ -63,7 +63,8 @@ def test_the_predictor_has_the_encoders_heads():
 @pytest.mark.parametrize("masks", ["union", "lean", "multiblock"])
 def test_the_papers_sizes_fit_each_other(pair, masks):
     encoder, predictor = pair.split()
-    cell = single([f"encoder={encoder}", f"predictor={predictor}", f"masks={masks}", "data=imagefolder"])
+    images = ["data=imagefolder", "data.dataset=imagenet1k"]
+    cell = single([f"encoder={encoder}", f"predictor={predictor}", f"masks={masks}", *images])
     assert cell.trial.config.grid == (16 if encoder == "huge" else 14)
 
 

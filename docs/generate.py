@@ -1,0 +1,48 @@
+"""Writes `docs/cli.md` from the command line itself: `make docs`. A test compares."""
+
+from pathlib import Path
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from orchestrator.cli import app
+
+FILE = Path(__file__).with_name("cli.md")
+HEAD = """# Command line
+
+Generated from `iwm --help` by `make docs`.
+
+Exit codes: 0 done, 1 something you asked for failed, 2 the request itself was wrong, 130 interrupted. Tables and JSON
+go to standard output, progress and remarks to standard error. `--debug`, anywhere, shows the traceback of an error.
+
+| variable | meaning |
+|---|---|
+| `IWM_ROOT` | the root, instead of `./runs` |
+| `IWM_STATE` | folder of both SQLite databases, where the root is a network share |
+| `IWM_DATABASE_URL` | the orchestrator's database: SQLite under the root, or `postgresql+psycopg://...` for teams |
+| `MLFLOW_TRACKING_URI` | the MLflow server or database, SQLite under the root by default |
+| `IWM_EXPERIMENT` | name of the MLflow experiment, `iwm` by default |
+"""
+
+
+def verbs() -> list[str]:
+    """Every verb, in the order of the help."""
+    return list(get_command(app).commands)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def help_of(*words: str) -> str:
+    """What `iwm WORDS --help` prints, 80 columns wide."""
+    result = CliRunner().invoke(app, [*words, "--help"], prog_name="iwm", env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.output
+    lines = (line.rstrip() for line in result.output.strip().splitlines())
+    return "\n".join(lines)
+
+
+def reference() -> str:
+    """The whole page."""
+    sections = [f"## iwm {verb}\n\n```text\n{help_of(verb)}\n```\n" for verb in verbs()]
+    return "\n".join([HEAD, f"```text\n{help_of()}\n```\n", *sections])
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference())

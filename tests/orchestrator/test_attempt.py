@@ -1,0 +1,86 @@
+"""Who may run a trial, and which checkpoints lie on the line that led here."""
+
+import pytest
+
+from iwm_core.config import RuntimeConfig
+from iwm_core.events import Finished
+from orchestrator import journal
+from orchestrator.attempt import Job, NoRightToRun, check_right, is_trusted, one_line, run_attempt, runtime_of
+from orchestrator.events import Cancelled, Claimed
+from orchestrator.lifecycle import Attempt
+from orchestrator.locks import holding
+
+
+def never():
+    return None
+
+
+def claimed(on_disk, *tokens):
+    folder = on_disk.trial()
+    for number, token in enumerate(tokens, start=1):
+        journal.claim(folder, Claimed(claim=number, token=token))
+    return folder
+
+
+def test_the_newest_claim_s_token_is_the_right(on_disk):
+    folder = claimed(on_disk, "a", "b")
+    assert check_right(folder, token="b").claim == 2
+    with pytest.raises(NoRightToRun, match="newer claim"):
+        check_right(folder, token="a")
+
+
+def test_a_finished_or_cancelled_trial_needs_no_attempt(on_disk):
+    folder = claimed(on_disk, "a")
+    journal.record(folder, Cancelled(claim=1))
+    with pytest.raises(NoRightToRun, match="cancelled"):
+        check_right(folder, token="a")
+    on_disk.attempt(folder, [Finished(step=1)]).close()
+    with pytest.raises(NoRightToRun, match="finished"):
+        check_right(folder, token="a")
+
+
+def test_one_worker_per_trial(on_disk):
+    folder = claimed(on_disk, "a")
+    with holding(folder.worker_lock), pytest.raises(NoRightToRun, match="alive"):
+        run_attempt(folder, job=Job(token="a"), should_stop=never, wait_s=0)
+    assert journal.attempt_numbers(folder) == []
+
+
+def test_a_worker_waits_for_its_slot_and_leaves_when_asked(on_disk, tmp_path):
+    folder = claimed(on_disk, "a")
+    slot = tmp_path / "slot"
+    with holding(slot), pytest.raises(NoRightToRun, match="slot"):
+        run_attempt(folder, job=Job(token="a", slot_lock=str(slot)), should_stop=lambda: "SIGTERM", wait_s=0)
+
+
+def test_an_error_before_the_first_step_is_journalled(on_disk):
+    folder = claimed(on_disk, "a")
+    folder.value_file.write_text('{"config": {"data": {"kind": "imagefolder"}}}')
+    with pytest.raises(Exception, match="folder"):
+        run_attempt(folder, job=Job(token="a"), should_stop=never)
+    started, failed = journal.read_journals(folder)[0]
+    assert (started.name, failed.name) == ("started", "failed")
+    assert "Traceback" in failed.traceback
+
+
+@pytest.mark.parametrize(
+    ("step", "attempt", "trusted"),
+    [(50, 0, True), (60, 0, False), (60, 1, True), (90, 1, False), (80, 2, True), (500, 2, True)],
+)
+def test_a_checkpoint_from_after_a_later_start_is_not_trusted(step, attempt, trusted):
+    older = (Attempt(number=0), Attempt(number=1, resumed_from_step=50), Attempt(number=2, resumed_from_step=80))
+    assert is_trusted(step, attempt, older=older) is trusted
+
+
+def test_the_job_around_this_process():
+    assert Job.from_environment({"SUBMITIT_LOCAL_JOB_ID": "7", "IWM_CLAIM": "t"}) == Job(job_id="7", token="t")
+    array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", "SLURM_RESTART_COUNT": "3"}
+    assert Job.from_environment(array) == Job(job_id="5_2", restart=3)
+
+
+def test_the_core_gets_its_part_of_the_resources():
+    assert runtime_of({"slots": 3, "loader_workers": 2}) == RuntimeConfig(loader_workers=2)
+
+
+def test_an_error_on_one_line():
+    assert one_line(ValueError("a\n  b")) == "ValueError: a b"

@@ -1,0 +1,46 @@
+"""The demo's choices and words; the demo itself runs in CI."""
+
+import pytest
+
+from orchestrator import demo
+from orchestrator.errors import IwmError
+from orchestrator.expand import expand
+from orchestrator.lifecycle import Attempt, State, TrialStatus
+
+SWEEP = expand("demo")
+
+
+def test_the_factorial():
+    kinds = {cell.trial.config.conditioning.kind for cell in SWEEP.cells}
+    assert (len(SWEEP.cells), kinds) == (12, {"none", "sequence", "feature"})
+
+
+def test_the_victim_has_feature_conditioning_at_full_strength():
+    config = demo._victim(SWEEP).trial.config
+    assert (config.conditioning.kind, config.photometric.strength) == ("feature", 1.0)
+    assert demo.describe(demo._victim(SWEEP)) == "feature, strength 1, depth 2"
+
+
+def running(**values):
+    return TrialStatus(state=State.RUNNING, attempts=(Attempt(number=0, total_steps=100, **values),), total_steps=100)
+
+
+@pytest.mark.parametrize(
+    ("step", "checkpoint", "ripe"), [(40, 0, False), (50, 50, False), (60, 50, True), (100, 100, False)]
+)
+def test_it_is_killed_between_a_checkpoint_and_the_end(step, checkpoint, ripe):
+    status = running(step=step, checkpoint_step=checkpoint)
+    assert demo._is_ripe(demo.replace(status, step=step)) is ripe
+
+
+def test_the_proof_says_whether_the_weights_are_equal():
+    status = TrialStatus(state=State.FINISHED, weights_sha256="abc", attempts=(Attempt(number=0), Attempt(number=1)))
+    victim = demo._victim(SWEEP)
+    assert "equal, bit for bit" in demo.proof(status, victim=victim, twin_sha256="abc")
+    assert "DIFFERENT" in demo.proof(status, victim=victim, twin_sha256="abd")
+
+
+def test_a_trial_that_did_not_finish_is_an_error():
+    failed = TrialStatus(state=State.FAILED, error="out of luck")
+    with pytest.raises(IwmError, match="1 of 2 trials did not finish: out of luck"):
+        demo._check({"a": failed, "b": TrialStatus(state=State.FINISHED)})

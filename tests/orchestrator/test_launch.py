@@ -1,0 +1,90 @@
+"""Claims, and what a launcher can see of a job."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from iwm_core.config import TrialConfig
+from iwm_core.events import Preempted, Started
+from orchestrator import journal, launch
+from orchestrator.census import read_status
+from orchestrator.errors import RootError
+from orchestrator.layout import Layout
+from orchestrator.lifecycle import State
+from orchestrator.sweep import Resources
+from orchestrator.trial import Trial
+
+TRIAL = Trial(TrialConfig(seed=5))
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout.of(tmp_path / "runs", environ={})
+
+
+def claim(folder, token="t"):
+    return launch.claim(folder, resources=Resources(slots=3), token=token, launcher=launch.LOCAL)
+
+
+def test_a_trial_is_written_once(layout):
+    folder = launch.write_trial(layout, TRIAL)
+    before = folder.value_file.stat().st_mtime_ns
+    assert launch.write_trial(layout, TRIAL).value_file.stat().st_mtime_ns == before
+    assert Trial.from_json(folder.value_file.read_bytes()) == TRIAL
+
+
+def test_what_is_under_way_cannot_be_claimed(layout):
+    folder = launch.write_trial(layout, TRIAL)
+    assert claim(folder)
+    assert claim(folder) is None
+    assert read_status(folder).state is State.QUEUED
+
+
+def try_to_claim(root, barrier, won):
+    folder = Layout.of(root, environ={}).trial(TRIAL.id)
+    barrier.wait()
+    if claim(folder, token=str(os.getpid())):
+        won.put(os.getpid())
+
+
+def test_of_many_submitters_one_wins(layout):
+    launch.write_trial(layout, TRIAL)
+    context = multiprocessing.get_context("fork")
+    barrier, won = context.Barrier(6), context.Queue()
+    racers = [context.Process(target=try_to_claim, args=(layout.root, barrier, won)) for _ in range(6)]
+    for racer in racers:
+        racer.start()
+    winner = won.get(timeout=30)
+    for racer in racers:
+        racer.join()
+    assert won.empty()
+    assert read_status(layout.trial(TRIAL.id)).claim == 0
+    (claimed,) = journal.read_control(layout.trial(TRIAL.id))
+    assert getattr(claimed, "token", "") == str(winner)
+
+
+def test_a_preempted_trial_is_claimed_again_with_its_resources(layout):
+    folder = launch.write_trial(layout, TRIAL)
+    first = claim(folder)
+    assert launch.claim_again(folder) is None
+    writer = journal.Journal(folder.attempt(0), attempt=0)
+    writer.append(Started(claim=0))
+    writer.append(Preempted(step=3))
+    writer.close()
+    again = launch.claim_again(folder)
+    assert again
+    assert (again.claim, again.resources["slots"]) == (1, 3)
+    assert again.token != first.token
+    assert launch.claim_again(folder) is None
+
+
+def test_a_root_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RootError, match="file"):
+        launch.write_trial(Layout.of(tmp_path / "file", environ={}), TRIAL)
+
+
+@pytest.mark.parametrize("job_id", ["", "local-3", "1", "999999999"])
+def test_a_process_id_alone_is_no_job(layout, job_id):
+    assert not launch.job_is_alive(job_id, layout.trial(TRIAL.id))
