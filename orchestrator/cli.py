@@ -195,7 +195,7 @@ def sync(
     if json:
         return render.print_json(sent.to_dict())
     render.out().print(sent.sentence())
-    render.out().print(f"open the MLflow UI: {gather.ui_command(layout)}")
+    render.out().print(f"open the MLflow UI: {gather.ui_command(layout, program=render.program('mlflow'))}")
 
 
 @app.command()
@@ -272,10 +272,7 @@ def gc(
 
 
 @app.command()
-def demo(
-    steps: Steps = None,
-    root: Annotated[Path, typer.Option("--root", help="Folder that holds the demo.")] = Path("runs/demo"),
-) -> None:
+def demo(steps: Steps = None, root: Root = DEFAULT_ROOT) -> None:
     """Train a first ablation and show the answer.
 
     12 trials on real images, about a minute of one core each, one of them interrupted on purpose.

@@ -18,11 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dashboards import tables
-from dashboards.ablation import tabulate
 from dashboards.findings import find
 from dashboards.publish import attach_reports, report_files
 from dashboards.report import SECTIONS
+from dashboards.wording import metric_name
 from orchestrator import gather, render, service
 from orchestrator.census import Census
 from orchestrator.errors import IwmError, TrackingError
@@ -200,21 +199,57 @@ def _train_twin(layout: Layout, victim: Cell, *, say: Console) -> _Twin:
 def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: _Twin) -> None:
     """The table, the sentences, the proof, and where everything is."""
     out = render.out()
-    out.print(grid_table(tables.main(tabulate(results))))
+    out.print(answer_table(results))
     findings = find(results)
     for kind, title in SECTIONS.items():
         sentences = [finding.text for finding in findings if finding.kind is kind]
-        out.print("", f"{title}:" if sentences else "", *[f"  - {sentence}" for sentence in sentences], sep="\n")
+        if sentences:
+            out.print("", f"{title}:", *[f"  - {sentence}" for sentence in sentences], sep="\n")
     killed = next(trial.status for trial in results.trials if trial.id == victim.trial.id)
     out.print(proof(killed, victim=victim, twin_sha256=twin.weights_sha256))
-    folder = report_folder(layout, results.record.id)
-    out.print(
-        f"\nfigure   {folder / 'figure.png'}\nreport   {folder / 'report.html'}\ntrials   {layout.trials}"
-        f"\nstatus   iwm status demo --root {layout.root}\nMLflow   {gather.ui_command(layout)}",
-        soft_wrap=True,
-    )
+    out.print(places(layout, results), soft_wrap=True)
     if killed.weights_sha256 != twin.weights_sha256:
         raise IwmError("the interrupted trial's weights differ from its twin's: please report this")
+
+
+SHOWN = ("conditioning", "photometric.strength", "predictor.depth")
+SHOWN_METRICS = (
+    "mrr", "mrr_floor", "mrr_patchwise", "linear_probe_top1", "random_probe_top1",
+    "linear_probe_tokens_top1", "random_probe_tokens_top1",
+)  # fmt: skip
+
+
+def answer_table(results: SweepResults) -> Table:
+    """The report's main table, as far as a terminal of 100 columns goes; each score beside its reference."""
+    table = Table(
+        title="Final metrics; each score beside its reference.", title_justify="left", box=None, pad_edge=False
+    )
+    for heading in (*map(_last_word, SHOWN), *map(metric_name, SHOWN_METRICS), "attempts"):
+        table.add_column(heading, justify="left" if heading == SHOWN[0] else "right", max_width=12)
+    for trial in results.trials:
+        axes = (render.show(trial.overrides.get(axis)) for axis in SHOWN)
+        metrics = (f"{trial.status.metrics[key]:.3f}" for key in SHOWN_METRICS)
+        table.add_row(*axes, *metrics, str(len(trial.status.attempts)))
+    return table
+
+
+def _last_word(axis: str) -> str:
+    return axis.rpartition(".")[2]
+
+
+def places(layout: Layout, results: SweepResults) -> str:
+    """Where everything is, as commands and paths that work from here."""
+    folder, root = report_folder(layout, results.record.id), _from_here(layout.root)
+    ui = gather.ui_command(layout, program=render.program("mlflow"))
+    return (
+        f"\nfigure  {_from_here(folder / 'figure.png')}\nreport  {_from_here(folder / 'report.html')}"
+        f"\ntrials  {render.program('iwm')} status demo --root {root}\nMLflow  {ui}"
+    )
+
+
+def _from_here(path: Path) -> Path:
+    """The shorter of the absolute path and the one from the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
@@ -226,13 +261,3 @@ def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
         f"resumed from step {resumed}, {killed.repeated_steps} steps repeated.\n"
         f"  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
     )
-
-
-def grid_table(grid: tables.Grid) -> Table:
-    """A report's grid on the terminal."""
-    table = Table(title=grid.caption, title_justify="left", box=None, pad_edge=False)
-    for place, heading in enumerate(grid.header):
-        table.add_column(heading, justify="left" if place < grid.labels else "right")
-    for row in grid.rows:
-        table.add_row(*row)
-    return table

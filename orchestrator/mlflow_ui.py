@@ -19,12 +19,12 @@ def is_server(layout: Layout) -> bool:
     return layout.tracking_uri.startswith(("http://", "https://"))
 
 
-def ui_command(layout: Layout, *, port: int = PORT) -> str:
+def ui_command(layout: Layout, *, port: int = PORT, program: str = "mlflow") -> str:
     """The shell command that opens the UI on this backend; of a server, its address. Tells no password."""
     if is_server(layout):
         return ui_url(layout)
     uri = '"$MLFLOW_TRACKING_URI"' if has_password(layout.tracking_uri) else shlex.quote(layout.tracking_uri)
-    return f"mlflow ui --backend-store-uri {uri} --port {port}"
+    return f"{program} ui --backend-store-uri {uri} --port {port}"
 
 
 def ui_url(layout: Layout, *, port: int = PORT) -> str:

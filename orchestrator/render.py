@@ -1,9 +1,11 @@
 """Values to terminal tables and to the JSON that scripts read. Nothing is computed here."""
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -40,6 +42,11 @@ def out() -> Console:
 def err() -> Console:
     """Progress and remarks: standard error."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def program(name: str) -> str:
+    """A command that was installed with us, as this shell can call it: bare where it is on the PATH."""
+    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
 
 
 def print_json(value: Any) -> None:

@@ -41,7 +41,7 @@ class ImageDataset(Protocol):
 
     @property
     def digest(self) -> str:
-        """A hash of what the set consists of: equal digests, equal images."""
+        """A hash of the pixels that were made, or of the files' names: part of an attempt's fingerprint."""
         ...
 
     def __len__(self) -> int: ...

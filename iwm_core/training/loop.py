@@ -83,7 +83,8 @@ def train(
             should_stop=should_stop,
             guard=NonFiniteGuard(device=device),
         )
-        on_start(resumed.step, skipped, numerics.fingerprint(config, device=device))
+        fingerprint = numerics.fingerprint(config, device=device) | {"images": run.dataset.digest}
+        on_start(resumed.step, skipped, fingerprint)
         signal = _advance(run)
         end = _finish(run) if signal is None else Preempted(step=resumed.step, signal=signal)
     emit(end)

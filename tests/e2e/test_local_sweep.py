@@ -44,6 +44,7 @@ def test_killed_worker_and_keeper_lose_nothing(iwm, new_iwm):
 
     victim = until(at_work)
     keeper = pid_of_keeper(iwm)
+    assert keeper
     os.kill(keeper, signal.SIGKILL)
     os.kill(iwm.status(victim).attempts[-1].pid, signal.SIGKILL)
     until(lambda: not is_held(iwm.layout.trial(victim).worker_lock))

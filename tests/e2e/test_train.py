@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from iwm_core.events import TELEMETRY, Checkpoint, Started, Step
+from iwm_core.events import TELEMETRY, Checkpoint, Preempted, Started, Step
 from orchestrator.journal import read_journals
 from orchestrator.lifecycle import history
 from tests.e2e.conftest import until
@@ -81,11 +81,13 @@ def check_attempts(attempts, *, resumed_at_least):
 def test_a_polite_signal_repeats_no_step(iwm, straight, by):
     assert interrupt(iwm, attempt=0, step=15, by=by) == 1
     (events,) = journals(iwm).values()
-    assert (events[-1].name, events[-1].signal) == ("preempted", by.name)
+    last = events[-1]
+    assert isinstance(last, Preempted)
+    assert last.signal == by.name
     ended = iwm.json(*WORDS)
     assert ended["weights_sha256"] == straight[0]["weights_sha256"]
     (started,) = [event for event in journals(iwm)[1] if isinstance(event, Started)]
-    assert started.resumed_from_step == events[-1].step >= 15
+    assert started.resumed_from_step == last.step >= 15
 
 
 def test_a_truncated_newest_checkpoint_falls_back_and_says_so(iwm, straight):

@@ -74,6 +74,7 @@ def test_a_preempted_trial_is_claimed_again_with_its_resources(layout):
     writer.close()
     again = launch.claim_again(folder)
     assert again
+    assert first
     assert (again.claim, again.resources["slots"]) == (1, 3)
     assert again.token != first.token
     assert launch.claim_again(folder) is None

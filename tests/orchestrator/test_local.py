@@ -24,7 +24,9 @@ def look(on_disk, folder):
 def test_a_claim_without_a_job_waits_for_a_slot(on_disk):
     folder = queued(on_disk)
     assert look(on_disk, folder) == (False, State.QUEUED)
-    assert local.waiting(folder, read_status(folder)).token == "t"
+    claim = local.waiting(folder, read_status(folder))
+    assert claim
+    assert claim.token == "t"
 
 
 def test_a_job_that_died_while_importing_is_lost_and_claimed_again(on_disk):

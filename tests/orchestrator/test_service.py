@@ -17,6 +17,7 @@ def test_a_name_is_its_newest_sweep(on_disk):
     newer = on_disk.sweep("demo", [0, 1], t=2.0)
     with service.observed(on_disk.layout) as store:
         target = service.find(on_disk.layout, store, "demo")
+        assert target.record
         assert target.record.id == newer.id
         assert service.find(on_disk.layout, store, newer.id).trial_ids == target.trial_ids
         assert service.find_sweep(on_disk.layout, store, "demo").record.id == newer.id
