@@ -18,7 +18,7 @@ from typing import Any
 from iwm_core.config import RuntimeConfig
 from iwm_core.events import Event, Failed, Finished, Preempted, Started
 from orchestrator import journal, provenance
-from orchestrator.events import Claimed
+from orchestrator.events import Cancelled, Claimed
 from orchestrator.journal import Journal
 from orchestrator.layout import TrialFolder
 from orchestrator.lifecycle import Attempt, State, fold
@@ -31,7 +31,9 @@ TOKEN = "IWM_CLAIM"
 """Environment variable: the token of the claim under which a job was submitted."""
 SLOT = "IWM_SLOT_LOCK"
 """Environment variable: the lock file of the local slot that the worker holds while it lives."""
-SUPERSEDED_CHECK_S = 2.0
+LOOK_S = 2.0
+"""How often an attempt looks whether it was cancelled or superseded."""
+CANCELLED = "cancelled"
 
 
 class Superseded(Exception):  # noqa: N818 - a turn of events, not an error
@@ -208,13 +210,19 @@ class _Attempt:
         self.listen(self.journal.append(event))
 
     def should_stop(self) -> str | None:
-        """A signal's name; looks now and then whether a newer attempt has started."""
-        now = time.monotonic()
-        if self.journal and now >= self._next_check:
-            self._next_check = now + SUPERSEDED_CHECK_S
-            if self.folder.attempt(self.number + 1).exists():
-                raise Superseded(f"attempt {self.number + 1} has started")
-        return self._asked_to_stop()
+        """A signal's name, or `cancelled`; looks now and then at what others wrote, who may be on another machine."""
+        asked, now = self._asked_to_stop(), time.monotonic()
+        if asked or now < self._next_check:
+            return asked
+        self._next_check = now + LOOK_S
+        if self.folder.attempt(self.number + 1).exists():
+            raise Superseded(f"attempt {self.number + 1} has started")
+        return CANCELLED if is_cancelled(self.folder, claim=self.claim.claim) else None
+
+
+def is_cancelled(folder: TrialFolder, *, claim: int) -> bool:
+    """Whether somebody cancelled this claim: a signal can come too early to be heard."""
+    return any(isinstance(event, Cancelled) and event.claim == claim for event in journal.read_control(folder))
 
 
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:

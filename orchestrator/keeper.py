@@ -38,7 +38,7 @@ class Keeper:
         """One round; False when nothing is left to do."""
         self._bury_the_dead()
         statuses = self.census.look()
-        if local.reconcile(self.layout, statuses):
+        while local.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
             statuses = self.census.look()
         self._fill_slots(statuses)
         return bool(self.jobs) or local.has_work(statuses)

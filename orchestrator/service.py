@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import journal, launch, local, provenance
-from orchestrator.census import Census
+from orchestrator.census import Census, read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled
-from orchestrator.layout import Layout
+from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.locks import is_held
 from orchestrator.plan import Mode, Plan
@@ -122,15 +122,17 @@ def _cell(layout: Layout, trial_id: str) -> Cell:
 
 def cancel(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Ends trials on purpose; a live worker checkpoints first. Returns the ids that were cancelled."""
-    census, done = Census(layout), []
-    for trial_id in trial_ids:
-        status = census.status(trial_id)
-        if status.state in CANCELLABLE:
-            event = Cancelled(claim=status.claim, by=provenance.user())
-            journal.record(layout.trial(trial_id), event)
-            stop_worker(layout, trial_id, status)
-            done.append(trial_id)
-    return done
+    return [trial_id for trial_id in trial_ids if _cancel(layout.trial(trial_id), layout=layout)]
+
+
+def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
+    """Cancels the newest claim, and the next one too if a keeper was claiming the trial again at this moment."""
+    cancelled = False
+    while (status := read_status(folder)).state in CANCELLABLE:
+        journal.record(folder, Cancelled(claim=status.claim, by=provenance.user()))
+        stop_worker(layout, folder.id, status)
+        cancelled = True
+    return cancelled
 
 
 def stop_worker(layout: Layout, trial_id: str, status: TrialStatus, *, by: signal.Signals = signal.SIGTERM) -> bool:

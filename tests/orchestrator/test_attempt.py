@@ -5,7 +5,16 @@ import pytest
 from iwm_core.config import RuntimeConfig
 from iwm_core.events import Failed, Finished
 from orchestrator import journal
-from orchestrator.attempt import Job, NoRightToRun, check_right, is_trusted, one_line, run_attempt, runtime_of
+from orchestrator.attempt import (
+    Job,
+    NoRightToRun,
+    check_right,
+    is_cancelled,
+    is_trusted,
+    one_line,
+    run_attempt,
+    runtime_of,
+)
 from orchestrator.events import Cancelled, Claimed
 from orchestrator.lifecycle import Attempt
 from orchestrator.locks import holding
@@ -85,3 +94,10 @@ def test_the_core_gets_its_part_of_the_resources():
 
 def test_an_error_on_one_line():
     assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+
+
+def test_a_cancelled_claim_is_noticed_and_an_older_one_is_not(on_disk):
+    folder = claimed(on_disk, "a", "b")
+    journal.record(folder, Cancelled(claim=1))
+    assert is_cancelled(folder, claim=1)
+    assert not is_cancelled(folder, claim=2)
