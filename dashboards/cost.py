@@ -1,21 +1,15 @@
-"""What trials have cost, and how far interrupted ones can be trusted. Pure.
+"""What trials have cost. Pure.
 
 GPU hours = wall hours x ranks, of the attempts whose fingerprint names a GPU; 0 on a CPU
-identity    exact       never interrupted, or every attempt ran deterministically on equal numerics
-            tolerance   attempts on other numerics, or without determinism: equal up to rounding
-            drifted     a repeated step gave another value
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from orchestrator.lifecycle import Attempt, TrialStatus
 
 GPU_MAKERS = ("NVIDIA", "Tesla", "GeForce", "AMD Instinct", "AMD Radeon")
 """How a GPU's own name begins; a CPU's is followed by its vector unit instead."""
-
-Identity = Literal["exact", "tolerance", "drifted", ""]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +53,3 @@ def gpus(attempt: Attempt) -> int:
     """GPUs that an attempt held: its ranks where its device is a GPU."""
     on_gpu = str(attempt.fingerprint.get("device", "")).startswith(GPU_MAKERS)
     return int(attempt.fingerprint.get("ranks", 1)) if on_gpu else 0
-
-
-def identity(status: TrialStatus) -> Identity:
-    """What is promised of a trial's bits; nothing where it has not started."""
-    if not status.attempts:
-        return ""
-    if status.drifted:
-        return "drifted"
-    deterministic = all(attempt.fingerprint.get("deterministic", False) for attempt in status.attempts)
-    if len(status.attempts) == 1 or (deterministic and status.fingerprints_agree):
-        return "exact"
-    return "tolerance"

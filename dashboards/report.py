@@ -12,7 +12,6 @@ from typing import Literal
 from dashboards import tables
 from dashboards.ablation import Table, tabulate
 from dashboards.comparisons import headline
-from dashboards.cost import identity
 from dashboards.document import Block, Bullets, Document, Heading, Paragraph, Picture
 from dashboards.findings import Kind, find
 from dashboards.latex import to_latex
@@ -21,6 +20,7 @@ from dashboards.page import to_html
 from dashboards.rows import to_csv
 from dashboards.wording import axis_name, counted, level_name, listed, metric_name, plain
 from orchestrator.errors import RequestError
+from orchestrator.identity import identity
 from orchestrator.lifecycle import State
 from orchestrator.results import SweepResults
 

@@ -4,10 +4,11 @@ import math
 
 from dashboards import effects
 from dashboards.ablation import Cell, Table
-from dashboards.cost import Cost, cost_of, identity, total
+from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Grid
 from dashboards.estimate import Estimate
 from dashboards.wording import MISSING, axis_name, level_name, metric_name, number, place_name, plain, signed
+from orchestrator.identity import identity
 from orchestrator.lifecycle import State
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.sweep import Scalar

@@ -18,7 +18,7 @@ from typing import Any
 from iwm_core.config import RuntimeConfig
 from iwm_core.events import Event, Failed, Finished, Preempted, Started
 from orchestrator import journal, provenance
-from orchestrator.events import Cancelled, Claimed
+from orchestrator.events import Claimed
 from orchestrator.journal import Journal
 from orchestrator.layout import TrialFolder
 from orchestrator.lifecycle import Attempt, State, fold
@@ -137,11 +137,10 @@ class _Attempt:
     ) -> None:
         self.folder, self.claim, self.job = folder, claim, job
         self.listen, self._asked_to_stop = listen, should_stop
-        self.config = Trial.from_json(folder.value_file.read_bytes()).config
         self.runtime = runtime_of(claim.resources)
         self.number = 1 + max(journal.attempt_numbers(folder), default=-1)
         self.journal: Journal | None = None
-        self.step = 0
+        self.step = self.total_steps = 0
         self._next_check = 0.0
 
     def run(self) -> Finished | Preempted:
@@ -150,7 +149,7 @@ class _Attempt:
         except (Superseded, NoRightToRun, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._open(resumed_from_step=0, skipped=[], fingerprint={})
+            self._open(0, [], {})
             self.emit(Failed(step=self.step, error=one_line(error), traceback=traceback.format_exc()))
             raise
         finally:
@@ -161,6 +160,8 @@ class _Attempt:
         from iwm_core.training.checkpoint import CheckpointFolder
         from iwm_core.training.loop import train
 
+        config = Trial.from_json(self.folder.value_file.read_bytes()).config
+        self.total_steps = config.train.steps
         older = fold(journal.read_control(self.folder), journal.read_journals(self.folder)).attempts
         checkpoints = CheckpointFolder(
             self.folder.checkpoints,
@@ -169,7 +170,7 @@ class _Attempt:
             trusted=lambda step, attempt: is_trusted(step, attempt, older=older),
         )
         return train(
-            self.config,
+            config,
             self.runtime,
             checkpoints=checkpoints,
             emit=self.emit,
@@ -178,30 +179,31 @@ class _Attempt:
         )
 
     def _open(self, resumed_from_step: int, skipped: list[str], fingerprint: dict[str, Any]) -> None:
-        """Creates the journal with its first line; nothing if that has happened."""
+        """Creates the journal with its first line; nothing if that has happened.
+
+        Without a fingerprint the attempt never came to its first step, which its `total_steps` of 0 says.
+        """
         if self.journal:
             return
-        older_bytes = journal.journal_sizes(self.folder)
+        started = Started(
+            attempt=self.number,
+            job_id=self.job.job_id,
+            restart=self.job.restart,
+            host=provenance.host(),
+            pid=os.getpid(),
+            claim=self.claim.claim,
+            resumed_from_step=resumed_from_step,
+            total_steps=self.total_steps if fingerprint else 0,
+            skipped=skipped,
+            older_bytes=journal.journal_sizes(self.folder),
+            fingerprint=fingerprint,
+            provenance=provenance.provenance(),
+        )
         try:
             self.journal = Journal(self.folder.attempt(self.number), attempt=self.number)
         except FileExistsError:
             raise NoRightToRun(f"attempt {self.number} started elsewhere at the same moment") from None
-        self.emit(
-            Started(
-                attempt=self.number,
-                job_id=self.job.job_id,
-                restart=self.job.restart,
-                host=provenance.host(),
-                pid=os.getpid(),
-                claim=self.claim.claim,
-                resumed_from_step=resumed_from_step,
-                total_steps=self.config.train.steps,
-                skipped=skipped,
-                older_bytes=older_bytes,
-                fingerprint=fingerprint,
-                provenance=provenance.provenance(),
-            )
-        )
+        self.emit(started)
 
     def emit(self, event: Event) -> None:
         """Journals an event and tells the listener."""
@@ -217,17 +219,12 @@ class _Attempt:
         self._next_check = now + LOOK_S
         if self.folder.attempt(self.number + 1).exists():
             raise Superseded(f"attempt {self.number + 1} has started")
-        return CANCELLED if is_cancelled(self.folder, claim=self.claim.claim) else None
-
-
-def is_cancelled(folder: TrialFolder, *, claim: int) -> bool:
-    """Whether somebody cancelled this claim: a signal can come too early to be heard."""
-    return any(isinstance(event, Cancelled) and event.claim == claim for event in journal.read_control(folder))
+        return CANCELLED if journal.is_cancelled(self.folder, claim=self.claim.claim) else None
 
 
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
     """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
-    return all(step <= later.resumed_from_step for later in older if later.number > attempt)
+    return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
 
 
 def runtime_of(resources: Mapping[str, Any]) -> RuntimeConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.attempt import is_trusted
 from orchestrator.census import read_status
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
@@ -46,11 +47,12 @@ def collect(layout: Layout, trial_ids: Sequence[str], *, apply: bool) -> Garbage
 
 def superfluous(folder: TrialFolder) -> list[Path]:
     """The older checkpoints of one trial, with their checksums."""
-    state = read_status(folder).state
-    if state is State.RUNNING or not folder.checkpoints.is_dir():
+    status = read_status(folder)
+    if status.state is State.RUNNING or not folder.checkpoints.is_dir():
         return []
-    found = [(match, path) for path in folder.checkpoints.iterdir() if (match := CHECKPOINT.fullmatch(path.name))]
-    found.sort(key=lambda item: (int(item[0][1]), int(item[0][2])), reverse=True)
-    old = [path for _, path in found[KEPT.get(state, 2) :]]
+    names = [(CHECKPOINT.fullmatch(path.name), path) for path in folder.checkpoints.iterdir()]
+    found = sorted(((int(name[1]), int(name[2]), path) for name, path in names if name), reverse=True)
+    trusted = [path for step, attempt, path in found if is_trusted(step, attempt, older=status.attempts)]
+    old = [path for _, _, path in found if path not in trusted[: KEPT.get(status.state, 2)]]
     sums = [path.with_name(path.name + ".sha256") for path in old]
     return old + [path for path in sums if path.exists()]

@@ -7,11 +7,12 @@ It uses what everybody uses: the packaged sweep `demo`, the local launcher, the 
 it was, and shows the answer at once where everything is finished.
 """
 
+import shutil
 import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,13 +23,15 @@ from dashboards.findings import find
 from dashboards.publish import attach_reports, report_files
 from dashboards.report import SECTIONS
 from dashboards.wording import metric_name
-from orchestrator import gather, render, service
+from iwm_core.events import Finished
+from orchestrator import gather, local, render, service
 from orchestrator.census import Census
 from orchestrator.errors import IwmError, TrackingError
 from orchestrator.expand import expand
 from orchestrator.foreground import train_here
-from orchestrator.layout import Layout
+from orchestrator.layout import Layout, sqlite_url
 from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.locks import is_held
 from orchestrator.plan import Mode
 from orchestrator.results import SweepResults
 from orchestrator.sweep import Cell, Sweep
@@ -137,11 +140,20 @@ def _follow(layout: Layout, sweep: Sweep, *, victim: Cell, say: Console) -> None
                 say.print(f"SIGKILL   {victim.trial.id[:8]}  {describe(victim):<40} on purpose, at step {killed_at}")
             if all(status.state in OVER for status in statuses.values()):
                 break
-            if not any(service.is_looked_after(layout, status) for status in statuses.values()):
-                with service.observed(layout):  # the keeper died: this starts another
-                    pass
+            _see_that_it_goes_on(layout, statuses)
             time.sleep(LOOK_S)
     _check(statuses)
+
+
+def _see_that_it_goes_on(layout: Layout, statuses: dict[str, TrialStatus]) -> None:
+    """Starts another keeper where ours has died; what runs elsewhere is not ours to wait for."""
+    waiting = [status for status in statuses.values() if status.state not in OVER]
+    if not local.has_work(statuses):
+        where = ", ".join(sorted({status.claim_host for status in waiting}))
+        raise IwmError(f"{len(waiting)} trials are not in the hands of this machine's slots but on {where}: iwm status")
+    if not is_held(layout.keeper_lock):
+        with service.observed(layout):
+            pass
 
 
 def _is_ripe(status: TrialStatus) -> bool:
@@ -179,24 +191,25 @@ def report_folder(layout: Layout, sweep_id: str) -> Path:
     return layout.sweep_file(sweep_id).parent
 
 
-@dataclass(frozen=True)
-class _Twin:
-    """The same trial, never interrupted, under a root of its own."""
+def _train_twin(layout: Layout, victim: Cell, *, say: Console) -> str:
+    """Trains the victim's twin in this process, under a root of its own, from its first step to its last; its weights.
 
-    weights_sha256: str
-    layout: Layout
-
-
-def _train_twin(layout: Layout, victim: Cell, *, say: Console) -> _Twin:
-    """Trains the victim's twin in this process."""
+    Raises:
+        KeyboardInterrupt: it was interrupted; a twin that was is begun anew the next time.
+    """
     root = layout.root / "twin"
-    alone = replace(layout, root=root, state=root, database_url=f"sqlite:///{root / 'orchestrator.db'}")
+    alone = replace(layout, root=root, state=root, database_url=sqlite_url(root / "orchestrator.db"))
     say.print(f"training an uninterrupted twin of {victim.trial.id[:8]}")
-    ended = train_here(alone, victim)
-    return _Twin(getattr(ended.event, "weights_sha256", ""), alone)
+    status = Census(alone).status(victim.trial.id)
+    if len(status.attempts) > 1 or status.state is not State.FINISHED:
+        shutil.rmtree(root, ignore_errors=True)
+    ended = train_here(alone, victim).event
+    if not isinstance(ended, Finished):
+        raise KeyboardInterrupt
+    return ended.weights_sha256
 
 
-def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: _Twin) -> None:
+def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: str) -> None:
     """The table, the sentences, the proof, and where everything is."""
     out = render.out()
     out.print(answer_table(results))
@@ -206,9 +219,9 @@ def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: _Twin)
         if sentences:
             out.print("", f"{title}:", *[f"  - {sentence}" for sentence in sentences], sep="\n")
     killed = next(trial.status for trial in results.trials if trial.id == victim.trial.id)
-    out.print(proof(killed, victim=victim, twin_sha256=twin.weights_sha256))
+    out.print(proof(killed, victim=victim, twin_sha256=twin))
     out.print(places(layout, results), soft_wrap=True)
-    if killed.weights_sha256 != twin.weights_sha256:
+    if killed.weights_sha256 != twin:
         raise IwmError("the interrupted trial's weights differ from its twin's: please report this")
 
 
@@ -254,10 +267,11 @@ def _from_here(path: Path) -> Path:
 
 def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
     """What happened to the interrupted trial, and what became of its weights."""
-    resumed = ", ".join(str(attempt.resumed_from_step) for attempt in killed.attempts[1:]) or "never"
+    resumed = ", ".join(str(attempt.resumed_from_step) for attempt in killed.attempts[1:])
     verdict = "equal, bit for bit" if killed.weights_sha256 == twin_sha256 else "DIFFERENT"
+    story = f"Interrupted on purpose: {victim.trial.id[:8]} ({describe(victim)}), resumed from step {resumed}"
+    if not resumed:
+        story = f"Too short to be interrupted after a checkpoint, so only repeated: {victim.trial.id[:8]}"
     return (
-        f"\nInterrupted on purpose: {victim.trial.id[:8]} ({describe(victim)}), {len(killed.attempts)} attempts, "
-        f"resumed from step {resumed}, {killed.repeated_steps} steps repeated.\n"
-        f"  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
+        f"\n{story}.\n  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
     )

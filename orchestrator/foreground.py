@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from iwm_core.events import Event, Finished, Preempted, Step, to_json
 from orchestrator import journal, launch, local
-from orchestrator.attempt import Job, NoRightToRun, run_attempt
+from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
 from orchestrator.census import read_status
 from orchestrator.errors import BusyError
 from orchestrator.layout import Layout, TrialFolder
@@ -71,7 +71,7 @@ def train_here(layout: Layout, cell: Cell) -> Ended:
     with stop_flag() as stop, _Bar(total=cell.trial.config.train.steps) as bar:
         try:
             event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen)
-        except NoRightToRun as reason:
+        except (NoRightToRun, Superseded) as reason:
             raise BusyError(f"trial {folder.id}: {reason}") from reason
     return Ended(cell.trial.id, finished_event(folder) or event)
 

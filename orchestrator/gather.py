@@ -5,6 +5,7 @@ One run per trial across all its attempts, and exactly one value per (metric, st
     the store decides      a history has every (metric, step) once, so nothing else is ever sent
     a cursor per trial     moves after each batch; what a crash makes us send again is equal in key, step, time and
                            value, which MLflow swallows
+    an experiment's own    another server or experiment than the cursors were noted for is sent everything
     found before created   a run is looked up by the tags that it was created with, so a deleted store makes no twins;
                            what such a run already has is compared, and only the rest is sent
     never mixed            where a history has disowned values that MLflow was sent, which cannot be taken back, the run
@@ -27,7 +28,7 @@ from orchestrator.mlflow_ui import ui_command
 from orchestrator.projection import refresh
 from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
 from orchestrator.store import Store
-from orchestrator.tracking import RefusedError, Tracking
+from orchestrator.tracking import RefusedError, Tracking, without_credentials
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -50,7 +51,6 @@ class Synced:
     left: int = 0
     refused: tuple[str, ...] = ()
     busy: bool = False
-    experiment_id: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -115,7 +115,7 @@ def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[st
         if not alone:
             raise TrackingError(f"another process has been attaching reports for {WAIT_S} s")
         tracking = Tracking(layout)
-        experiment_id, _ = tracking.experiment(f"{experiment_name()}-reports")
+        experiment_id = tracking.experiment(f"{experiment_name()}-reports").experiment_id
         found = tracking.find(experiment_id, tag=REPORT_TAG, value=sweep_id, start_ms=start_ms)
         run = found or tracking.create(experiment_id, card, tag=REPORT_TAG)
         tracking.describe(run, card)
@@ -134,9 +134,7 @@ def _send(layout: Layout, store: Store, *, limit_s: float | None) -> Synced:
     """One pass over the trials that MLflow does not know as they are."""
     until = time.monotonic() + limit_s if limit_s is not None else float("inf")
     tracking = Tracking(layout)
-    experiment_id, is_new = tracking.experiment(experiment_name())
-    if is_new:
-        store.forget_runs()
+    experiment_id = _aim(tracking, store)
     waiting = store.unsent()
     sent, refused = _Sent(), []
     for trial_id in waiting:
@@ -152,8 +150,18 @@ def _send(layout: Layout, store: Store, *, limit_s: float | None) -> Synced:
         points=sent.points,
         left=len(waiting) - sent.trials - len(refused),
         refused=tuple(refused),
-        experiment_id=experiment_id,
     )
+
+
+def _aim(tracking: Tracking, store: Store) -> str:
+    """The id of the experiment that trials go to; the store drops its cursors where they are another's."""
+    experiment = tracking.experiment(experiment_name())
+    store.aim(
+        tracking_uri=without_credentials(tracking.layout.tracking_uri),
+        experiment_id=experiment.experiment_id,
+        created_ms=experiment.creation_time or 0,
+    )
+    return experiment.experiment_id
 
 
 @dataclass

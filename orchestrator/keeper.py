@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from orchestrator import journal, local
 from orchestrator.census import Census
 from orchestrator.events import Claimed, Lost, Submitted
-from orchestrator.launch import LOCAL, LocalJob
+from orchestrator.launch import LOCAL, LocalJob, gpu_of_slot
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.locks import holding, is_held
@@ -57,7 +57,7 @@ class Keeper:
         queue = self._queue(statuses)
         if not queue:
             return
-        slots = Resources(**queue[0][1].resources).slots
+        slots = Resources.of(queue[0][1].resources).slots
         for slot in range(slots):
             if queue and self._is_free(slot):
                 self._start(*queue.pop(0), slot=slot)
@@ -75,8 +75,8 @@ class Keeper:
         return all(job.slot != slot for job in self.jobs) and not is_held(self.layout.slot_lock(slot))
 
     def _start(self, folder: TrialFolder, claim: Claimed, *, slot: int) -> None:
-        resources = Resources(**claim.resources)
-        job = LocalJob(folder, slot=slot, slot_lock=self.layout.slot_lock(slot), token=claim.token, gpus=resources.gpus)
+        gpu = gpu_of_slot(slot, gpus=Resources.of(claim.resources).gpus)
+        job = LocalJob(folder, slot=slot, slot_lock=self.layout.slot_lock(slot), token=claim.token, gpu=gpu)
         self.jobs.append(job)
         journal.record(folder, Submitted(claim=claim.claim, job_id=job.job_id))
         log.info("slot %d: trial %s, claim %d, process %s", slot, folder.id, claim.claim, job.job_id)

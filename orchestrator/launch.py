@@ -8,7 +8,7 @@ workers never exceeds the number of slots, whatever dies.
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchestrator import journal, provenance
 from orchestrator.attempt import SLOT, TOKEN
 from orchestrator.census import read_status
 from orchestrator.errors import LaunchError, RootError
-from orchestrator.events import Claimed
+from orchestrator.events import Cancelled, Claimed
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State
 from orchestrator.locks import is_held
@@ -82,9 +82,14 @@ def claim(
         launcher=launcher,
         host=provenance.host(),
         user=provenance.user(),
-        resources=asdict(resources),
+        resources=asdict(replace(resources, data_root=absolute(resources.data_root))),
     )
     return event if journal.claim(folder, event) else None
+
+
+def absolute(folder: str) -> str:
+    """The folder as every process can find it, wherever it was started."""
+    return str(Path(folder).expanduser().resolve()) if folder else ""
 
 
 def claim_again(folder: TrialFolder) -> Claimed | None:
@@ -93,7 +98,12 @@ def claim_again(folder: TrialFolder) -> Claimed | None:
     if not claims or read_status(folder).state is not State.PREEMPTED:
         return None
     event = replace(claims[-1], claim=claims[-1].claim + 1, token=new_token(), host=provenance.host(), t=0.0)
-    return event if journal.claim(folder, event) else None
+    if not journal.claim(folder, event):
+        return None
+    if journal.is_cancelled(folder, claim=claims[-1].claim):  # it came while we were claiming: it holds for this one
+        journal.record(folder, Cancelled(claim=event.claim, by="as the claim before"))
+        return None
+    return event
 
 
 def submit_local(layout: Layout, cells: Iterable[Cell], *, token: str) -> list[str]:
@@ -129,16 +139,15 @@ def ensure_keeper(layout: Layout) -> None:
 class LocalJob:
     """A worker in a slot, as its keeper sees it."""
 
-    def __init__(self, folder: TrialFolder, *, slot: int, slot_lock: Path, token: str, gpus: int) -> None:
+    def __init__(self, folder: TrialFolder, *, slot: int, slot_lock: Path, token: str, gpu: str) -> None:
         import submitit
+
+        from orchestrator.worker import GPU, Worker
 
         self.trial_id, self.slot = folder.id, slot
         executor = submitit.LocalExecutor(folder=folder.logs)
-        visible = {"gpus_per_node": 1, "visible_gpus": [slot % gpus]} if gpus else {}
-        executor.update_parameters(timeout_min=FOREVER_MIN, tasks_per_node=1, **visible)
-        from orchestrator.worker import Worker
-
-        with _environment({TOKEN: token, SLOT: str(slot_lock)}):
+        executor.update_parameters(timeout_min=FOREVER_MIN, tasks_per_node=1)
+        with _environment({TOKEN: token, SLOT: str(slot_lock), GPU: gpu}):
             self._job = executor.submit(Worker(folder.path))
 
     @property
@@ -149,6 +158,18 @@ class LocalJob:
     def done(self) -> bool:
         """Whether the controller has ended."""
         return self._job.done()
+
+
+def gpu_of_slot(slot: int, *, gpus: int, environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> str:
+    """The GPU that a slot's worker sees, empty for none: dealt out in turn from those that this process sees.
+
+    `gpus` limits their number; -1 takes all of them.
+    """
+    listed = environ.get("CUDA_VISIBLE_DEVICES")
+    found = [path.name.removeprefix("nvidia") for path in devices.glob("nvidia[0-9]*")]
+    visible = sorted(found, key=int) if listed is None else [name for name in listed.split(",") if name]
+    usable = visible if gpus < 0 else visible[:gpus]
+    return usable[slot % len(usable)] if usable else ""
 
 
 def job_is_alive(job_id: str, folder: TrialFolder) -> bool:

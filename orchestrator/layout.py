@@ -22,6 +22,12 @@ CONTROL_EVENT = re.compile(r"event-(\d{4,})-(\d{2,})\.json")
 ATTEMPT = re.compile(r"attempt-(\d{4,})\.jsonl")
 
 
+def sqlite_url(file: Path) -> str:
+    """The database URL of a file, whatever its folders are called."""
+    quoted = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{quoted}"
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The files of one trial."""
@@ -93,8 +99,8 @@ class Layout:
         return cls(
             root=path,
             state=state,
-            database_url=environ.get("IWM_DATABASE_URL") or f"sqlite:///{state / 'orchestrator.db'}",
-            tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}",
+            database_url=environ.get("IWM_DATABASE_URL") or sqlite_url(state / "orchestrator.db"),
+            tracking_uri=environ.get("MLFLOW_TRACKING_URI") or sqlite_url(state / "mlflow.db"),
         )
 
     @property

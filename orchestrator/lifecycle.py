@@ -14,6 +14,7 @@ History follows one rule everywhere: the lowest attempt that recorded (metric, s
 dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,9 +65,14 @@ class Attempt:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it came as far as its first step: it had loaded a state, and says from which step it goes on."""
+        return self.total_steps > 0
+
+    @property
     def wall_s(self) -> float:
-        """From the first to the last line of the journal."""
-        return max(0.0, self.last_t - self.started_t)
+        """From the first to the last line of the journal; 0 where the first line is missing."""
+        return max(0.0, self.last_t - self.started_t) if self.started_t else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +111,9 @@ class TrialStatus:
 
     @property
     def repeated_steps(self) -> int:
-        """Steps that were computed more than once."""
-        before = zip(self.attempts, self.attempts[1:], strict=False)
-        return sum(max(0, old.step - new.resumed_from_step) for old, new in before)
+        """Steps that were computed more than once; at least, since steps between two log lines leave no trace."""
+        begun = [attempt for attempt in self.attempts if attempt.has_begun]
+        return sum(max(0, old.step - new.resumed_from_step) for old, new in itertools.pairwise(begun))
 
     @property
     def wall_s(self) -> float:

@@ -1,6 +1,6 @@
 """One look at the trials of this machine's slots: lost workers are named, preempted trials claimed again.
 
-Everybody who looks may do it (the keeper each second, `status`, `sync` and `submit` once); claims are exclusive and
+Everybody who looks may do it (the keeper again and again, `status`, `sync` and `submit` once); claims are exclusive and
 events idempotent, so it does not matter who comes first.
 """
 
@@ -41,7 +41,8 @@ def _act(folder: TrialFolder, status: TrialStatus) -> bool:
     action = decide(status, evidence(folder, status))
     match action:
         case Action.MARK_ATTEMPT_LOST:
-            lost = Lost(claim=status.claim, attempt=status.attempts[-1].number, reason="no worker on this machine")
+            newest = [attempt.number for attempt in status.attempts if attempt.claim == status.claim][-1]
+            lost = Lost(claim=status.claim, attempt=newest, reason="no worker on this machine")
             journal.record(folder, lost)
         case Action.MARK_JOB_LOST:
             journal.record(folder, Lost(claim=status.claim, attempt=-1, reason="the job ended before it started"))
@@ -61,7 +62,9 @@ def evidence(folder: TrialFolder, status: TrialStatus) -> Evidence:
 
 
 def _see_job(folder: TrialFolder, status: TrialStatus) -> Seen:
-    """A claim without a job waits for a slot; it is the keeper's to start."""
+    """A claim without a job waits for a slot, and is the keeper's to start; in the foreground the worker is the job."""
+    if status.launcher == FOREGROUND:
+        return Seen.GONE
     submitted = [
         event for event in journal.read_control(folder) if isinstance(event, Submitted) and event.claim == status.claim
     ]

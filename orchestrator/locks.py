@@ -53,7 +53,7 @@ def holding(path: Path, *, wait_s: float = PROBE_S) -> Iterator[bool]:
 def is_held(path: Path) -> bool:
     """Whether a living process on this host holds the lock."""
     try:
-        file = os.open(path, os.O_RDWR)
+        file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator import provenance
 from orchestrator.lifecycle import State
 from orchestrator.plan import Plan
 from orchestrator.results import SweepResults, TrialResult
@@ -98,6 +99,8 @@ def note(trial: TrialResult) -> str:
     notes = []
     if status.state is State.FAILED:
         notes.append(status.error)
+    if status.state in (State.QUEUED, State.RUNNING) and status.claim_host not in ("", provenance.host()):
+        notes.append(f"on {status.claim_host}; if that machine is gone: iwm cancel {trial.id[:8]}, then iwm resume")
     if status.drifted:
         notes.append(f"drifted: {', '.join(status.drifted)}")
     elif not status.fingerprints_agree:

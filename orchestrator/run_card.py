@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.identity import identity
 from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.sweep import Member, SweepRecord
 
@@ -150,12 +151,3 @@ def _tags(shipment: Shipment) -> dict[str, Any]:
         tags[tag] = f"{tags[tag]} {sweep.id}" if tag in tags else sweep.id
         tags |= {f"axis.{key}": value for key, value in member.overrides.items()}
     return {key: value for key, value in tags.items() if value != ""}
-
-
-def identity(status: TrialStatus) -> str:
-    """`exact`: the bits of an undisturbed run; `tolerance`: no such promise; `drifted`: two attempts differ."""
-    if status.drifted:
-        return "drifted"
-    deterministic = all(attempt.fingerprint.get("deterministic", True) for attempt in status.attempts)
-    promised = len(status.attempts) == 1 or (status.fingerprints_agree and deterministic)
-    return "exact" if promised else "tolerance"

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator import journal, launch, local, provenance
 from orchestrator.census import Census, read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled
+from orchestrator.events import Cancelled, Claimed
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.locks import is_held
@@ -115,8 +115,8 @@ def resume(layout: Layout, target: Target) -> list[str]:
 def _cell(layout: Layout, trial_id: str) -> Cell:
     """A known trial, with the resources of its last claim."""
     folder = layout.trial(trial_id)
-    claims = [event for event in journal.read_control(folder) if event.name == "claimed"]
-    resources = Resources(**getattr(claims[-1], "resources", {})) if claims else Resources()
+    claims = [event for event in journal.read_control(folder) if isinstance(event, Claimed)]
+    resources = Resources.of(claims[-1].resources) if claims else Resources()
     return Cell(Trial.from_json(folder.value_file.read_bytes()), {}, resources)
 
 
@@ -138,9 +138,10 @@ def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
 def stop_worker(layout: Layout, trial_id: str, status: TrialStatus, *, by: signal.Signals = signal.SIGTERM) -> bool:
     """Signals the trial's worker, if it lives on this machine."""
     attempt = status.attempts[-1] if status.attempts else None
-    if not attempt or attempt.host != provenance.host() or not is_held(layout.trial(trial_id).worker_lock):
-        return False
-    with contextlib.suppress(ProcessLookupError):
+    lives = attempt and attempt.end is None and attempt.claim == status.claim and attempt.host == provenance.host()
+    if not attempt or not lives or not is_held(layout.trial(trial_id).worker_lock):
+        return False  # one that has not begun its journal looks for a cancellation itself
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(attempt.pid, by)
         return True
     return False
@@ -189,8 +190,3 @@ def find_sweep(layout: Layout, store: Store, name: str) -> SweepResults:
         known = ", ".join(dict.fromkeys(record.name for record in store.sweep_records())) or "none yet"
         raise UnknownSweepError(f"no sweep '{name}' under root '{layout.root}'; its sweeps: {known}")
     return store.results(max(records, key=lambda record: record.t).id)
-
-
-def is_looked_after(layout: Layout, status: TrialStatus) -> bool:
-    """Whether the trial has ended, or a keeper of this machine lives to see to it."""
-    return not local.is_ours(status) or is_held(layout.keeper_lock)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
 
 
 class StopFlag:
@@ -27,7 +27,7 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_flag() -> Iterator[StopFlag]:
-    """Turns SIGTERM, SIGUSR2 and SIGINT into a flag for the length of a block."""
+    """Turns SIGTERM, SIGUSR2, SIGINT and SIGHUP into a flag for the length of a block."""
     flag = StopFlag()
     before = {number: signal.signal(number, flag.raise_flag) for number in STOP_SIGNALS}
     try:

@@ -25,7 +25,7 @@ from orchestrator import status_json
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.migrations.opening import open_engine, transaction
-from orchestrator.migrations.schema import points, sweep_trials, sweeps, trials
+from orchestrator.migrations.schema import destination, points, sweep_trials, sweeps, trials
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.run_card import Shipment
 from orchestrator.sweep import Member, SweepRecord
@@ -118,7 +118,7 @@ class Store:
     def reset(self) -> None:
         """Empties every table."""
         with self._write() as connection:
-            for table in (points, trials, sweep_trials, sweeps):
+            for table in (points, trials, sweep_trials, sweeps, destination):
                 connection.execute(delete(table))
 
     # What tables, reports and pages read.
@@ -235,10 +235,15 @@ class Store:
         """Notes that MLflow has the trial as it was at this signature."""
         self._note(trial_id, sent_signature=signature)
 
-    def forget_runs(self) -> None:
-        """Notes that MLflow has nothing."""
+    def aim(self, *, tracking_uri: str, experiment_id: str, created_ms: int) -> None:
+        """Notes where the trials are sent to from now on. An experiment that is not the last one has none of them."""
+        now = {"tracking_uri": tracking_uri, "experiment_id": experiment_id, "created_ms": created_ms}
         with self._write() as connection:
-            connection.execute(update(trials).values(run_id="", sent_id=0, sent_signature="", run_is_stale=False))
+            before = connection.execute(select(destination)).mappings().all()
+            if [dict(row) for row in before] != [now]:
+                connection.execute(delete(destination))
+                connection.execute(insert(destination), now)
+                connection.execute(update(trials).values(run_id="", sent_id=0, sent_signature="", run_is_stale=False))
 
     def _note(self, trial_id: str, **values: Any) -> None:
         with self._write() as connection:

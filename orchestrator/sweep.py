@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from iwm_core.config import RuntimeConfig
@@ -16,8 +16,14 @@ class Resources(RuntimeConfig):
     """Where and how a trial runs; no part of what it is."""
 
     slots: int = 2  # local launcher: trials at once, under one root
-    gpus: int = 0  # local launcher: GPUs of this machine, dealt out to the slots in turn
+    gpus: int = -1  # local launcher: GPUs of this machine, dealt out to the slots in turn; -1: all that are visible
     lost_retries: int = 3  # restarts after a worker vanished without having moved its checkpoint
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> "Resources":
+        """The resources of a claim, which an older or newer version may have written: unknown keys are left out."""
+        known = {spec.name for spec in fields(cls)}
+        return cls(**{key: value for key, value in raw.items() if key in known})
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from orchestrator.run_card import ENDED, Row, RunCard, milliseconds, safe_key, s
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 PARAMS_PER_BATCH = 100
 CONNECT_S = 5
@@ -67,12 +67,12 @@ class Tracking:
         with self._plain():
             self._client = open_client(self.layout)
 
-    def experiment(self, name: str) -> tuple[str, bool]:
-        """The experiment's id, and whether it was created just now. A deleted one stays deleted, under another name."""
+    def experiment(self, name: str) -> "Experiment":
+        """The experiment, made where there is none. A deleted one stays deleted, under another name."""
         with self._plain():
             found = self._client.get_experiment_by_name(name)
             if found and found.lifecycle_stage == "active":
-                return found.experiment_id, False
+                return found
             if found:
                 self._move_aside(found.experiment_id, name)
             return self._create_experiment(name)
@@ -83,13 +83,13 @@ class Tracking:
         self._client.rename_experiment(experiment_id, f"{name} (deleted {experiment_id})")
         self._client.delete_experiment(experiment_id)
 
-    def _create_experiment(self, name: str) -> tuple[str, bool]:
+    def _create_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
 
         folder = self.layout.artifacts / quote(name, safe=" ")
         location = folder.as_uri() if sqlite_file(self.layout.tracking_uri) else None
         try:
-            return self._client.create_experiment(name, artifact_location=location), True
+            return self._client.get_experiment(self._client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -222,9 +222,17 @@ def _client(layout: Layout) -> "MlflowClient":
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite tracking URI; None for any other."""
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path.removeprefix("/"))) if parts.scheme == "sqlite" and not parts.netloc else None
+    """The file of an SQLite tracking URI, as SQLAlchemy reads it (`%23` and `#` are both a `#`); None for any other."""
+    scheme, _, file = uri.partition(":///")
+    return Path(unquote(file.partition("?")[0])) if scheme == "sqlite" else None
+
+
+def without_credentials(uri: str) -> str:
+    """The URI without who asks: what stays equal when a password is renewed."""
+    place, _, query = uri.partition("?")
+    who, at, _ = urlsplit(uri).netloc.rpartition("@")
+    asked = [pair for pair in query.split("&") if pair.partition("=")[0] not in ("", "user", "password")]
+    return "?".join([place.replace(who + at, "", 1), "&".join(asked)]).rstrip("?")
 
 
 def _open_sqlite(layout: Layout, file: Path) -> "MlflowClient":
@@ -237,7 +245,7 @@ def _open_sqlite(layout: Layout, file: Path) -> "MlflowClient":
         if not file.exists() or not file.stat().st_size:
             _create(file)
         elif file == layout.state / "mlflow.db":
-            _migrate(file)
+            _migrate(layout.tracking_uri)
         return _client(layout)
 
 
@@ -271,7 +279,7 @@ def _create(file: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _migrate(file: Path) -> None:
+def _migrate(uri: str) -> None:
     """Brings our own database, which can be made again, to the version of the installed MLflow."""
     from mlflow.store.db.utils import (
         _get_latest_schema_revision,
@@ -280,7 +288,7 @@ def _migrate(file: Path) -> None:
         create_sqlalchemy_engine,
     )
 
-    engine = create_sqlalchemy_engine(f"sqlite:///{file}")
+    engine = create_sqlalchemy_engine(uri)
     try:
         if _get_schema_version(engine) != _get_latest_schema_revision():
             _upgrade_db(engine)

@@ -10,14 +10,15 @@ from rich.live import Live
 
 from orchestrator import render, service
 from orchestrator.census import read_status
-from orchestrator.errors import UnknownSweepError
+from orchestrator.launch import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults
+from orchestrator.results import SweepResults, TrialResult
 from orchestrator.store import Store
 
 EVERY_S = 2.0
 FOLLOW_S = 0.5
+UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
 
 
 def statuses(layout: Layout, name: str | None) -> list[SweepResults]:
@@ -34,8 +35,7 @@ def read(layout: Layout, store: Store, name: str | None) -> list[SweepResults]:
     """The same, from a store that is up to date."""
     records = store.sweep_records(name) if name else store.sweep_records()
     if name and not records:
-        service.find_sweep(layout, store, name)
-        raise UnknownSweepError(name)
+        return [service.find_sweep(layout, store, name)]
     found = [store.results(record.id) for record in records]
     single = [] if name else [store.single_trials()]
     return found + [results for results in single if results.trials]
@@ -54,8 +54,12 @@ def watch(layout: Layout, name: str | None) -> None:
 
 def is_under_way(results: SweepResults) -> bool:
     """Whether anything may still change by itself."""
-    under_way = {State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD}
-    return any(trial.status.state in under_way for trial in results.trials)
+    return any(trial.status.state in UNDER_WAY and not _waits_for_a_person(trial) for trial in results.trials)
+
+
+def _waits_for_a_person(trial: TrialResult) -> bool:
+    """`iwm train` was stopped: only `iwm train` or `iwm resume` goes on with it."""
+    return trial.status.state is State.PREEMPTED and trial.status.launcher == FOREGROUND
 
 
 def print_logs(folder: TrialFolder, *, follow: bool) -> None:

@@ -4,11 +4,15 @@ Signals come first: from the moment the job calls us, SIGTERM and USR2 only rais
 """
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.layout import TrialFolder
 from orchestrator.signals import stop_flag
+
+GPU = "IWM_GPU"
+"""Environment variable: the GPU that the local launcher gave this worker, empty for none."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Worker:
 
     def __call__(self) -> str:
         """How the attempt ended: an event's name, or why there was nothing to do."""
+        if GPU in os.environ:  # submitit's local executor hides them all
+            os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
             from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
 

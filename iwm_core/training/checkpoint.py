@@ -76,29 +76,39 @@ class CheckpointFolder:
         return sha256
 
     def newest(self) -> Newest:
-        """Loads the newest checkpoint that is trusted and whole, onto the CPU."""
+        """Loads the newest checkpoint that is trusted and whole, onto the CPU.
+
+        Raises:
+            CheckpointError: a whole one cannot be read at this moment (no memory, a share that does not answer).
+        """
         skipped: list[str] = []
         for entry in _entries(self.path):
             try:
-                self._check(entry)
-                payload = torch.load(entry.path, map_location="cpu", weights_only=True)
-            except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, CheckpointError) as error:
-                self._unusable.add(entry.path.name)
-                skipped.append(f"{entry.path.name} was skipped: {error}")
-            else:
-                return Newest(payload, entry.step, skipped)
+                why = self._flaw(entry)
+                if not why:
+                    return Newest(torch.load(entry.path, map_location="cpu", weights_only=True), entry.step, skipped)
+            except pickle.UnpicklingError:
+                why = "it is whole, but holds something else than tensors and numbers"
+            except (OSError, RuntimeError, EOFError) as error:
+                raise CheckpointError(
+                    f"{entry.path} cannot be read just now, and going on from an older one would lose steps: {error}"
+                ) from error
+            self._unusable.add(entry.path.name)
+            skipped.append(f"{entry.path.name} was skipped: {why}")
         return Newest(None, 0, skipped)
 
-    def _check(self, entry: "_Entry") -> None:
+    def _flaw(self, entry: "_Entry") -> str:
+        """Why this checkpoint can never be used; empty where it is whole."""
         if not self._trusted(entry.step, entry.attempt):
-            raise CheckpointError(f"attempt {entry.attempt} wrote it after a newer attempt had started")
+            return f"attempt {entry.attempt} wrote it after a newer attempt had started"
         digest = _digest_of(entry.path)
         if not digest.exists():
-            raise CheckpointError("its checksum file is missing")
+            return "its checksum file is missing"
         with entry.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if digest.read_text().split()[:1] != [found]:
-            raise CheckpointError(f"it is damaged ({entry.path.stat().st_size} bytes, checksum does not match)")
+            return f"it is damaged ({entry.path.stat().st_size} bytes, checksum does not match)"
+        return ""
 
     def _remove_leftovers(self) -> None:
         """Temporary files, and digests of nothing, that this attempt or an older one left behind."""

@@ -4,6 +4,7 @@ sweeps         one row per sweep.json
 sweep_trials   its trials, in order, each with the overrides that made it
 trials         one row per trial.json, what its files have come to, and what MLflow has been told of it
 points         every (metric, step) once; `id` counts up in the order of the trial's history
+destination    at most one row: the experiment in MLflow that was told what `trials` says it was told
 """
 
 from sqlalchemy import (
@@ -76,4 +77,14 @@ points = Table(
     UniqueConstraint("trial_id", "key", "step", name="uq_points_place"),
     Index("ix_points_order", "trial_id", "id"),
     sqlite_autoincrement=True,  # an id is never used twice, so a cursor never skips a replaced point
+)
+
+destination = Table(
+    "destination",
+    metadata,
+    Column("tracking_uri", String, primary_key=True),  # without credentials
+    Column("experiment_id", String, primary_key=True),
+    Column(
+        "created_ms", BigInteger, primary_key=True, autoincrement=False
+    ),  # tells a new database's first from the old
 )

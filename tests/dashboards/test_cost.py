@@ -1,8 +1,8 @@
 import pytest
 
-from dashboards.cost import Cost, cost_of, gpus, identity, total
+from dashboards.cost import Cost, cost_of, gpus, total
 from orchestrator.lifecycle import State, TrialStatus
-from tests.fakes.results import CPU, GPU, attempt, finished
+from tests.fakes.results import GPU, attempt, finished
 
 
 def test_a_cpu_trial_costs_no_gpu_hours():
@@ -43,21 +43,3 @@ def test_costs_add_up():
 )
 def test_a_gpu_is_known_by_its_maker(device, expected):
     assert gpus(attempt(fingerprint={"device": device})) == expected
-
-
-LOST = attempt(end="lost")
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        (TrialStatus(state=State.QUEUED), ""),
-        (finished({}, attempts=[attempt(fingerprint=GPU)]), "exact"),
-        (finished({}, attempts=[LOST, attempt(1)]), "exact"),
-        (finished({}, attempts=[LOST, attempt(1, fingerprint={**CPU, "threads": 2})]), "tolerance"),
-        (finished({}, attempts=[attempt(end="lost", fingerprint=GPU), attempt(1, fingerprint=GPU)]), "tolerance"),
-        (finished({}, attempts=[LOST, attempt(1)], drifted=("loss",)), "drifted"),
-    ],
-)
-def test_what_is_promised_of_the_bits(status, expected):
-    assert identity(status) == expected

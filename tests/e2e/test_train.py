@@ -71,7 +71,7 @@ def check_attempts(attempts, *, resumed_at_least):
     """Every attempt began at the last checkpoint before it; no more than an interval was done twice."""
     for older, newer in zip(list(attempts.values()), list(attempts.values())[1:], strict=False):
         (started,) = [event for event in newer if isinstance(event, Started)]
-        last_checkpoint = max(event.step for event in older if isinstance(event, Checkpoint))
+        last_checkpoint = max((event.step for event in older if isinstance(event, Checkpoint)), default=0)
         last_step = max(event.step for event in older if isinstance(event, Step | Checkpoint))
         assert started.resumed_from_step >= max(resumed_at_least, last_checkpoint)
         assert last_step - started.resumed_from_step <= EVERY

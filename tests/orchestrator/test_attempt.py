@@ -9,7 +9,6 @@ from orchestrator.attempt import (
     Job,
     NoRightToRun,
     check_right,
-    is_cancelled,
     is_trusted,
     one_line,
     run_attempt,
@@ -78,7 +77,12 @@ def test_an_error_before_the_first_step_is_journalled(on_disk):
     [(50, 0, True), (60, 0, False), (60, 1, True), (90, 1, False), (80, 2, True), (500, 2, True)],
 )
 def test_a_checkpoint_from_after_a_later_start_is_not_trusted(step, attempt, trusted):
-    older = (Attempt(number=0), Attempt(number=1, resumed_from_step=50), Attempt(number=2, resumed_from_step=80))
+    older = (
+        Attempt(number=0, total_steps=100),
+        Attempt(number=1, resumed_from_step=50, total_steps=100),
+        Attempt(number=2, resumed_from_step=80, total_steps=100),
+        Attempt(number=3),  # failed before it had loaded anything: its 0 means nothing
+    )
     assert is_trusted(step, attempt, older=older) is trusted
 
 
@@ -99,5 +103,5 @@ def test_an_error_on_one_line():
 def test_a_cancelled_claim_is_noticed_and_an_older_one_is_not(on_disk):
     folder = claimed(on_disk, "a", "b")
     journal.record(folder, Cancelled(claim=1))
-    assert is_cancelled(folder, claim=1)
-    assert not is_cancelled(folder, claim=2)
+    assert journal.is_cancelled(folder, claim=1)
+    assert not journal.is_cancelled(folder, claim=2)

@@ -1,6 +1,7 @@
 """Real journals to a real MLflow: one run per trial, one value per (metric, step), whatever happened in between."""
 
 import math
+import shutil
 import sqlite3
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_trial_is_one_run_with_the_journals_own_times(lab):
     lab.disk.sweep("tiny", [3])
     folder = lab.disk.trial(seed=3)
     lab.disk.undisturbed(folder)
-    assert lab.sync() == Synced(trials=1, points=22, experiment_id="1")
+    assert lab.sync() == Synced(trials=1, points=22)
     run = lab.run(folder)
     t0 = int(lab.disk.t0 * 1000)
     assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", t0, t0 + 102_000)
@@ -128,7 +129,7 @@ def test_sending_twice_changes_nothing(lab):
     lab.disk.resumed(folder)
     lab.sync()
     before = (lab.run(folder).to_dictionary(), lab.curves(folder))
-    assert lab.sync() == Synced(experiment_id="1")
+    assert lab.sync() == Synced()
     lab.store.move_cursor(folder.id, 0)  # as after a crash between a batch and its note
     lab.store.mark_sent(folder.id, "")
     assert lab.sync().points == 22
@@ -188,7 +189,7 @@ def test_values_that_were_disowned_make_way_for_a_new_run(lab, forgotten):
         lab.sync()
     assert lab.run(folder).info.run_id != run_id
     assert lab.curves(folder) == {"loss": [(1, "2.0", 10_000)]}
-    assert lab.sync() == Synced(experiment_id="1")
+    assert lab.sync() == Synced()
 
 
 def test_a_run_or_experiment_that_was_deleted_in_mlflow_comes_back(lab):
@@ -213,6 +214,30 @@ def test_another_mlflow_gets_everything(lab, empty_mlflow, monkeypatch):
     monkeypatch.setenv("IWM_EXPERIMENT", "another")
     assert lab.sync().points == 22
     assert list(lab.runs("another")) == [folder.id]
+    assert lab.sync() == Synced()
+
+
+def test_an_mlflow_that_has_the_experiment_already_gets_everything_too(lab, tmp_path, empty_mlflow):
+    folder = lab.disk.trial()
+    lab.disk.undisturbed(folder)
+    lab.sync()
+    shutil.copy(empty_mlflow, tmp_path / "other.db")
+    other = Layout.of(lab.layout.root, environ={"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/other.db"})
+    Tracking(other).experiment("iwm")  # somebody else's work, or a sender that was killed right here
+    assert sync(other, lab.store).points == 22
+    assert lab.sync() == Synced(trials=1)  # back at the first, which has it all
+    assert steps(lab.curves(folder))["loss"] == list(range(10, 101, 10))
+
+
+def test_a_new_database_in_the_old_ones_place_gets_everything(lab, empty_mlflow):
+    folder = lab.disk.trial()
+    lab.disk.undisturbed(folder)
+    lab.sync()
+    for file in lab.layout.state.glob("mlflow.db*"):
+        file.unlink()
+    shutil.copy(empty_mlflow, lab.layout.state / "mlflow.db")
+    assert Tracking(lab.layout).experiment("iwm").experiment_id == "1"  # as before, and then the sender was killed
+    assert lab.sync().points == 22
 
 
 def test_two_roots_that_hold_the_same_trial_have_a_run_each(lab, tmp_path):
@@ -235,7 +260,7 @@ def test_a_new_sweep_puts_its_tags_on_finished_trials(lab):
     lab.disk.undisturbed(folder)
     lab.sync()
     record = lab.disk.sweep("late", [0])
-    assert lab.sync() == Synced(trials=1, experiment_id="1")
+    assert lab.sync() == Synced(trials=1)
     assert lab.run(folder).data.tags["iwm.sweep.late"] == record.id
     assert lab.run(folder).info.run_name == "seed=0"
 
@@ -244,7 +269,7 @@ def test_more_points_than_a_batch(lab):
     folder = lab.disk.trial()
     lines = [Step(step=step, metrics={"loss": 1.0, "mrr": 0.5}, t=2.0 + step) for step in range(1, 1251)]
     lab.disk.attempt(folder, [Started(t=1.0), *lines]).close()
-    assert lab.sync(limit_s=0.0) == Synced(left=1, experiment_id="1")
+    assert lab.sync(limit_s=0.0) == Synced(left=1)
     assert lab.sync().points == 2500
     assert steps(lab.curves(folder)) == {"loss": list(range(1, 1251)), "mrr": list(range(1, 1251))}
 

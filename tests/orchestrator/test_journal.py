@@ -1,6 +1,7 @@
 """Files that only grow, and readers that forgive a crash."""
 
 import math
+import os
 
 import pytest
 
@@ -92,3 +93,16 @@ def test_no_temporary_file_stays(folder):
     journal.claim(folder, Claimed(claim=0))
     journal.replace_file(folder.value_file, b"{}")
     assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"claim-0000.json", "trial.json"}
+
+
+def test_a_short_write_is_an_error_and_costs_no_other_line(folder, monkeypatch):
+    writer = Journal(folder.attempt(0), attempt=0)
+    writer.append(Started())
+    write_all = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write_all(file, data[:9]))
+    with pytest.raises(OSError, match="the journal took 9 of"):
+        writer.append(Step(step=1))
+    monkeypatch.undo()
+    writer.append(Step(step=2))
+    writer.close()
+    assert [getattr(event, "step", None) for event in read_journals(folder)[0]] == [None, 2]

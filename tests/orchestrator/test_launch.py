@@ -10,6 +10,7 @@ from iwm_core.events import Preempted, Started
 from orchestrator import journal, launch
 from orchestrator.census import read_status
 from orchestrator.errors import RootError
+from orchestrator.events import Cancelled
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.sweep import Resources
@@ -89,3 +90,46 @@ def test_a_root_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("job_id", ["", "local-3", "1", "999999999"])
 def test_a_process_id_alone_is_no_job(layout, job_id):
     assert not launch.job_is_alive(job_id, layout.trial(TRIAL.id))
+
+
+def test_a_cancel_that_comes_while_claiming_again_holds(layout, monkeypatch):
+    folder = launch.write_trial(layout, TRIAL)
+    claim(folder)
+    writer = journal.Journal(folder.attempt(0), attempt=0)
+    writer.append(Started(claim=0))
+    writer.append(Preempted(step=3))
+    writer.close()
+    link = journal.claim
+
+    def cancel_first(folder, event):
+        journal.record(folder, Cancelled(claim=0))
+        return link(folder, event)
+
+    monkeypatch.setattr(launch.journal, "claim", cancel_first)
+    assert launch.claim_again(folder) is None
+    assert read_status(folder).state is State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("listed", "gpus", "dealt"),
+    [
+        (None, -1, ["0", "1", "0"]),
+        (None, 1, ["0", "0", "0"]),
+        (None, 0, ["", "", ""]),
+        ("3,7", -1, ["3", "7", "3"]),
+        ("", -1, ["", "", ""]),
+    ],
+)
+def test_gpus_are_dealt_out_of_those_that_are_visible(tmp_path, listed, gpus, dealt):
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    environ = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
+    assert [launch.gpu_of_slot(n, gpus=gpus, environ=environ, devices=tmp_path) for n in range(3)] == dealt
+
+
+def test_folders_of_images_are_absolute_in_a_claim(layout, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = launch.write_trial(layout, TRIAL)
+    claimed = launch.claim(folder, resources=Resources(data_root="images"), token="t", launcher=launch.LOCAL)
+    assert claimed
+    assert claimed.resources["data_root"] == str(tmp_path / "images")

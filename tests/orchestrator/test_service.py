@@ -1,13 +1,15 @@
 """Names to trials, and trials to their ends."""
 
+import subprocess
+
 import pytest
 
-from iwm_core.events import Started
-from orchestrator import journal, service
+from iwm_core.events import Preempted, Started
+from orchestrator import journal, provenance, service
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled
+from orchestrator.events import Cancelled, Claimed
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.locks import holding
 
 
 def test_a_name_is_its_newest_sweep(on_disk):
@@ -61,5 +63,14 @@ def test_a_root_under_a_file(tmp_path):
         service.check_root(Layout.of(tmp_path / "file" / "runs", environ={}))
 
 
-def test_what_has_ended_needs_no_keeper(on_disk):
-    assert service.is_looked_after(on_disk.layout, TrialStatus(state=State.FINISHED))
+def test_the_process_of_an_attempt_that_has_ended_is_not_signalled(on_disk):
+    bystander = subprocess.Popen(["sleep", "60"])
+    trial = on_disk.trial()
+    on_disk.attempt(trial, [Started(pid=bystander.pid, host=provenance.host()), Preempted()]).close()
+    journal.claim(trial, Claimed(claim=1))
+    with holding(trial.worker_lock):
+        status = service.Census(on_disk.layout).status(trial.id)
+        assert not service.stop_worker(on_disk.layout, trial.id, status)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()

@@ -144,9 +144,29 @@ def test_what_mlflow_knows_is_noted(store):
     store.mark_sent("a", "s1")
     assert store.unsent() == []
     assert (store.shipment("a").run_id, store.shipment("a").sent_id) == ("run", 1)
-    store.forget_runs()
-    assert store.unsent() == ["a"]
-    assert (store.shipment("a").run_id, store.shipment("a").sent_id) == ("", 0)
+
+
+FIRST = {"tracking_uri": "http://mlflow.example", "experiment_id": "1", "created_ms": 5}
+
+
+@pytest.mark.parametrize(
+    ("change", "forgotten"),
+    [
+        ({}, False),
+        ({"tracking_uri": "http://other.example"}, True),
+        ({"experiment_id": "2"}, True),
+        ({"created_ms": 6}, True),
+    ],
+)
+def test_another_destination_was_told_nothing(store, change, forgotten):
+    store.put_trial(folded(points=history(1.0)), seen=None)
+    store.aim(**FIRST)
+    store.set_run("a", "run")
+    store.move_cursor("a", 1)
+    store.mark_sent("a", "s1")
+    store.aim(**FIRST | change)
+    noted = (store.unsent(), store.shipment("a").run_id, store.shipment("a").sent_id)
+    assert noted == ((["a"], "", 0) if forgotten else ([], "run", 1))
 
 
 def test_a_new_sweep_gives_its_trials_new_tags(store):

@@ -1,6 +1,8 @@
 """MLflow's client: opened, or refused in one sentence that has no password in it."""
 
+import contextlib
 import multiprocessing
+import shutil
 import sqlite3
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
 from orchestrator.run_card import RunCard
-from orchestrator.tracking import RefusedError, Tracking, sqlite_file
+from orchestrator.tracking import RefusedError, Tracking, sqlite_file, without_credentials
 
 CARD = RunCard(name="one", status="RUNNING", start_ms=5, end_ms=None, params={}, tags={"key": "value"})
 
@@ -55,17 +57,17 @@ def test_a_database_that_is_none_is_an_error_of_tracking(tracked):
 
 def test_a_deleted_experiment_stays_deleted_and_another_takes_its_name(tracked):
     tracking = Tracking(tracked.layout)
-    assert tracking.experiment("iwm") == ("1", True)
-    assert tracking.experiment("iwm") == ("1", False)
+    assert tracking.experiment("iwm").experiment_id == "1"
+    assert tracking.experiment("iwm").experiment_id == "1"
     tracking._client.delete_experiment("1")
-    assert tracking.experiment("iwm") == ("2", True)
+    assert tracking.experiment("iwm").experiment_id == "2"
     deleted = tracking._client.get_experiment("1")
     assert (deleted.lifecycle_stage, deleted.name) == ("deleted", "iwm (deleted 1)")
 
 
 def test_a_run_is_found_by_its_tag_and_start(tracked):
     tracking = Tracking(tracked.layout)
-    experiment_id, _ = tracking.experiment("iwm")
+    experiment_id = tracking.experiment("iwm").experiment_id
     run = tracking.create(experiment_id, CARD, tag="key")
     found = tracking.find(experiment_id, tag="key", value="value", start_ms=5)
     assert found is not None
@@ -82,7 +84,7 @@ def test_a_run_is_found_by_its_tag_and_start(tracked):
 
 def test_more_parameters_and_tags_than_a_batch_holds(tracked):
     tracking = Tracking(tracked.layout)
-    experiment_id, _ = tracking.experiment("iwm")
+    experiment_id = tracking.experiment("iwm").experiment_id
     run = tracking.create(experiment_id, CARD, tag="key")
     params = {f"p{number}": str(number) for number in range(230)}
     tags = {f"t{number}": str(number) for number in range(120)}
@@ -99,6 +101,8 @@ def test_more_parameters_and_tags_than_a_batch_holds(tracked):
     [
         ("sqlite:////data/mlflow.db", "/data/mlflow.db"),
         ("sqlite:///mlflow.db", "mlflow.db"),
+        ("sqlite:////data/a#b c/mlflow.db", "/data/a#b c/mlflow.db"),
+        ("sqlite:////data/a%23b%3Fc%25d/mlflow.db?timeout=5", "/data/a#b?c%d/mlflow.db"),
         ("postgresql://db/mlflow", None),
         ("http://127.0.0.1:5000", None),
     ],
@@ -106,3 +110,27 @@ def test_more_parameters_and_tags_than_a_batch_holds(tracked):
 def test_sqlite_is_told_by_its_uri(uri, file):
     found = sqlite_file(uri)
     assert (str(found) if found else None) == file
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///{}/a#b/mlflow.db", "sqlite:///{}/100%25 a%3Fb/mlflow.db"])
+def test_a_folder_of_odd_signs_is_used_as_it_is_spelled(tmp_path, empty_mlflow, uri):
+    layout = Layout.of(tmp_path / "root", environ={"MLFLOW_TRACKING_URI": uri.format(tmp_path)})
+    file = sqlite_file(layout.tracking_uri)
+    assert file is not None
+    file.parent.mkdir()
+    shutil.copy(empty_mlflow, file)
+    Tracking(layout).experiment("odd")
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT count(*) FROM experiments WHERE name = 'odd'").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("https://anna:s3cret@mlflow.example:8443/lab", "https://mlflow.example:8443/lab"),
+        ("postgresql:///iwm?host=/run/pg&user=anna&password=s3cret", "postgresql:///iwm?host=/run/pg"),
+    ],
+)
+def test_a_place_is_the_same_for_everybody(uri, place):
+    assert without_credentials(uri) == place

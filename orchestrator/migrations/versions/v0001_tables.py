@@ -53,3 +53,9 @@ def upgrade() -> None:
         sa.Index("ix_points_order", "trial_id", "id"),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "destination",
+        sa.Column("tracking_uri", sa.String, primary_key=True),
+        sa.Column("experiment_id", sa.String, primary_key=True),
+        sa.Column("created_ms", sa.BigInteger, primary_key=True, autoincrement=False),
+    )

@@ -203,3 +203,16 @@ def test_sigkill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
     assert skipped == []
     assert step >= int(said.split()[-1])
     assert torch.equal(found["weight"], torch.full((100, 100), float(step)))
+
+
+def test_a_whole_checkpoint_that_cannot_be_read_just_now_is_neither_skipped_nor_removed(tmp_path, monkeypatch):
+    folder = filled(tmp_path, 50, 100)
+
+    def no_memory(*args, **kwargs):
+        raise RuntimeError("cannot allocate memory")
+
+    monkeypatch.setattr(torch, "load", no_memory)
+    with pytest.raises(CheckpointError, match=r"step-00000100-a0000\.pt cannot be read just now.*allocate"):
+        folder.newest()
+    monkeypatch.undo()
+    assert folder.newest().step == 100
