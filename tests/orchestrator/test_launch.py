@@ -51,14 +51,14 @@ def try_to_claim(root, barrier, won):
 
 def test_of_many_submitters_one_wins(layout):
     launch.write_trial(layout, TRIAL)
-    context = multiprocessing.get_context("fork")
-    barrier, won = context.Barrier(6), context.Queue()
-    racers = [context.Process(target=try_to_claim, args=(layout.root, barrier, won)) for _ in range(6)]
+    context = multiprocessing.get_context("spawn")
+    barrier, won = context.Barrier(4), context.SimpleQueue()
+    racers = [context.Process(target=try_to_claim, args=(layout.root, barrier, won)) for _ in range(4)]
     for racer in racers:
         racer.start()
-    winner = won.get(timeout=30)
     for racer in racers:
-        racer.join()
+        racer.join(timeout=60)
+    winner = won.get()
     assert won.empty()
     assert read_status(layout.trial(TRIAL.id)).claim == 0
     (claimed,) = journal.read_control(layout.trial(TRIAL.id))

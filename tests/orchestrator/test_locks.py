@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 
+import pytest
+
 from orchestrator.locks import Lock, holding, is_held
 
 
@@ -39,6 +41,7 @@ def test_a_probe_does_not_hold(tmp_path):
     assert not is_held(path)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # Python 3.12 warns of fork beside threads
 def test_a_forked_child_is_no_holder(tmp_path):
     lock = Lock(tmp_path / "lock")
     assert lock.take()
