@@ -217,9 +217,9 @@ def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: str) -
     for kind, title in SECTIONS.items():
         sentences = [finding.text for finding in findings if finding.kind is kind]
         if sentences:
-            out.print("", f"{title}:", *[f"  - {sentence}" for sentence in sentences], sep="\n")
+            out.print("", f"{title}:", *[f"  - {sentence}" for sentence in sentences], sep="\n", soft_wrap=True)
     killed = next(trial.status for trial in results.trials if trial.id == victim.trial.id)
-    out.print(proof(killed, victim=victim, twin_sha256=twin))
+    out.print(proof(killed, victim=victim, twin_sha256=twin), soft_wrap=True)
     out.print(places(layout, results), soft_wrap=True)
     if killed.weights_sha256 != twin:
         raise IwmError("the interrupted trial's weights differ from its twin's: please report this")
