@@ -20,8 +20,8 @@ def render_report(results: SweepResults, *, kind: str) -> str:
 
 def report_files(results: SweepResults) -> dict[str, bytes]:
     """The report in every format for people, its data, and the figure where there is one."""
-    texts = {f"report.{kind}": render_report(results, kind=kind).encode() for kind in ("md", "html", "csv")}
     figure = render_figure(results)
+    texts = {f"report.{kind}": render(results, format=kind, figure=figure).encode() for kind in ("md", "html", "csv")}
     return {**texts, **({"figure.png": figure} if figure else {})}
 
 

@@ -11,18 +11,18 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iwm_core.config import RuntimeConfig
 from iwm_core.events import Event, Failed, Finished, Preempted, Started
 from orchestrator import journal, provenance
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
 from orchestrator.layout import TrialFolder
-from orchestrator.lifecycle import Attempt, State, fold
+from orchestrator.lifecycle import Attempt, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
+from orchestrator.sweep import Resources
 from orchestrator.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -101,14 +101,14 @@ def check_right(folder: TrialFolder, *, token: str) -> Claimed:
     """
     control = journal.read_control(folder)
     status = fold(control, journal.read_journals(folder))
-    claims = [event for event in control if isinstance(event, Claimed)]
-    if not claims:
+    newest = newest_claim(control)
+    if not newest:
         raise NoRightToRun("nobody claimed this trial")
     if status.state in (State.FINISHED, State.CANCELLED):
         raise NoRightToRun(f"the trial is {status.state}")
-    if claims[-1].token != token:
+    if newest.token != token:
         raise NoRightToRun("a newer claim has taken over")
-    return claims[-1]
+    return newest
 
 
 def _take_slot(path: str, *, should_stop: Callable[[], str | None]) -> Lock | None:
@@ -137,7 +137,7 @@ class _Attempt:
     ) -> None:
         self.folder, self.claim, self.job = folder, claim, job
         self.listen, self._asked_to_stop = listen, should_stop
-        self.runtime = runtime_of(claim.resources)
+        self.runtime = Resources.of(claim.resources)
         self.number = 1 + max(journal.attempt_numbers(folder), default=-1)
         self.journal: Journal | None = None
         self.step = self.total_steps = 0
@@ -225,12 +225,6 @@ class _Attempt:
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
     """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
     return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
-
-
-def runtime_of(resources: Mapping[str, Any]) -> RuntimeConfig:
-    """The part of a claim's resources that the core needs."""
-    known = {spec.name for spec in fields(RuntimeConfig)}
-    return RuntimeConfig(**{key: value for key, value in resources.items() if key in known})
 
 
 def one_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from orchestrator.census import read_status
 from orchestrator.errors import LaunchError, RootError
 from orchestrator.events import Cancelled, Claimed
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import RUNNABLE, State
+from orchestrator.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.locks import is_held
 from orchestrator.sweep import Cell, Resources, Sweep
 from orchestrator.trial import Trial, canonical_json
@@ -94,13 +94,13 @@ def absolute(folder: str) -> str:
 
 def claim_again(folder: TrialFolder) -> Claimed | None:
     """The next claim of a preempted trial, with the resources of the last one."""
-    claims = [event for event in journal.read_control(folder) if isinstance(event, Claimed)]
-    if not claims or read_status(folder).state is not State.PREEMPTED:
+    last = newest_claim(journal.read_control(folder))
+    if not last or read_status(folder).state is not State.PREEMPTED:
         return None
-    event = replace(claims[-1], claim=claims[-1].claim + 1, token=new_token(), host=provenance.host(), t=0.0)
+    event = replace(last, claim=last.claim + 1, token=new_token(), host=provenance.host(), t=0.0)
     if not journal.claim(folder, event):
         return None
-    if journal.is_cancelled(folder, claim=claims[-1].claim):  # it came while we were claiming: it holds for this one
+    if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one
         journal.record(folder, Cancelled(claim=event.claim, by="as the claim before"))
         return None
     return event

@@ -135,8 +135,7 @@ def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
     points, drifted = history(journals)
     lost = {event.attempt for event in control if isinstance(event, Lost)}
     attempts = tuple(fold_attempt(number, journals[number], lost=number in lost) for number in sorted(journals))
-    claims = [event for event in control if isinstance(event, Claimed)]
-    newest = claims[-1] if claims else None
+    newest = newest_claim(control)
     finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
     state = _state(control, attempts, newest=newest)
     return TrialStatus(
@@ -154,6 +153,11 @@ def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
         lost=_fruitless(control, attempts),
         drifted=drifted,
     )
+
+
+def newest_claim(control: Sequence[ControlEvent]) -> Claimed | None:
+    """The claim that counts; None where nobody has claimed the trial."""
+    return next((event for event in reversed(control) if isinstance(event, Claimed)), None)
 
 
 def fold_attempt(number: int, events: Sequence[Event], *, lost: bool = False) -> Attempt:

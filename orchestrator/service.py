@@ -16,10 +16,11 @@ from typing import Any
 from orchestrator import journal, launch, local, provenance
 from orchestrator.census import Census, read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled, Claimed
+from orchestrator.events import Cancelled
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import State, TrialStatus, newest_claim
 from orchestrator.locks import is_held
+from orchestrator.mlflow_ui import ui_url
 from orchestrator.plan import Mode, Plan
 from orchestrator.planning import plan_sweep
 from orchestrator.projection import refresh
@@ -86,7 +87,7 @@ class Submission:
     plan: Plan
     token: str
     started: tuple[str, ...]
-    mlflow_url: str = ""
+    mlflow_url: str
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm submit --json`."""
@@ -97,13 +98,12 @@ class Submission:
 
 def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT) -> Submission:
     """Records the sweep and starts what needs starting. Returns at once; a keeper does the rest."""
-    check_root(layout)
     with observed(layout):
         planned = plan_sweep(layout, sweep, mode=mode)
         launch.write_sweep(layout, sweep, t=round(time.time(), 3))
         token = launch.new_token()
         started = launch.submit_local(layout, planned.to_start, token=token)
-    return Submission(planned, token, tuple(started))
+    return Submission(planned, token, tuple(started), ui_url(layout))
 
 
 def resume(layout: Layout, target: Target) -> list[str]:
@@ -115,8 +115,8 @@ def resume(layout: Layout, target: Target) -> list[str]:
 def _cell(layout: Layout, trial_id: str) -> Cell:
     """A known trial, with the resources of its last claim."""
     folder = layout.trial(trial_id)
-    claims = [event for event in journal.read_control(folder) if isinstance(event, Claimed)]
-    resources = Resources.of(claims[-1].resources) if claims else Resources()
+    claim = newest_claim(journal.read_control(folder))
+    resources = Resources.of(claim.resources) if claim else Resources()
     return Cell(Trial.from_json(folder.value_file.read_bytes()), {}, resources)
 
 
@@ -153,17 +153,14 @@ def find(layout: Layout, store: Store, name: str) -> Target:
     Raises:
         UnknownTrialError: neither is known here.
     """
-    records = store.sweep_records(name)
-    if records:
-        newest = max(records, key=lambda record: record.t)
+    if newest := _newest_sweep(store, name):
         return Target(newest, tuple(member.id for member in newest.trials))
     matches = [trial_id for trial_id in store.trial_ids() if name and trial_id.startswith(name)]
     if len(matches) == 1:
         return Target(None, (matches[0],))
     if matches:
         raise UnknownTrialError(f"'{name}' begins {len(matches)} trial ids; give more of it")
-    known = ", ".join(dict.fromkeys(record.name for record in store.sweep_records())) or "none yet"
-    raise UnknownTrialError(f"no sweep or trial '{name}' under root '{layout.root}'; its sweeps: {known}")
+    raise UnknownTrialError(f"no sweep or trial '{name}' under root '{layout.root}'; its sweeps: {_known(store)}")
 
 
 def find_trial(layout: Layout, store: Store, name: str) -> Target:
@@ -185,8 +182,15 @@ def find_sweep(layout: Layout, store: Store, name: str) -> SweepResults:
     Raises:
         UnknownSweepError: there is none.
     """
-    records = store.sweep_records(name)
-    if not records:
-        known = ", ".join(dict.fromkeys(record.name for record in store.sweep_records())) or "none yet"
-        raise UnknownSweepError(f"no sweep '{name}' under root '{layout.root}'; its sweeps: {known}")
-    return store.results(max(records, key=lambda record: record.t).id)
+    newest = _newest_sweep(store, name)
+    if not newest:
+        raise UnknownSweepError(f"no sweep '{name}' under root '{layout.root}'; its sweeps: {_known(store)}")
+    return store.results(newest.id)
+
+
+def _newest_sweep(store: Store, name: str) -> SweepRecord | None:
+    return max(store.sweep_records(name), key=lambda record: record.t, default=None)
+
+
+def _known(store: Store) -> str:
+    return ", ".join(dict.fromkeys(record.name for record in store.sweep_records())) or "none yet"

@@ -30,6 +30,7 @@ def pid_of_keeper(iwm):
 def test_killed_worker_and_keeper_lose_nothing(iwm, new_iwm):
     submitted = iwm.json("submit", *WORDS, "resources.slots=1")
     assert submitted["counts"]["submit"] == 2
+    assert submitted["mlflow_url"] == "http://127.0.0.1:5000"
     assert submitted["jobs"][0]["trials"] == [trial["id"] for trial in submitted["trials"]]
     assert iwm.json("submit", *WORDS, "resources.slots=1")["counts"] == {
         "submit": 0,

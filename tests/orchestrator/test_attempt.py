@@ -2,7 +2,6 @@
 
 import pytest
 
-from iwm_core.config import RuntimeConfig
 from iwm_core.events import Failed, Finished
 from orchestrator import journal
 from orchestrator.attempt import (
@@ -12,7 +11,6 @@ from orchestrator.attempt import (
     is_trusted,
     one_line,
     run_attempt,
-    runtime_of,
 )
 from orchestrator.events import Cancelled, Claimed
 from orchestrator.lifecycle import Attempt
@@ -90,10 +88,6 @@ def test_the_job_around_this_process():
     assert Job.from_environment({"SUBMITIT_LOCAL_JOB_ID": "7", "IWM_CLAIM": "t"}) == Job(job_id="7", token="t")
     array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", "SLURM_RESTART_COUNT": "3"}
     assert Job.from_environment(array) == Job(job_id="5_2", restart=3)
-
-
-def test_the_core_gets_its_part_of_the_resources():
-    assert runtime_of({"slots": 3, "loader_workers": 2}) == RuntimeConfig(loader_workers=2)
 
 
 def test_an_error_on_one_line():
