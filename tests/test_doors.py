@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("orchestrator", "iwm_core", "dashboards", "sweeps")
 
 DOORS = {
-    "typer": {"orchestrator/cli.py"},
+    "typer": {"orchestrator/cli/"},
     "hydra": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
     "omegaconf": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
     "submitit": {"orchestrator/launch.py", "orchestrator/worker.py"},
@@ -24,7 +24,7 @@ DOORS = {
     "torch": {"iwm_core/"},
     "timm": {"iwm_core/"},
     "orchestrator": {"orchestrator/", "dashboards/"},
-    "dashboards": {"dashboards/", "orchestrator/cli.py", "orchestrator/demo.py"},
+    "dashboards": {"dashboards/", "orchestrator/cli/", "orchestrator/demo.py"},
 }
 """Library -> the files and folders that may import it."""
 

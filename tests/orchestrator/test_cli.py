@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from orchestrator import cli
+from orchestrator.cli import application
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_debug_shows_the_traceback(iwm):
 
 
 def test_an_unexpected_error_is_one_line(iwm, monkeypatch):
-    monkeypatch.setattr(cli, "app", lambda words, **options: 1 / 0)
+    monkeypatch.setattr(application, "app", lambda words, **options: 1 / 0)
     code, _, err = iwm("status")
     assert code == 1
     assert err == "iwm: unexpected ZeroDivisionError: division by zero (--debug shows the traceback)\n"

@@ -1,0 +1,66 @@
+"""The application that verbs register with, and `main`, which turns an error into plain lines and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from iwm_core.errors import ConfigError, CoreError, DataError
+from orchestrator.errors import IwmError
+
+app = typer.Typer(
+    name="iwm",
+    help="Ablations of Image World Models: submit sweeps, watch them, and have every run resume by itself.",
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every verb; `main` reads --debug wherever it stands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console command `iwm`: turns what went wrong into plain lines and an exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("IWM_DEBUG"))
+    sys.exit(_run([word for word in words if word != "--debug"], debug=debug))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    try:
+        return app(words, standalone_mode=False) or 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        message, code = explain(error)
+        typer.echo(f"iwm: {message}", err=True)
+        return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One or two plain lines for an error, and the exit code."""
+    match error:
+        case typer.Abort() | KeyboardInterrupt():
+            return "interrupted", 130
+        case typer.TyperException():
+            return f"{error.format_message()} Try: iwm --help", error.exit_code
+        case IwmError():
+            return str(error), error.exit_code
+        case ConfigError() | DataError():
+            return str(error), 2
+        case CoreError():
+            return str(error), 1
+    detail = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"unexpected {detail} (--debug shows the traceback)", 1

@@ -1,0 +1,45 @@
+"""Verbs that train in this terminal: train, demo."""
+
+import typer
+
+from orchestrator.cli.application import app
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Overrides, Root, Steps, Sweeps
+
+
+@app.command()
+def train(
+    overrides: Overrides = None,
+    root: Root = DEFAULT_ROOT,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
+    """Run one trial here, or go on with it.
+
+    It has the same folder, journal and checkpoints as everywhere else: interrupted and run again, it goes on from its
+    last checkpoint and ends with the same weights.
+    """
+    from orchestrator import render
+    from orchestrator.expand import single
+    from orchestrator.foreground import train_here
+    from orchestrator.layout import Layout
+
+    cell = single(overrides or (), sweeps_dir=sweeps)
+    ended = train_here(Layout.of(root), cell)
+    if json:
+        render.print_json(ended.to_json())
+    else:
+        render.out().print(ended.sentence())
+    if not ended.finished:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(steps: Steps = None, root: Root = DEFAULT_ROOT) -> None:
+    """Train a first ablation and show the answer.
+
+    12 trials on real images, about a minute of one core each, one of them interrupted on purpose.
+    """
+    from orchestrator.demo import run_demo
+    from orchestrator.layout import Layout
+
+    run_demo(Layout.of(root), steps=steps)

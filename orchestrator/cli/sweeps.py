@@ -1,0 +1,131 @@
+"""Verbs about sweeps: plan, submit, status, logs, report."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.application import app
+from orchestrator.cli.options import (
+    DEFAULT_ROOT,
+    Json,
+    OneSweep,
+    OneTrial,
+    Output,
+    Overrides,
+    Root,
+    Submitted,
+    SweepName,
+    Sweeps,
+)
+from orchestrator.errors import RequestError
+
+
+@app.command()
+def plan(
+    sweep: SweepName,
+    overrides: Overrides = None,
+    root: Root = DEFAULT_ROOT,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
+    """Show what submitting a sweep would do. Starts nothing and writes nothing."""
+    from orchestrator import render
+    from orchestrator.expand import expand
+    from orchestrator.layout import Layout
+    from orchestrator.planning import plan_sweep
+
+    planned = plan_sweep(Layout.of(root), expand(sweep, overrides or (), sweeps_dir=sweeps))
+    if json:
+        return render.print_json(planned.to_dict())
+    render.out().print(render.plan_table(planned))
+    render.out().print(render.counts_line(planned.counts))
+
+
+@app.command()
+def submit(
+    sweep: SweepName,
+    overrides: Overrides = None,
+    launcher: Annotated[str, typer.Option("--launcher", help="Where trials run: local.")] = "local",
+    root: Root = DEFAULT_ROOT,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
+    """Start a sweep and return at once.
+
+    Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
+    checkpoint.
+    """
+    from orchestrator import render, service
+    from orchestrator.expand import expand
+    from orchestrator.layout import Layout
+
+    if launcher != "local":
+        raise RequestError(f"unknown launcher '{launcher}'; choose from local")
+    layout = Layout.of(root)
+    submission = service.submit(layout, expand(sweep, overrides or (), sweeps_dir=sweeps))
+    if json:
+        return render.print_json(submission.to_dict())
+    render.out().print(render.plan_table(submission.plan))
+    render.out().print(f"{render.counts_line(submission.plan.counts)}; {len(submission.started)} started")
+    render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
+
+
+@app.command()
+def status(
+    name: OneSweep = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
+    root: Root = DEFAULT_ROOT,
+    json: Json = False,
+) -> None:
+    """Show where every trial stands.
+
+    Also names lost workers, and sees to it that preempted trials go on.
+    """
+    from orchestrator import render, watching
+    from orchestrator.layout import Layout
+
+    layout = Layout.of(root)
+    if json:
+        return render.print_json(render.status_json(watching.statuses(layout, name)))
+    if watch:
+        return watching.watch(layout, name)
+    for results in watching.statuses(layout, name):
+        render.out().print(render.status_table(results))
+
+
+@app.command()
+def logs(
+    trial: OneTrial,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the trial writes.")] = False,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Print what a trial's attempts wrote, oldest first."""
+    from orchestrator import service, watching
+    from orchestrator.layout import Layout
+
+    layout = Layout.of(root)
+    with service.observed(layout) as store:
+        (trial_id,) = service.find_trial(layout, store, trial).trial_ids
+    watching.print_logs(layout.trial(trial_id), follow=follow)
+
+
+@app.command()
+def report(
+    sweep: Submitted,
+    kind: Annotated[str, typer.Option("--format", help="md, html, tex or csv.")] = "md",
+    output: Output = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Print a sweep's table, effects and findings."""
+    from dashboards.publish import render_report
+    from orchestrator import service
+    from orchestrator.layout import Layout
+
+    layout = Layout.of(root)
+    with service.observed(layout) as store:
+        text = render_report(service.find_sweep(layout, store, sweep), kind=kind)
+    if output:
+        output.write_text(text)
+    else:
+        sys.stdout.write(text)
