@@ -9,6 +9,7 @@
     |   `-- DatabaseError         a database that is out of reach or of a newer version
     |-- LaunchError               a job could not be started
     |-- BusyError                 the trial is already running elsewhere
+    |-- ClusterError              a daemon or command of a throwaway SLURM failed
     `-- TrackingError             MLflow is out of reach: a warning, never a failure
 
 `iwm_core.errors.CoreError` (a setting or data the core cannot work with) also ends in exit code 2.
@@ -53,6 +54,10 @@ class LaunchError(IwmError):
 
 class BusyError(IwmError):
     """The trial is already running elsewhere."""
+
+
+class ClusterError(IwmError):
+    """A daemon or command of a throwaway SLURM failed."""
 
 
 class TrackingError(IwmError):

@@ -16,7 +16,7 @@ DOORS = {
     "hydra": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
     "omegaconf": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
     "submitit": {"orchestrator/launch.py", "orchestrator/worker.py"},
-    "subprocess": {"orchestrator/slurm.py", "orchestrator/provenance.py"},
+    "subprocess": {"orchestrator/slurm.py", "orchestrator/provenance.py", "orchestrator/devcluster/"},
     "sqlalchemy": {"orchestrator/store.py", "orchestrator/migrations/"},
     "alembic": {"orchestrator/store.py", "orchestrator/migrations/"},
     "mlflow": {"orchestrator/gather.py", "orchestrator/tracking.py", "dashboards/"},

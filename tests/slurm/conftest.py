@@ -1,0 +1,81 @@
+"""A real SLURM for every test that asks: `dev_cluster(nodes=2, grace_s=20)` or `dev_cluster()`.
+
+Clusters of equal ClusterSpec are booted once and handed out again, reset: every daemon up, no job, every node idle.
+Where SLURM is not installed these tests are skipped, and fail under IWM_REQUIRE_SLURM=1.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
+from orchestrator.errors import ClusterError
+
+AT_ONCE = 2
+"""Idle clusters kept for the next test that wants the same: each takes 190 MB."""
+
+
+class ClusterPool:
+    """Boots clusters, keeps a few, ends them all."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.kept: dict[ClusterSpec, DevCluster] = {}
+        self.booted = 0
+
+    def get(self, spec: ClusterSpec, *, in_use: set[ClusterSpec]) -> DevCluster:
+        """The cluster of this spec, reset; boots it where there is none."""
+        if spec in self.kept:
+            try:
+                self.kept[spec].reset()
+                return self.kept[spec]
+            except ClusterError:
+                self.kept.pop(spec).down()
+        for old in [old for old in self.kept if old not in in_use][: max(0, len(self.kept) - AT_ONCE + 1)]:
+            self.kept.pop(old).down()
+        self.booted += 1
+        self.kept[spec] = DevCluster.up(self.folder / str(self.booted), spec=spec)
+        return self.kept[spec]
+
+    def end(self) -> None:
+        """Takes every cluster down."""
+        while self.kept:
+            self.kept.popitem()[1].down()
+        for left in self.folder.iterdir():
+            DevCluster.at(left).down()
+        self.folder.rmdir()
+
+
+@pytest.fixture(scope="session")
+def cluster_pool() -> Iterator[ClusterPool]:
+    """Ends the clusters when the session ends, also after failures."""
+    pool = ClusterPool()
+    yield pool
+    pool.end()
+
+
+@pytest.fixture(scope="session")
+def slurm_installed() -> None:
+    """Skips where SLURM is not installed; fails there under IWM_REQUIRE_SLURM=1."""
+    if absent := binaries.missing(path=binaries.search_path()):
+        refuse = pytest.fail if os.environ.get("IWM_REQUIRE_SLURM") == "1" else pytest.skip
+        refuse(binaries.complaint(absent))
+
+
+@pytest.fixture
+def dev_cluster(slurm_installed: None, cluster_pool: ClusterPool) -> Iterator[Callable[..., DevCluster]]:
+    """Makes clusters: the keywords are those of ClusterSpec. Jobs that a test leaves behind are cancelled."""
+    in_use: set[ClusterSpec] = set()
+
+    def make(**wanted: object) -> DevCluster:
+        spec = ClusterSpec(**wanted)  # type: ignore[arg-type]
+        in_use.add(spec)
+        return cluster_pool.get(spec, in_use=in_use)
+
+    yield make
+    for spec in in_use:
+        cluster_pool.kept[spec].cancel_jobs()
