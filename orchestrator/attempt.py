@@ -3,7 +3,8 @@
     right to run? -> resume from the newest checkpoint -> train, journal every event -> finished, preempted or failed
 
 An attempt leaves without a trace where it has no right to run: the trial is finished or cancelled, the token it carries
-is not the newest claim's, or another worker of the trial is alive on this host.
+is not the newest claim's, or another worker of the trial is alive in this machine's slots. Under SLURM the last start
+wins instead: the older worker, whose node SLURM has given up, sees the newer journal before its next step and stops.
 """
 
 import logging
@@ -32,7 +33,7 @@ TOKEN = "IWM_CLAIM"
 SLOT = "IWM_SLOT_LOCK"
 """Environment variable: the lock file of the local slot that the worker holds while it lives."""
 LOOK_S = 2.0
-"""How often an attempt looks whether it was cancelled or superseded."""
+"""How often an attempt looks whether it was cancelled; for a newer attempt it looks before every step."""
 CANCELLED = "cancelled"
 
 
@@ -52,6 +53,8 @@ class Job:
     restart: int = 0
     token: str = ""
     slot_lock: str = ""
+    node: str = ""
+    in_slurm: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Job":
@@ -63,6 +66,8 @@ class Job:
             restart=int(environ.get("SLURM_RESTART_COUNT", "0")),
             token=environ.get(TOKEN, ""),
             slot_lock=environ.get(SLOT, ""),
+            node=environ.get("SLURMD_NODENAME", ""),
+            in_slurm=bool(slurm),
         )
 
 
@@ -81,8 +86,8 @@ def run_attempt(
         Superseded: a newer attempt took over.
         Exception: whatever training raised, after it was journalled as `failed`.
     """
-    with holding(folder.worker_lock, wait_s=wait_s) as alone:
-        if not alone:
+    with holding(folder.worker_lock, wait_s=0 if job.in_slurm else wait_s) as alone:
+        if not alone and not job.in_slurm:
             raise NoRightToRun("another worker of this trial is alive on this host")
         claim = check_right(folder, token=job.token)
         slot = _take_slot(job.slot_lock, should_stop=should_stop)
@@ -189,7 +194,7 @@ class _Attempt:
             attempt=self.number,
             job_id=self.job.job_id,
             restart=self.job.restart,
-            host=provenance.host(),
+            host=self.job.node or provenance.host(),
             pid=os.getpid(),
             claim=self.claim.claim,
             resumed_from_step=resumed_from_step,
@@ -212,13 +217,13 @@ class _Attempt:
         self.listen(self.journal.append(event))
 
     def should_stop(self) -> str | None:
-        """A signal's name, or `cancelled`; looks now and then at what others wrote, who may be on another machine."""
+        """A signal's name, or `cancelled`; looks at what others wrote, who may be on another machine."""
+        if self.folder.attempt(self.number + 1).exists():
+            raise Superseded(f"attempt {self.number + 1} has started")
         asked, now = self._asked_to_stop(), time.monotonic()
         if asked or now < self._next_check:
             return asked
         self._next_check = now + LOOK_S
-        if self.folder.attempt(self.number + 1).exists():
-            raise Superseded(f"attempt {self.number + 1} has started")
         return CANCELLED if journal.is_cancelled(self.folder, claim=self.claim.claim) else None
 
 

@@ -7,7 +7,20 @@ events belong to a claim and count up within it; the order of things is (claim, 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
+
+
+class Cause(StrEnum):
+    """Why an attempt, or the job that was to make one, ended without a word of its own."""
+
+    PREEMPTED = "preempted"
+    REQUEUED = "requeued"
+    TIMEOUT = "timeout"
+    NODE_FAIL = "node failure"
+    OUT_OF_MEMORY = "out of memory"
+    ERROR = "error"
+    VANISHED = "vanished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +77,20 @@ class Requeued(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Lost(ControlEvent):
-    """An attempt (-1: none had started) ended without a word."""
+    """An attempt (-1: none had started) ended without a word. `cause` is a `Cause`, `node` where it ran, if known."""
 
     name: ClassVar[str] = "lost"
     attempt: int = -1
+    reason: str = ""
+    cause: str = Cause.VANISHED.value
+    node: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn(ControlEvent):
+    """The claim came to nothing, since no job was to be had for it: the trial is as it was before."""
+
+    name: ClassVar[str] = "withdrawn"
     reason: str = ""
 
 
@@ -80,7 +103,7 @@ class Cancelled(ControlEvent):
 
 
 KINDS: dict[str, type[ControlEvent]] = {
-    kind.name: kind for kind in (Claimed, Submitted, Held, Released, Requeued, Lost, Cancelled)
+    kind.name: kind for kind in (Claimed, Submitted, Held, Released, Requeued, Lost, Cancelled, Withdrawn)
 }
 
 

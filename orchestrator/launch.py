@@ -77,7 +77,7 @@ def claim(
     if status.state not in RUNNABLE | also_from:
         return None
     event = Claimed(
-        claim=status.claim + 1,
+        claim=status.claims,
         token=token,
         launcher=launcher,
         host=provenance.host(),
@@ -92,12 +92,12 @@ def absolute(folder: str) -> str:
     return str(Path(folder).expanduser().resolve()) if folder else ""
 
 
-def claim_again(folder: TrialFolder) -> Claimed | None:
-    """The next claim of a preempted trial, with the resources of the last one."""
-    last = newest_claim(journal.read_control(folder))
-    if not last or read_status(folder).state is not State.PREEMPTED:
+def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
+    """The next claim of a preempted trial, with the resources of the last one; a token of its own unless given."""
+    last, status = newest_claim(journal.read_control(folder)), read_status(folder)
+    if not last or status.state is not State.PREEMPTED:
         return None
-    event = replace(last, claim=last.claim + 1, token=new_token(), host=provenance.host(), t=0.0)
+    event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), t=0.0)
     if not journal.claim(folder, event):
         return None
     if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one

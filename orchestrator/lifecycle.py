@@ -5,10 +5,12 @@
 State, from the newest claim and the newest attempt under it:
 
     finished   any attempt said so               running    an attempt started and has not ended
-    cancelled  the claim was cancelled           preempted  the attempt stopped on request, or was lost
-    failed     the attempt ended in an error,    held       the claim waits for a release
+    cancelled  the claim was cancelled           preempted  the attempt stopped on request, was lost, or may be retried
+    failed     the attempt ended in an error     held       the claim waits for a release
                or was lost once too often        planned    no claim
     queued     claimed, nothing started yet
+
+A claim that was withdrawn counts for nothing. An attempt that has not ended when a newer one starts was lost.
 
 History follows one rule everywhere: the lowest attempt that recorded (metric, step) wins; later equal values are
 dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
@@ -16,13 +18,25 @@ dropped; later different ones flag the trial as drifted (metrics of the wall clo
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Failed, Finished, Preempted, Started, Step
-from orchestrator.events import Cancelled, Claimed, ControlEvent, Held, Lost, Released, Requeued, Submitted
+from orchestrator.events import (
+    Cancelled,
+    Cause,
+    Claimed,
+    ControlEvent,
+    Held,
+    Lost,
+    Released,
+    Requeued,
+    Submitted,
+    Withdrawn,
+)
 
 
 class State(StrEnum):
@@ -92,7 +106,14 @@ class TrialStatus:
 
     state: State
     claim: int = -1
+    claims: int = 0
+    """How many claims there were, withdrawn ones too: the number of the next."""
+    claim_t: float = 0.0
+    claim_user: str = ""
+    token: str = ""
     job_id: str = ""
+    submitted: bool = False
+    """Whether a job is known for the newest claim."""
     launcher: str = ""
     claim_host: str = ""
     attempts: tuple[Attempt, ...] = ()
@@ -102,6 +123,10 @@ class TrialStatus:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     lost: int = 0
+    bad_nodes: tuple[str, ...] = ()
+    """Nodes that failed under this trial, as often as they did."""
+    held_by: str = ""
+    """Why a held trial is held."""
     drifted: tuple[str, ...] = ()
 
     @property
@@ -126,38 +151,81 @@ class TrialStatus:
         prints = [attempt.fingerprint for attempt in self.attempts if attempt.fingerprint]
         return all(other == prints[0] for other in prints)
 
+    @property
+    def codes_agree(self) -> bool:
+        """Every attempt ran the same source of the core."""
+        sources = {attempt.provenance.get("core_sha256") for attempt in self.attempts if attempt.has_begun}
+        return len(sources) < 2
+
 
 Journals = Mapping[int, Sequence[Event]]
 
 
 def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
     """The status that these events amount to. `control` is ordered by (claim, sequence), each journal by line."""
+    claims = 1 + max((event.claim for event in control), default=-1)
+    control = standing(control)
     points, drifted = history(journals)
-    lost = {event.attempt for event in control if isinstance(event, Lost)}
-    attempts = tuple(fold_attempt(number, journals[number], lost=number in lost) for number in sorted(journals))
+    attempts = _attempts(control, journals)
     newest = newest_claim(control)
     finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
-    state = _state(control, attempts, newest=newest)
+    spent = failures(control, attempts)
+    state = _state(control, attempts, newest=newest, spent=spent)
     return TrialStatus(
         state=state,
-        claim=newest.claim if newest else -1,
-        job_id=_job_id(control, attempts, newest=newest),
-        launcher=newest.launcher if newest else "",
-        claim_host=newest.host if newest else "",
+        claims=claims,
+        **_of_claim(control, attempts, newest=newest),
         attempts=attempts,
         step=max((attempt.step for attempt in attempts), default=0),
         total_steps=max((attempt.total_steps for attempt in attempts), default=0),
         weights_sha256=finished.weights_sha256 if isinstance(finished, Finished) else "",
         metrics=_last_values(points),
-        error=_error(control, attempts, state=state),
-        lost=_fruitless(control, attempts),
+        error=_error(control, attempts, state=state, spent=spent),
+        lost=spent[LOST],
+        bad_nodes=tuple(e.node for e in control if isinstance(e, Lost) and e.cause == Cause.NODE_FAIL and e.node),
         drifted=drifted,
     )
 
 
+def standing(control: Sequence[ControlEvent]) -> list[ControlEvent]:
+    """What counts: without claims that were withdrawn, and what belongs to them."""
+    withdrawn = {event.claim for event in control if isinstance(event, Withdrawn)}
+    return [event for event in control if event.claim not in withdrawn]
+
+
+def _attempts(control: Sequence[ControlEvent], journals: Journals) -> tuple[Attempt, ...]:
+    lost = {event.attempt for event in control if isinstance(event, Lost)}
+    overtaken = sorted(journals)[:-1]
+    return tuple(
+        fold_attempt(number, journals[number], lost=number in lost or number in overtaken)
+        for number in sorted(journals)
+    )
+
+
+def _of_claim(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None
+) -> dict[str, Any]:
+    """What a status says of the newest claim."""
+    if newest is None:
+        return {"job_id": _job_id(control, attempts, newest=None)}
+    under = [event for event in control if event.claim == newest.claim]
+    holds = [event for event in under if isinstance(event, Held)]
+    return {
+        "claim": newest.claim,
+        "claim_t": newest.t,
+        "claim_user": newest.user,
+        "claim_host": newest.host,
+        "token": newest.token,
+        "launcher": newest.launcher,
+        "job_id": _job_id(control, attempts, newest=newest),
+        "submitted": any(isinstance(event, Submitted) for event in under),
+        "held_by": holds[-1].reason if holds else "",
+    }
+
+
 def newest_claim(control: Sequence[ControlEvent]) -> Claimed | None:
     """The claim that counts; None where nobody has claimed the trial."""
-    return next((event for event in reversed(control) if isinstance(event, Claimed)), None)
+    return next((event for event in reversed(standing(control)) if isinstance(event, Claimed)), None)
 
 
 def fold_attempt(number: int, events: Sequence[Event], *, lost: bool = False) -> Attempt:
@@ -224,7 +292,9 @@ def _is(event: Event, kind: type[Event]) -> bool:
     return isinstance(event, kind)
 
 
-def _state(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> State:
+def _state(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None, spent: Mapping[str, int]
+) -> State:
     if any(attempt.end == "finished" for attempt in attempts):
         return State.FINISHED
     if newest is None:
@@ -232,27 +302,37 @@ def _state(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newe
     under = [event for event in control if event.claim == newest.claim]
     if any(isinstance(event, Cancelled) for event in under):
         return State.CANCELLED
+    here = [attempt for attempt in attempts if attempt.claim == newest.claim]
     waits = [event for event in under if isinstance(event, Held | Released | Requeued)]
     if waits and isinstance(waits[-1], Held):
         return State.HELD
-    end = _end(under, [attempt for attempt in attempts if attempt.claim == newest.claim])
-    if end == "lost" and _fruitless(control, attempts) > newest.resources.get("lost_retries", LOST_RETRIES):
-        return State.FAILED
+    end = _end(under, here)
+    if end in ("lost", "failed"):
+        return State.FAILED if _is_hopeless(here) or exhausted(spent, newest) else State.PREEMPTED
     return _ENDS[end]
 
 
-LOST_RETRIES = 3
-_ENDS = {
-    "": State.QUEUED,
-    "alive": State.RUNNING,
-    "preempted": State.PREEMPTED,
-    "lost": State.PREEMPTED,
-    "failed": State.FAILED,
-}
+def exhausted(spent: Mapping[str, int], claim: Claimed) -> str:
+    """The budget that was overdrawn, if any."""
+    limits = {name: claim.resources.get(name, default) for name, default in RETRIES.items()}
+    return next((name for name, limit in limits.items() if spent[name] > limit), "")
+
+
+LOST, ERROR, MEMORY = "lost_retries", "error_retries", "oom_retries"
+RETRIES = {LOST: 3, ERROR: 0, MEMORY: 1}
+"""Budgets (fields of `Resources`), and what they are where a claim does not say."""
+_BUDGET = {Cause.ERROR: ERROR, Cause.OUT_OF_MEMORY: MEMORY, Cause.PREEMPTED: "", Cause.REQUEUED: ""}
+_HOPELESS = ("NonFiniteLossError:", "ConfigError:")
+"""Errors that come again however often one tries."""
+_ENDS = {"": State.QUEUED, "alive": State.RUNNING, "preempted": State.PREEMPTED}
+
+
+def _is_hopeless(here: Sequence[Attempt]) -> bool:
+    return bool(here) and here[-1].end == "failed" and here[-1].error.startswith(_HOPELESS)
 
 
 def _end(under: Sequence[ControlEvent], here: Sequence[Attempt]) -> str:
-    """How the newest attempt under the newest claim ended: a key of the table above."""
+    """How the newest attempt under the newest claim ended: `lost`, `failed` or a key of the table above."""
     if here:
         return here[-1].end or "alive"
     return "lost" if any(isinstance(event, Lost) and event.attempt == -1 for event in under) else ""
@@ -267,14 +347,18 @@ def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, new
     return (said or ran or [""])[-1]
 
 
-def _error(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, state: State) -> str:
+def _error(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, state: State, spent: Mapping[str, int]
+) -> str:
     """What the newest attempt said of its error, or what somebody else said of its losses."""
     if attempts and attempts[-1].error:
         return attempts[-1].error
-    lost = [event.reason for event in control if isinstance(event, Lost)]
-    if state is not State.FAILED or not lost:
+    lost = [event for event in control if isinstance(event, Lost)]
+    never_began = bool(lost) and lost[-1].attempt == -1
+    if not lost or not (state is State.FAILED or (state is State.PREEMPTED and never_began)):
         return ""
-    return f"lost {_fruitless(control, attempts)} times in a row without progress: {lost[-1]}"
+    reason = lost[-1].reason
+    return f"lost {spent[LOST]} times in a row without progress: {reason}" if spent[LOST] > 1 else reason
 
 
 def _last_values(points: Sequence[Point]) -> dict[str, float]:
@@ -286,14 +370,28 @@ def _last_values(points: Sequence[Point]) -> dict[str, float]:
     return {key: point.value for key, point in last.items()}
 
 
-def _fruitless(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> int:
-    """How often in a row the trial was lost without having moved its checkpoint."""
-    count = 0
+def failures(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> Counter[str]:
+    """How often in a row, per budget, the trial came to grief without having moved its checkpoint.
+
+    An error counts even where its attempt had moved the checkpoint before: a bug is not free.
+    """
+    causes = {event.attempt: event.cause for event in control if isinstance(event, Lost)}
+    spent: Counter[str] = Counter()
     for attempt in reversed(attempts):
-        if attempt.end != "lost" or attempt.checkpoint_step > attempt.resumed_from_step:
+        progressed = attempt.checkpoint_step > attempt.resumed_from_step
+        if attempt.end == "failed":
+            spent[ERROR] += 1
+        elif attempt.end == "lost" and not progressed:
+            spent[budget(causes.get(attempt.number, Cause.REQUEUED))] += 1
+        if progressed:
             break
-        count += 1
-    last_claim = attempts[-1].claim if attempts else -1
-    return count + sum(
-        isinstance(event, Lost) and event.attempt == -1 and event.claim > last_claim for event in control
-    )
+    last = attempts[-1] if attempts else None
+    for event in control:
+        if isinstance(event, Lost) and event.attempt == -1 and event.claim > (last.claim if last else -1):
+            spent[budget(event.cause)] += 1
+    return spent
+
+
+def budget(cause: str) -> str:
+    """Which retries a cause is paid from; empty where it is free."""
+    return _BUDGET.get(cause, LOST)  # pyright: ignore[reportArgumentType,reportCallIssue]

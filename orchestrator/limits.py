@@ -53,6 +53,16 @@ RESOURCES_AT_LEAST: dict[str, float] = {
     "keep_checkpoints": 1,
     "slots": 1,
     "lost_retries": 0,
+    "oom_retries": 0,
+    "error_retries": 0,
+    "time_limit_min": 1,
+    "signal_before_s": 0,
+    "nodes": 1,
+    "gpus_per_node": -1,
+    "cpus_per_gpu": 0,
+    "mem_gb": 0,
+    "max_parallel": 0,
+    "trials_per_gpu": 1,
 }
 
 

@@ -1,6 +1,7 @@
 """Where a result comes from: the code's commit, the packages, the machine. Told once per attempt, never identity."""
 
 import getpass
+import hashlib
 import platform
 import socket
 import subprocess
@@ -27,9 +28,10 @@ def user() -> str:
 
 @cache
 def provenance() -> dict[str, Any]:
-    """Commit and whether the tree differs from it, package versions, Python and platform."""
+    """Commit and whether the tree differs from it, the core's source, package versions, Python and platform."""
     return {
         **code_version(),
+        "core_sha256": core_sha256(),
         "packages": versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -52,6 +54,14 @@ def code_version(folder: Path = Path(__file__).parent) -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD", folder=folder)
     changed = _git("status", "--porcelain", "--untracked-files=no", folder=folder) if commit else ""
     return {"commit": commit, "dirty": bool(changed)}
+
+
+def core_sha256(folder: Path = Path(__file__).parents[1] / "iwm_core") -> str:
+    """Of the source that decides a result, so that a change between two attempts is noticed, with git or without."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _git(*arguments: str, folder: Path) -> str:

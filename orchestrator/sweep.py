@@ -17,7 +17,29 @@ class Resources(RuntimeConfig):
 
     slots: int = 2  # local launcher: trials at once, under one root
     gpus: int = -1  # local launcher: GPUs of this machine, dealt out to the slots in turn; -1: all that are visible
-    lost_retries: int = 3  # restarts after a worker vanished without having moved its checkpoint
+    group_writable: bool = False  # the files of the trial can be written by the group
+    # Restarts that did not move the checkpoint, per cause; preemptions are free.
+    lost_retries: int = 3  # the worker vanished, its node failed, its time ran out
+    oom_retries: int = 1  # it took more memory than it had
+    error_retries: int = 0  # it raised, or ended with an exit code other than 0
+    # SLURM; empty or 0: the site's default.
+    partition: str = ""
+    qos: str = ""
+    account: str = ""
+    constraint: str = ""
+    exclude: str = ""  # nodes to keep away from
+    time_limit_min: int = 60
+    signal_before_s: int = 90  # how long before the time limit a trial is told to checkpoint
+    nodes: int = 1
+    gpus_per_node: int = -1  # -1: one, or none where device is cpu
+    cpus_per_gpu: int = 0  # per task where there is no GPU
+    mem_gb: float = 0.0  # per node
+    max_parallel: int = 0  # jobs of one array at once; 0: as many as there is room for
+    trials_per_gpu: int = 1  # this many trials share a job
+    setup: str = ""  # shell lines before Python, such as `module load cuda`
+    python: str = ""  # shell command that starts Python, such as `apptainer exec image.sif python`
+    srun_args: str = ""  # further options of srun, such as `--container-image=...`
+    sbatch_args: str = ""  # further options of sbatch, such as `--reservation=spring --gres=gpu:a100:1`
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> "Resources":

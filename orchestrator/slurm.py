@@ -1,0 +1,252 @@
+"""What we ask of SLURM: each question a pure command and a pure parser, and one function that runs a command.
+
+    answer = run(squeue_command(users))   ->   parse_squeue(answer.out)
+
+Nothing is concluded from silence: where `Answer.ok` is false, SLURM has said nothing about any job.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.events import Cause
+
+TIMEOUT_S = 30.0
+TOKEN = re.compile(r"-([0-9a-f]{16})$")
+"""How a job's name ends: with the token of its claims."""
+RELAUNCH_FAILED = "launch failed requeued held"
+"""Why SLURM itself holds a job: it did not come to a start, and waits for a release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command said. `code` is 127 where there is no such command, 124 where it did not answer in time."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is an answer at all."""
+        return self.code == 0
+
+    @property
+    def words(self) -> str:
+        """What was said on standard error, on one line, without the program's own name."""
+        lines = [re.sub(r"^\w+: (error: |fatal: )?", "", line).strip() for line in self.err.splitlines()]
+        return "; ".join(dict.fromkeys(line for line in lines if line)) or f"exit code {self.code}"
+
+
+def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
+    """Runs a command to its end, and says so where it could not."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=_environ())
+    except FileNotFoundError:
+        return Answer(code=127, out="", err=f"{command[0]} is not installed here")
+    except subprocess.TimeoutExpired:
+        return Answer(code=124, out="", err=f"{command[0]} did not answer in {timeout_s:g} s")
+    return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def _environ() -> dict[str, str]:
+    """Without what would change the format of an answer."""
+    formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(formats)}
+
+
+# What is queued and what ran.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job, or one task of an array, as SLURM has it. `name` and `reason` are free text of the site's users."""
+
+    id: str
+    state: str
+    name: str = ""
+    reason: str = ""
+    node: str = ""
+    exit_code: int = 0
+    signal: int = 0
+
+    @property
+    def token(self) -> str:
+        """The token of the claims that it runs under; empty for a job that is none of ours."""
+        match = TOKEN.search(self.name)
+        return match[1] if match else ""
+
+    @property
+    def index(self) -> int:
+        """Its place in its array; 0 for a job that is no array."""
+        return int(self.id.partition("_")[2] or 0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will never run again by itself."""
+        return self.state in FINAL
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a release."""
+        return self.state == "PENDING" and ("JobHeld" in self.reason or RELAUNCH_FAILED in self.reason)
+
+    @property
+    def failed_to_launch(self) -> bool:
+        """Whether it is SLURM itself that holds it."""
+        return self.is_held and RELAUNCH_FAILED in self.reason
+
+    @property
+    def cause(self) -> Cause:
+        """Why it ended. SIGKILL (9) is what the kernel does when memory is short."""
+        if self.state in _CAUSES:
+            return _CAUSES[self.state]
+        return Cause.OUT_OF_MEMORY if self.signal == 9 or self.exit_code == 9 else Cause.ERROR
+
+    @property
+    def sentence(self) -> str:
+        """`NODE_FAIL on n2`, `FAILED 1:0 on n1`."""
+        code = f" {self.exit_code}:{self.signal}" if self.exit_code or self.signal else ""
+        return f"{self.state}{code}" + (f" on {self.node}" if self.node else "")
+
+
+FINAL = frozenset({
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
+    "TIMEOUT",
+})  # fmt: skip
+_CAUSES = {
+    "PREEMPTED": Cause.PREEMPTED,
+    "REQUEUED": Cause.REQUEUED,
+    "NODE_FAIL": Cause.NODE_FAIL,
+    "BOOT_FAIL": Cause.NODE_FAIL,
+    "TIMEOUT": Cause.TIMEOUT,
+    "DEADLINE": Cause.TIMEOUT,
+    "OUT_OF_MEMORY": Cause.OUT_OF_MEMORY,
+    "COMPLETED": Cause.VANISHED,
+    "CANCELLED": Cause.VANISHED,
+    "PENDING": Cause.REQUEUED,
+    "RUNNING": Cause.VANISHED,
+}
+_SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
+_SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode")
+
+
+def squeue_command(users: Sequence[str]) -> list[str]:
+    """Every job of these users that the controller remembers, ended ones too (for MinJobAge, 300 s by default)."""
+    who = ["--user", ",".join(users)] if users else []
+    return ["squeue", "--noheader", "--array", "--states=all", *who, "--format", "|".join(_SQUEUE)]
+
+
+def parse_squeue(text: str) -> list[Job]:
+    """One job per line; a name may hold our separator, which no other column before it does."""
+    jobs = []
+    for line in text.splitlines():
+        parts = line.split("|")
+        if len(parts) < len(_SQUEUE):
+            continue
+        name = "|".join(parts[2 : len(parts) - 3])
+        node, reason, long_reason = parts[-3:]
+        shown = reason if reason != "None" else ""
+        shown = f"{shown} {long_reason}" if RELAUNCH_FAILED in long_reason else shown
+        jobs.append(Job(id=parts[0], state=parts[1], name=name, node=node, reason=shown))
+    return jobs
+
+
+def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:
+    """What the accounting knows of these users' jobs since a time (`2026-01-31T10:00:00`), each start of each job."""
+    which = ["--jobs", ",".join(job_ids)] if job_ids else ["--user", ",".join(users), "--starttime", since]
+    return ["sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *which, "--format", ",".join(_SACCT)]
+
+
+def parse_sacct(text: str) -> list[Job]:
+    """One entry per start of a job, oldest first. `CANCELLED by 1000` is CANCELLED."""
+    jobs = []
+    for line in text.splitlines():
+        parts = line.split("|")
+        if len(parts) < len(_SACCT) or "." in parts[0] or "[" in parts[0]:
+            continue
+        name = "|".join(parts[2 : len(parts) - 2])
+        code, _, signal = parts[-1].partition(":")
+        state = parts[1].split(" ")[0]
+        node = "" if parts[-2] == "None assigned" else parts[-2]
+        jobs.append(
+            Job(id=parts[0], state=state, name=name, node=node, exit_code=int(code or 0), signal=int(signal or 0))
+        )
+    return jobs
+
+
+# What we ask SLURM to do.
+
+
+def requeue_command(job_id: str) -> list[str]:
+    """Puts a running job back into the queue under its id."""
+    return ["scontrol", "requeue", job_id]
+
+
+def hold_command(job_ids: Sequence[str]) -> list[str]:
+    """Holds pending jobs."""
+    return ["scontrol", "hold", ",".join(job_ids)]
+
+
+def requeue_hold_command(job_ids: Sequence[str]) -> list[str]:
+    """Puts running jobs back into the queue, held."""
+    return ["scontrol", "requeuehold", ",".join(job_ids)]
+
+
+def release_command(job_ids: Sequence[str]) -> list[str]:
+    """Lets held jobs go."""
+    return ["scontrol", "release", ",".join(job_ids)]
+
+
+def cancel_command(job_ids: Sequence[str]) -> list[str]:
+    """Ends jobs; SLURM sends SIGTERM, and SIGKILL after KillWait."""
+    return ["scancel", *job_ids]
+
+
+def exclude_command(job_id: str, nodes: Sequence[str]) -> list[str]:
+    """Keeps a pending job away from nodes."""
+    return ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"]
+
+
+def test_command(script: Path) -> list[str]:
+    """Asks whether SLURM would take this job; it takes none."""
+    return ["sbatch", "--test-only", str(script)]
+
+
+def state_command(job_id: str) -> list[str]:
+    """Everything about one job."""
+    return ["scontrol", "show", "job", "--oneliner", job_id]
+
+
+def parse_state(text: str) -> str:
+    """The state of the first job in such an answer; empty where there is none."""
+    match = re.search(r"JobState=(\w+)", text)
+    return match[1] if match else ""
+
+
+# What the site allows.
+
+
+def config_command() -> list[str]:
+    """The controller's configuration."""
+    return ["scontrol", "show", "config"]
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """`Key = value` lines."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def array_size(config: dict[str, str]) -> int:
+    """How many tasks an array may have: MaxArraySize, whose indices count from 0; 1,001 is SLURM's default."""
+    return max(1, int(config.get("MaxArraySize", "1001")))
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Whether SLURM itself said no, as opposed to not having been reached, after which the job may exist."""
+    unreached = ("timed out", "unable to contact", "connection refused", "communication", "did not answer")
+    return not answer.ok and not any(word in answer.err.lower() for word in unreached)
