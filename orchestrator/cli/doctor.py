@@ -1,0 +1,33 @@
+"""Verbs that look before anybody trusts: verify-resume, doctor."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.application import app
+from orchestrator.cli.options import Json, Overrides, Sweeps
+
+
+@app.command("verify-resume")
+def verify_resume(
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the twin, at least 16.")] = 40,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
+    """Try whether interruptions change a result.
+
+    Trains a short twin of the configuration once straight, once interrupted by SIGKILL and SIGTERM, in a temporary
+    folder, and compares the weights and every metric at every step. Exit code 1 where anything differs.
+    """
+    from orchestrator import render
+    from orchestrator import verify_resume as verification
+
+    verdict = verification.verify_resume(overrides or (), steps=steps, sweeps=sweeps, say=render.err().print)
+    if json:
+        render.print_json(verdict.to_dict())
+    else:
+        render.out().print(verification.verdict_table(verdict))
+        render.out().print(*verdict.sentences(), sep="\n", soft_wrap=True)
+    if not verdict.equal:
+        raise typer.Exit(1)
