@@ -109,7 +109,7 @@ def check_right(folder: TrialFolder, *, token: str) -> Claimed:
     newest = newest_claim(control)
     if not newest:
         raise NoRightToRun("nobody claimed this trial")
-    if status.state in (State.FINISHED, State.CANCELLED):
+    if status.state in (State.FINISHED, State.CANCELLED, State.FAILED):
         raise NoRightToRun(f"the trial is {status.state}")
     if newest.token != token:
         raise NoRightToRun("a newer claim has taken over")

@@ -6,6 +6,7 @@
     |   |-- OverrideError         an axis, value or override that means nothing; names the valid ones
     |   |-- UnknownTrialError     no such trial under this root
     |   |-- RootError             the root cannot be read or written
+    |   |-- RefusedError          SLURM does not take such a job; in its own words
     |   `-- DatabaseError         a database that is out of reach or of a newer version
     |-- LaunchError               a job could not be started
     |-- BusyError                 the trial is already running elsewhere
@@ -42,6 +43,10 @@ class UnknownTrialError(RequestError):
 
 class RootError(RequestError):
     """The root cannot be read or written."""
+
+
+class RefusedError(RequestError):
+    """SLURM does not take such a job."""
 
 
 class DatabaseError(RequestError):

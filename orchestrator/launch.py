@@ -26,6 +26,7 @@ from orchestrator.trial import Trial, canonical_json
 
 LOCAL = "local"
 FOREGROUND = "foreground"
+HYDRA = "hydra"
 FOREVER_MIN = 60 * 24 * 365
 """submitit's local executor wants a time limit; the local launcher has none."""
 

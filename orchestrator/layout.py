@@ -7,6 +7,7 @@
                         /control/event-0000-01.json     ... under its claim
                         /journal/attempt-0000.jsonl     one writer each
                         /checkpoints/  logs/  worker.lock
+<root>/slurm/<token>/                                   one submission: batch.json, submitit's files
 <root>/local/<host>/                                    the local launcher: keeper.lock, keeper.log, slot-0.lock
 """
 
@@ -137,6 +138,20 @@ class Layout:
     def gather_lock(self) -> Path:
         """Held (flock) by whoever sends to MLflow."""
         return self.root / "gather.lock"
+
+    def batch(self, token: str) -> Path:
+        """One submission to SLURM: `batch.json`, submitit's files, and what was said before a trial's own log began."""
+        return self.root / "slurm" / token
+
+    @property
+    def slurm_lock(self) -> Path:
+        """Held (flock) by whoever asks SLURM and acts on what it says."""
+        return self.root / "slurm" / "reconcile.lock"
+
+    @property
+    def slurm_seen(self) -> Path:
+        """What SLURM last said of each job: for tables, never for decisions."""
+        return self.state / "slurm_seen.json"
 
     def slot_lock(self, slot: int) -> Path:
         """Held (flock) by the worker in this slot."""

@@ -126,7 +126,8 @@ class TrialStatus:
     bad_nodes: tuple[str, ...] = ()
     """Nodes that failed under this trial, as often as they did."""
     held_by: str = ""
-    """Why a held trial is held."""
+    """Why a held trial is held, and since when (`held_t`)."""
+    held_t: float = 0.0
     drifted: tuple[str, ...] = ()
 
     @property
@@ -220,6 +221,7 @@ def _of_claim(
         "job_id": _job_id(control, attempts, newest=newest),
         "submitted": any(isinstance(event, Submitted) for event in under),
         "held_by": holds[-1].reason if holds else "",
+        "held_t": holds[-1].t if holds else 0.0,
     }
 
 

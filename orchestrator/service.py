@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import journal, launch, local, provenance
+from orchestrator import cluster, journal, launch, launch_slurm, local, provenance
 from orchestrator.census import Census, read_status
-from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled
+from orchestrator.errors import RequestError, RootError, UnknownSweepError, UnknownTrialError
+from orchestrator.events import Cancelled, Held, Released
+from orchestrator.launch_slurm import Array
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus, newest_claim
+from orchestrator.lifecycle import RUNNABLE, State, TrialStatus, newest_claim
 from orchestrator.locks import is_held
 from orchestrator.mlflow_ui import ui_url
 from orchestrator.plan import Mode, Plan
@@ -32,6 +33,7 @@ from orchestrator.trial import Trial
 log = logging.getLogger(__name__)
 
 CANCELLABLE = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
+HOLDABLE = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED})
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Target:
 
 @contextlib.contextmanager
 def observed(layout: Layout) -> Iterator[Store]:
-    """The store, brought up to date with the files and the processes of this machine."""
+    """The store, brought up to date with the files, the processes of this machine and the jobs of the cluster."""
     check_root(layout)
     store = Store.open(layout.database_url)
     try:
@@ -68,48 +70,96 @@ def check_root(layout: Layout) -> None:
         raise RootError(f"cannot write under root '{layout.root}'; choose another with --root or IWM_ROOT")
 
 
-def observe(layout: Layout, store: Store) -> None:
-    """One pass of folding and reconciling."""
+LAUNCHERS = (launch.LOCAL, launch_slurm.SLURM)
+LOOKED_AFTER = local.LOOKED_AFTER | cluster.LOOKED_AFTER
+
+
+def observe(layout: Layout, store: Store, *, census: Census | None = None) -> None:
+    """One pass of folding and reconciling. A census that is kept between passes saves reading what did not change."""
     refresh(layout, store)
-    census = Census(layout)
-    ours = {trial_id: census.status(trial_id) for trial_id in store.trial_ids(states=local.LOOKED_AFTER)}
-    if local.reconcile(layout, ours):
-        refresh(layout, store)
-        ours = {trial_id: census.status(trial_id) for trial_id in ours}
-    if local.has_work(ours):
+    census = census or Census(layout)
+    live = {trial_id: census.status(trial_id) for trial_id in store.trial_ids(states=LOOKED_AFTER)}
+    acted = [local.reconcile(layout, live), cluster.reconcile(layout, live)]
+    if any(acted):
+        refresh(layout, store, trial_ids=live)
+        live = {trial_id: census.status(trial_id) for trial_id in live}
+    if local.has_work(live):
         launch.ensure_keeper(layout)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A plan that was carried out. `token` names the claims that it won."""
+    """A plan that was carried out. `jobs` are what it started."""
 
     plan: Plan
-    token: str
-    started: tuple[str, ...]
+    jobs: tuple[Array, ...]
     mlflow_url: str
+
+    @property
+    def started(self) -> tuple[str, ...]:
+        """The trials that were claimed."""
+        return tuple(trial_id for job in self.jobs for trial_id in job.trial_ids)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm submit --json`."""
-        jobs = [{"job_id": f"local-{self.token}", "trials": list(self.started)}] if self.started else []
+        jobs = [{"job_id": job.job_id, "trials": list(job.trial_ids)} for job in self.jobs]
         rest = {"sweep_id": self.plan.sweep.id, "jobs": jobs, "mlflow_url": self.mlflow_url}
         return {**self.plan.to_dict(), **rest}
 
 
-def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT) -> Submission:
-    """Records the sweep and starts what needs starting. Returns at once; a keeper does the rest."""
+def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: str = launch.LOCAL) -> Submission:
+    """Records the sweep and starts what needs starting. Returns at once; a keeper, or SLURM, does the rest.
+
+    Raises:
+        RequestError: there is no such launcher, or SLURM does not take such jobs; nothing was started.
+        LaunchError: SLURM does not answer.
+    """
+    if launcher not in LAUNCHERS:
+        raise RequestError(f"unknown launcher '{launcher}'; choose from {', '.join(LAUNCHERS)}")
     with observed(layout):
         planned = plan_sweep(layout, sweep, mode=mode)
+        _obey(planned.to_start)
+        if launcher == launch_slurm.SLURM:
+            launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
         launch.write_sweep(layout, sweep, t=round(time.time(), 3))
-        token = launch.new_token()
-        started = launch.submit_local(layout, planned.to_start, token=token)
-    return Submission(planned, token, tuple(started), ui_url(layout))
+        jobs = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
+    return Submission(planned, tuple(jobs), ui_url(layout))
 
 
-def resume(layout: Layout, target: Target) -> list[str]:
-    """Starts again whatever is not finished and not under way. Returns the ids that were started."""
-    cells = [_cell(layout, trial_id) for trial_id in target.trial_ids]
-    return launch.submit_local(layout, cells, token=launch.new_token())
+def _obey(cells: Sequence[Cell]) -> None:
+    """Files that the group may write, where the user asks for them."""
+    if any(cell.resources.group_writable for cell in cells):
+        os.umask(0o002)
+
+
+def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
+    if launcher == launch_slurm.SLURM:
+        return launch_slurm.submit_slurm(layout, cells, name=name)
+    token = launch.new_token()
+    won = launch.submit_local(layout, cells, token=token)
+    return [Array(f"local-{token}", tuple(won))] if won else []
+
+
+def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
+    """Starts again whatever is not finished and not under way, where it ran before; lets go of what is held.
+
+    Returns the ids that were started or released.
+    """
+    statuses = _statuses(layout, trial_ids)
+    done = release(layout, [key for key, status in statuses.items() if status.state is State.HELD])
+    by_launcher: dict[str, list[Cell]] = {}
+    for trial_id, status in statuses.items():
+        if status.state in RUNNABLE:
+            where = launch_slurm.SLURM if status.launcher == launch_slurm.SLURM else launch.LOCAL
+            by_launcher.setdefault(where, []).append(_cell(layout, trial_id))
+    for launcher, cells in by_launcher.items():
+        _obey(cells)
+        done += [key for job in _start(layout, cells, launcher=launcher, name="resumed") for key in job.trial_ids]
+    return done
+
+
+def _statuses(layout: Layout, trial_ids: Sequence[str]) -> dict[str, TrialStatus]:
+    return {trial_id: read_status(layout.trial(trial_id)) for trial_id in trial_ids}
 
 
 def _cell(layout: Layout, trial_id: str) -> Cell:
@@ -122,7 +172,10 @@ def _cell(layout: Layout, trial_id: str) -> Cell:
 
 def cancel(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Ends trials on purpose; a live worker checkpoints first. Returns the ids that were cancelled."""
-    return [trial_id for trial_id in trial_ids if _cancel(layout.trial(trial_id), layout=layout)]
+    before = _statuses(layout, trial_ids)
+    cancelled = [trial_id for trial_id in trial_ids if _cancel(layout.trial(trial_id), layout=layout)]
+    cluster.cancel_jobs(layout, {trial_id: before[trial_id] for trial_id in cancelled})
+    return cancelled
 
 
 def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
@@ -133,6 +186,31 @@ def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
         stop_worker(layout, folder.id, status)
         cancelled = True
     return cancelled
+
+
+def hold(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
+    """Keeps trials from running until they are released; a live worker checkpoints first. Returns what is held."""
+    statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state in HOLDABLE}
+    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status)}
+    held = cluster.hold(layout, on_cluster) if on_cluster else []
+    for key in statuses.keys() - on_cluster.keys():
+        journal.record(layout.trial(key), Held(claim=statuses[key].claim, reason=f"by {provenance.user()}"))
+        stop_worker(layout, key, statuses[key])
+        held.append(key)
+    return [key for key in trial_ids if key in held]
+
+
+def release(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
+    """Lets held trials go on. Returns what was released."""
+    statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state is State.HELD}
+    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status)}
+    released = cluster.release(layout, on_cluster) if on_cluster else []
+    for key in statuses.keys() - on_cluster.keys():
+        journal.record(layout.trial(key), Released(claim=statuses[key].claim))
+        released.append(key)
+    if statuses.keys() - on_cluster.keys():
+        launch.ensure_keeper(layout)
+    return [key for key in trial_ids if key in released]
 
 
 def stop_worker(layout: Layout, trial_id: str, status: TrialStatus, *, by: signal.Signals = signal.SIGTERM) -> bool:

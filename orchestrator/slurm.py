@@ -201,9 +201,9 @@ def release_command(job_ids: Sequence[str]) -> list[str]:
     return ["scontrol", "release", ",".join(job_ids)]
 
 
-def cancel_command(job_ids: Sequence[str]) -> list[str]:
-    """Ends jobs; SLURM sends SIGTERM, and SIGKILL after KillWait."""
-    return ["scancel", *job_ids]
+def cancel_command(job_ids: Sequence[str], *, name: str = "") -> list[str]:
+    """Ends jobs, of this name where one is given; SLURM sends SIGTERM, and SIGKILL after KillWait."""
+    return ["scancel", *([f"--name={name}"] if name else []), *job_ids]
 
 
 def exclude_command(job_id: str, nodes: Sequence[str]) -> list[str]:

@@ -1,18 +1,31 @@
 """What a job runs: a picklable callable that holds one path, so that nothing it needs is older than the trial's folder.
 
 Signals come first: from the moment the job calls us, SIGTERM and USR2 only raise a flag, while torch still imports.
+Under SLURM an attempt that was asked to stop puts its job back into the queue itself, where SLURM has not done so: a
+job that simply ended would count as complete, and never start again.
 """
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from orchestrator import journal
 from orchestrator.layout import TrialFolder
 from orchestrator.signals import stop_flag
 
 GPU = "IWM_GPU"
 """Environment variable: the GPU that the local launcher gave this worker, empty for none."""
+PACKED = "IWM_PACKED"
+"""Environment variable: set where several workers share a job, which then is not one worker's to requeue."""
+GIVES_WAY = frozenset({"RUNNING", "SUSPENDED"})
+"""States of a job that nobody has ended yet; in every other SLURM has already decided what becomes of it."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,11 +39,120 @@ class Worker:
         if GPU in os.environ:  # submitit's local executor hides them all
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
-            from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
+            from orchestrator.attempt import CANCELLED, Job, NoRightToRun, Superseded, run_attempt
 
-            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+            folder, job = TrialFolder(self.path), Job.from_environment()
+            prepare(folder, job_id=job.job_id if job.in_slurm else "", restart=job.restart)
             try:
-                return run_attempt(TrialFolder(self.path), job=Job.from_environment(), should_stop=stop).name
+                ended = run_attempt(folder, job=job, should_stop=stop)
             except (NoRightToRun, Superseded) as leave:
-                logging.getLogger(__name__).info("leaving: %s", leave)
+                log.info("leaving: %s", leave)
                 return f"left: {leave}"
+            if job.in_slurm and ended.name == "preempted" and getattr(ended, "signal", "") != CANCELLED:
+                requeue(job.job_id)
+            return ended.name
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """What submitit asks for where a signal comes after it has read us and before it calls us: the same again."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Several workers in one job, each a process of its own: one that crashes leaves its neighbours alone."""
+
+    workers: tuple[Worker, ...]
+
+    def __call__(self) -> str:
+        """How each ended; a signal reaches all processes of a job, so they hear it themselves.
+
+        Raises:
+            RuntimeError: a worker ended in an error, after all have ended.
+        """
+        with stop_flag():
+            from orchestrator.attempt import Job
+
+            processes = [_spawn(worker) for worker in self.workers]
+            codes = [process.wait() for process in processes]
+            stopped = [worker for worker in self.workers if _was_asked_to_stop(worker)]
+            if stopped:
+                requeue(Job.from_environment().job_id)
+        failed = [worker.path.name for worker, code in zip(self.workers, codes, strict=True) if code]
+        if failed and not stopped:
+            raise RuntimeError(f"{len(failed)} of {len(codes)} trials of this job ended in an error: {failed}")
+        return f"{len(codes) - len(stopped)} of {len(codes)} ended"
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        """As a worker's."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def _spawn(worker: Worker) -> "subprocess.Popen[bytes]":
+    """A worker of its own, deaf to signals until it can understand them."""
+    deaf = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    try:
+        command = [sys.executable, "-m", "orchestrator.worker", str(worker.path)]
+        return subprocess.Popen(command, env={**os.environ, PACKED: "1"})
+    finally:
+        for number, handler in deaf.items():
+            signal.signal(number, handler)
+
+
+def _was_asked_to_stop(worker: Worker) -> bool:
+    from orchestrator.attempt import CANCELLED
+
+    journals = journal.read_journals(TrialFolder(worker.path))
+    last = journals[max(journals)][-1:] if journals else []
+    return any(event.name == "preempted" and getattr(event, "signal", "") != CANCELLED for event in last)
+
+
+def prepare(folder: TrialFolder, *, job_id: str, restart: int) -> None:
+    """Permissions as the newest claim wants them; in a SLURM job also a log of this attempt alone."""
+    from orchestrator.lifecycle import newest_claim
+
+    claim = newest_claim(journal.read_control(folder))
+    if claim and claim.resources.get("group_writable"):
+        os.umask(0o002)
+    if job_id:
+        folder.logs.mkdir(parents=True, exist_ok=True)
+        for stream, kind in ((sys.stdout, "out"), (sys.stderr, "err")):
+            stream.flush()
+            file = os.open(folder.logs / f"{job_id}-r{restart}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            os.dup2(file, stream.fileno())
+            os.close(file)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def requeue(job_id: str) -> bool:
+    """Puts this job back into the queue; False where SLURM would not, or has decided already.
+
+    The signals that end a job in its grace period would end `scontrol`, too, which inherits our deafness.
+    """
+    from orchestrator import slurm
+
+    if os.environ.get(PACKED):
+        return False
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    state = slurm.parse_state(slurm.run(slurm.state_command(job_id)).out)
+    if state not in GIVES_WAY:
+        log.info("job %s is %s: SLURM decides what becomes of it", job_id, state or "unknown")
+        return False
+    answer = slurm.run(slurm.requeue_command(job_id))
+    log.info(
+        "job %s requeued" if answer.ok else "job %s was not requeued: %s", *[job_id, answer.words][: 2 - answer.ok]
+    )
+    return answer.ok
+
+
+def main() -> None:
+    """`python -m orchestrator.worker TRIAL_FOLDER`"""
+    Worker(Path(sys.argv[1]))()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,9 +15,10 @@ DOORS = {
     "typer": {"orchestrator/cli/"},
     "hydra": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
     "omegaconf": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
-    "submitit": {"orchestrator/launch.py", "orchestrator/worker.py"},
+    "submitit": {"orchestrator/launch.py", "orchestrator/launch_slurm.py", "orchestrator/worker.py"},
     "subprocess": {
         "orchestrator/slurm.py",
+        "orchestrator/worker.py",
         "orchestrator/provenance.py",
         "orchestrator/devcluster/",
         "orchestrator/verify_resume.py",

@@ -1,46 +1,73 @@
-"""Verbs that act on trials: cancel, resume."""
+"""Verbs that act on trials: cancel, hold, release, resume."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
 from orchestrator.cli.application import app
-from orchestrator.cli.options import DEFAULT_ROOT, Json, Names, Root
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Names, Root, Where
 
 
 @app.command()
-def cancel(names: Names, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+def cancel(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
     """End trials on purpose.
 
     A running one checkpoints first, and `iwm resume` brings it back.
     """
-    from orchestrator import render, service
-    from orchestrator.layout import Layout
+    from orchestrator import service
 
-    layout = Layout.of(root)
-    with service.observed(layout) as store:
-        targets = [service.find(layout, store, name) for name in names]
-        done = [key for target in targets for key in service.cancel(layout, target.trial_ids)]
-    _say(done, verb="cancelled", json=json, printer=render.print_json)
+    _act(service.cancel, names, where, root=root, verb="cancelled", json=json)
 
 
 @app.command()
-def resume(names: Names, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """Go on with what was cancelled, failed or preempted.
+def hold(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+    """Keep trials from running until they are released.
 
-    Each trial starts from its last checkpoint.
+    A running one checkpoints first and gives its place away.
     """
+    from orchestrator import service
+
+    _act(service.hold, names, where, root=root, verb="held", json=json)
+
+
+@app.command()
+def release(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+    """Let held trials go on."""
+    from orchestrator import service
+
+    _act(service.release, names, where, root=root, verb="released", json=json)
+
+
+@app.command()
+def resume(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+    """Go on with what was cancelled, held, failed or preempted.
+
+    Each trial starts from its last checkpoint, where it ran before: on SLURM or on this machine.
+    """
+    from orchestrator import service
+
+    _act(service.resume, names, where, root=root, verb="resumed", json=json)
+
+
+def _act(
+    action: Callable[..., list[str]],
+    names: Sequence[str],
+    where: Sequence[str] | None,
+    *,
+    root: Path,
+    verb: str,
+    json: bool,
+) -> None:
     from orchestrator import render, service
     from orchestrator.layout import Layout
+    from orchestrator.selection import select
 
     layout = Layout.of(root)
     with service.observed(layout) as store:
         targets = [service.find(layout, store, name) for name in names]
-        done = [key for target in targets for key in service.resume(layout, target)]
-    _say(done, verb="resumed", json=json, printer=render.print_json)
-
-
-def _say(trial_ids: Sequence[str], *, verb: str, json: bool, printer) -> None:  # noqa: ANN001
+        chosen = dict.fromkeys(trial_id for target in targets for trial_id in target.trial_ids)
+        done = action(layout, select(layout, list(chosen), where or ()))
     if json:
-        return printer({verb: list(trial_ids)})
-    typer.echo(f"{len(trial_ids)} {verb}" + "".join(f"\n  {key}" for key in trial_ids))
+        return render.print_json({verb: done})
+    typer.echo(f"{len(done)} {verb}" + "".join(f"\n  {key}" for key in done))

@@ -9,6 +9,7 @@ from orchestrator.cli.application import app
 from orchestrator.cli.options import (
     DEFAULT_ROOT,
     Json,
+    Launcher,
     OneSweep,
     OneTrial,
     Output,
@@ -18,7 +19,6 @@ from orchestrator.cli.options import (
     SweepName,
     Sweeps,
 )
-from orchestrator.errors import RequestError
 
 
 @app.command()
@@ -46,7 +46,7 @@ def plan(
 def submit(
     sweep: SweepName,
     overrides: Overrides = None,
-    launcher: Annotated[str, typer.Option("--launcher", help="Where trials run: local.")] = "local",
+    launcher: Launcher = "local",
     root: Root = DEFAULT_ROOT,
     sweeps: Sweeps = None,
     json: Json = False,
@@ -60,14 +60,14 @@ def submit(
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
 
-    if launcher != "local":
-        raise RequestError(f"unknown launcher '{launcher}'; choose from local")
     layout = Layout.of(root)
-    submission = service.submit(layout, expand(sweep, overrides or (), sweeps_dir=sweeps))
+    submission = service.submit(layout, expand(sweep, overrides or (), sweeps_dir=sweeps), launcher=launcher)
     if json:
         return render.print_json(submission.to_dict())
     render.out().print(render.plan_table(submission.plan))
     render.out().print(f"{render.counts_line(submission.plan.counts)}; {len(submission.started)} started")
+    if launcher != "local" and submission.jobs:
+        render.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
     render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
 
 

@@ -87,7 +87,7 @@ def test_a_checkpoint_from_after_a_later_start_is_not_trusted(step, attempt, tru
 def test_the_job_around_this_process():
     assert Job.from_environment({"SUBMITIT_LOCAL_JOB_ID": "7", "IWM_CLAIM": "t"}) == Job(job_id="7", token="t")
     array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", "SLURM_RESTART_COUNT": "3"}
-    assert Job.from_environment(array) == Job(job_id="5_2", restart=3)
+    assert Job.from_environment(array) == Job(job_id="5_2", restart=3, in_slurm=True)
 
 
 def test_an_error_on_one_line():
