@@ -5,6 +5,8 @@ GPUs, on free ports. Nothing outside the directory is touched, several clusters 
 neither a process nor a file. Boots in about 1.4 s; takes 190 MB of memory and 110 MB of disk.
 
     spec.py       ClusterSpec: what a cluster offers           [pure]
+    site.py       where it lives: directory, user, ports
+    folder.py     its directory: made, filled, opened again
     conf.py       the text of every configuration file         [pure]
     daemons.py    names, command lines and sockets of daemons  [pure]
     overview.py   what sinfo and squeue say                    [pure]

@@ -1,25 +1,20 @@
 """DevCluster: brings a cluster up and down, crashes and starts its daemons, and runs SLURM's commands in it."""
 
-import json
 import os
-import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.devcluster import binaries, conf, daemons, overview, processes
+from orchestrator.devcluster import binaries, daemons, folder, overview, processes
 from orchestrator.devcluster.processes import Identity
-from orchestrator.devcluster.spec import ClusterSpec, Site, checked_directory
-from orchestrator.errors import ClusterError, RequestError
+from orchestrator.devcluster.site import Site, answers, checked_directory, new_site
+from orchestrator.devcluster.spec import ClusterSpec
+from orchestrator.errors import ClusterError
 
-RECORD = "cluster.json"
-FOLDERS = ("run", "log", "state", "spool", "db")
 STRANGE_VARIABLES = ("SLURM", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SALLOC_")
 """What another cluster, or a job of one, may have left in the environment."""
 ANSWER_S = 30
@@ -51,10 +46,10 @@ class DevCluster:
         spec = spec or ClusterSpec()
         directory = checked_directory(directory)
         binaries.require(path=binaries.search_path())
-        cluster = cls(spec, _new_site(directory, spec))
-        cluster._make_directory()
+        cluster = cls(spec, new_site(directory, nodes=spec.nodes))
+        folder.make(spec, site=cluster.site)
         try:
-            cluster._write_files()
+            folder.fill(spec, site=cluster.site)
             cluster.start(*cluster.names)
         except BaseException:
             cluster.down(keep=True)
@@ -64,15 +59,8 @@ class DevCluster:
     @classmethod
     def at(cls, directory: Path) -> "DevCluster":
         """The cluster that lives in this directory; a RequestError where there is none."""
-        directory = directory.expanduser().resolve()
-        try:
-            record = json.loads((directory / RECORD).read_text())
-            spec = ClusterSpec(**{**record["spec"], "settings": tuple(record["spec"]["settings"])})
-            return cls(spec, Site(**{**record["site"], "directory": directory}))
-        except OSError:
-            raise RequestError(f"no cluster in {directory}; iwm cluster up starts one") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise RequestError(f"{directory / RECORD} is not what iwm cluster up wrote: {error}") from None
+        spec, site = folder.read(directory.expanduser().resolve())
+        return cls(spec, site)
 
     def __enter__(self) -> "DevCluster":
         return self
@@ -115,6 +103,8 @@ class DevCluster:
             if not check:
                 return ""
             raise ClusterError(f"{command[0]}: no answer in {timeout_s} s") from None
+        except FileNotFoundError:
+            raise ClusterError(f"{command[0]}: no such program") from None
         if check and done.returncode:
             words = " ".join((done.stderr.strip() or done.stdout.strip()).split())
             raise ClusterError(f"{' '.join(command)}: exit code {done.returncode}: {words}")
@@ -126,12 +116,14 @@ class DevCluster:
         return identity.pid if identity and identity.alive else None
 
     def start(self, *names: str) -> None:
-        """Starts those of these daemons that do not run, and waits until they answer."""
-        wanted = daemons.chosen(self.spec, names=names)
-        for name in wanted:
-            if self.pid(name) is None:
-                self._start(name)
-        for name in wanted:
+        """Starts those of these daemons that do not run, and waits until they answer.
+
+        A node answers through slurmctld; where that does not run, nobody waits for nodes.
+        """
+        absent = [name for name in daemons.chosen(self.spec, names=names) if self.pid(name) is None]
+        for name in absent:
+            self._start(name)
+        for name in absent if self.pid("slurmctld") else ():
             if name not in daemons.SERVICES:
                 self._wait_for(name, lambda name=name: overview.is_up(self._node_state(name)))
 
@@ -142,7 +134,7 @@ class DevCluster:
 
     def down(self, *, keep: bool = False) -> None:
         """Ends every process of the cluster and deletes its directory; `keep` saves the state and leaves the files."""
-        for name in ("slurmctld", "slurmdbd") if keep else ():
+        for name in ("slurmctld", "slurmdbd", "mariadbd") if keep else ():
             self._end_politely(name)
         self._kill()
         if not keep:
@@ -171,10 +163,10 @@ class DevCluster:
         """
         self.start(*daemons.SERVICES)
         self.cancel_jobs()
-        self.start(*self.spec.node_names)
         for node in overview.parse_nodes(self.run(*overview.NODES_COMMAND)):
-            if node.state not in ("idle", "completing", "mixed", "allocated"):
+            if overview.is_out(node.state):
                 self.run("scontrol", "update", f"NodeName={node.name}", "State=RESUME", check=False)
+        self.start(*self.spec.node_names)
         self.wait_idle()
 
     def cancel_jobs(self) -> None:
@@ -192,12 +184,7 @@ class DevCluster:
     def _busy(self) -> str:
         """What keeps the cluster from being idle."""
         status = self.status()
-        parts = [
-            *(f"{name} is down" for name in status.down),
-            *(f"job {job.id} is {job.state}" for job in status.jobs),
-            *(f"{node.name} is {node.state}" for node in status.nodes if node.state != "idle"),
-        ]
-        return ", ".join(parts) if parts or status.nodes else "slurmctld does not answer"
+        return ", ".join(status.busy)
 
     def _start(self, name: str) -> None:
         door = daemons.door(name, site=self.site)
@@ -209,9 +196,10 @@ class DevCluster:
         )
         identity.write(self.directory / "run" / f"{name}.id")
         if door is not None:
-            self._wait_for(name, lambda: _answers(door))
+            self._wait_for(name, lambda: answers(door))
         if name == "mariadbd" and not (self.directory / "db" / "mysql").exists():
             self.run(*daemons.system_tables(binaries.SYSTEM_TABLES, site=self.site))
+            self.run(*daemons.checkpoint(self.site), check=False)
 
     def _wait_for(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S
@@ -233,80 +221,3 @@ class DevCluster:
         for daemon in self.names if name is None else (name,):
             if identity := Identity.read(self.directory / "run" / f"{daemon}.id"):
                 processes.reap(identity.pid)
-
-    def _make_directory(self) -> None:
-        """The record first, and exclusively: of two who come at once one is refused, and `down` works from then on."""
-        record = {"spec": asdict(self.spec), "site": {**asdict(self.site), "directory": str(self.directory)}}
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            if any(self.directory.iterdir()):
-                known = (self.directory / RECORD).exists()
-                raise RequestError(f"{self.directory} is not empty" + (": run iwm cluster down first" if known else ""))
-            self.directory.chmod(0o755)
-            with open(self.directory / RECORD, "x") as file:
-                json.dump(record, file)
-            for name in FOLDERS:
-                (self.directory / name).mkdir()
-            (self.directory / "db").chmod(0o700)
-        except OSError as error:
-            raise RequestError(f"{self.directory}: {error.strerror or error}; choose another --dir") from None
-
-    def _write_files(self) -> None:
-        for name, text, mode in (
-            ("slurm.conf", conf.slurm_conf(self.spec, site=self.site), 0o644),
-            ("slurmdbd.conf", conf.slurmdbd_conf(self.site), 0o600),
-            ("gres.conf", conf.gres_conf(self.spec), 0o644),
-            ("epilog.sh", conf.EPILOG, 0o755),
-            ("plugstack.conf", "", 0o644),
-            ("munge.key", os.urandom(64).hex(), 0o400),
-        ):
-            with open(os.open(self.directory / name, os.O_WRONLY | os.O_CREAT, mode), "w") as file:
-                file.write(text)
-
-
-def _new_site(directory: Path, spec: ClusterSpec) -> Site:
-    return Site(
-        directory=directory,
-        user=_user(),
-        first_port=_free_ports(spec.nodes + 2),
-        first_job_id=random.randrange(1000, 60000),
-        loopback_only=_is_loopback(),
-    )
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        raise RequestError(f"user {os.getuid()} has no name on this machine, and SLURM needs one") from None
-
-
-def _is_loopback() -> bool:
-    """Whether this machine's name means 127.0.0.1."""
-    try:
-        return socket.gethostbyname(socket.gethostname()) == "127.0.0.1"
-    except OSError:
-        return False
-
-
-def _free_ports(count: int) -> int:
-    """The first of so many free ports in a row, below the ephemeral range, so that no client can sit on one later."""
-    for _ in range(200):
-        first, held = random.randrange(15000, 32000 - count), []
-        try:
-            for port in range(first, first + count):
-                held.append(socket.socket())
-                held[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for taken in held:
-                taken.close()
-    raise ClusterError(f"no {count} free ports in a row between 15000 and 32000")
-
-
-def _answers(door: Path | int) -> bool:
-    family = socket.AF_INET if isinstance(door, int) else socket.AF_UNIX
-    with socket.socket(family) as client:
-        return client.connect_ex(("127.0.0.1", door) if isinstance(door, int) else str(door)) == 0

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from orchestrator.devcluster.spec import DEVICES, ClusterSpec, Site
+from orchestrator.devcluster.site import Site
+from orchestrator.devcluster.spec import DEVICES, ClusterSpec
 
 EPILOG = """#!/bin/bash
 # proctrack/linuxproc follows parents, so a process whose parent has died escapes it (cgroups would hold it)

@@ -20,6 +20,10 @@ class Node:
     gres: str
     reason: str
 
+    def to_row(self) -> dict[str, str]:
+        """A line of a table."""
+        return {**asdict(self), "partitions": " ".join(self.partitions)}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -30,6 +34,10 @@ class Job:
     state: str
     reason: str
     nodes: str
+
+    def to_row(self) -> dict[str, str]:
+        """A line of a table."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,16 @@ class Overview:
         """The daemons that do not run."""
         return tuple(name for name, pid in self.daemons.items() if pid is None)
 
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """What keeps the cluster from being idle, a clause each."""
+        return (
+            *(f"{name} is down" for name in self.down),
+            *(() if self.nodes else ("slurmctld does not answer",)),
+            *(f"job {job.id} is {job.state}" for job in self.jobs),
+            *(f"{node.name} is {node.state}" for node in self.nodes if node.state != "idle"),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """For --json."""
         return {**asdict(self), "directory": str(self.directory), "down": list(self.down)}
@@ -58,7 +76,7 @@ def parse_nodes(text: str) -> tuple[Node, ...]:
     for name, partition, *_ in lines:
         partitions.setdefault(name, []).append(partition)
     rows = {name: (state, cpus, gres, reason) for name, _, state, cpus, gres, reason in lines}
-    return tuple(Node(name, tuple(partitions[name]), *row) for name, row in rows.items())
+    return tuple(Node(name, tuple(sorted(partitions[name])), *row) for name, row in rows.items())
 
 
 def parse_jobs(text: str) -> tuple[Job, ...]:
@@ -71,8 +89,13 @@ def is_up(state: str) -> bool:
     return bool(state) and not any(sign in state for sign in ("unk", "down", "*"))
 
 
+def is_out(state: str) -> bool:
+    """Whether a node takes no jobs until it is resumed or comes back: `down`, `drained`, `draining`, `fail`."""
+    return any(sign in state for sign in ("down", "drain", "fail"))
+
+
 def complaint(log: str) -> str:
-    """What a daemon gave as its reason: the last line that says fatal or error, or the last line of all."""
+    """What a daemon gave as its reason: the last lines that say fatal or error, or the last line of all."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    blamed = [line for line in lines if "fatal" in line.lower()] or [line for line in lines if "error" in line.lower()]
-    return (blamed or lines or ["it said nothing"])[-1]
+    blamed = [line for line in lines if "fatal" in line.lower() or "error" in line.lower()]
+    return "; ".join(blamed[-3:] or lines[-1:]) or "it said nothing"

@@ -1,8 +1,7 @@
-"""What a cluster offers, and where it lives."""
+"""What a cluster offers."""
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.errors import RequestError
 
@@ -10,9 +9,6 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 """Stand for GPUs under /dev: SLURM sets CUDA_VISIBLE_DEVICES only for character devices; nothing opens these."""
 MOST_NODES = 100
 LEAST_REQUEUE_DELAY_S = 5
-LONGEST_PATH = 70
-"""Bytes of the directory's path: sockets lie deeper, and 108 bytes are all that a unix socket's name may have."""
-PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
 SETTING = re.compile(r"\w+=[^\n]*")
 
 
@@ -60,59 +56,3 @@ class ClusterSpec:
     def node_names(self) -> tuple[str, ...]:
         """`n1`, `n2`, ..."""
         return tuple(f"n{number + 1}" for number in range(self.nodes))
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where one cluster lives: a directory, a user, and `nodes + 2` ports from `first_port` on."""
-
-    directory: Path
-    user: str
-    first_port: int
-    first_job_id: int
-    loopback_only: bool
-
-    @property
-    def controller_port(self) -> int:
-        """slurmctld's."""
-        return self.first_port
-
-    @property
-    def accounting_port(self) -> int:
-        """slurmdbd's."""
-        return self.first_port + 1
-
-    @property
-    def first_node_port(self) -> int:
-        """The first slurmd's; the others follow."""
-        return self.first_port + 2
-
-    @property
-    def slurm_conf(self) -> Path:
-        """What SLURM_CONF names; SLURM looks for its other files beside it."""
-        return self.directory / "slurm.conf"
-
-    @property
-    def munge_socket(self) -> Path:
-        """munged's."""
-        return self.directory / "munge.sock"
-
-    @property
-    def database_socket(self) -> Path:
-        """MariaDB's."""
-        return self.directory / "db" / "s.sock"
-
-
-def checked_directory(directory: Path) -> Path:
-    """The directory, absolute; a RequestError where SLURM could not live in such a path."""
-    directory = directory.expanduser().resolve()
-    if not PLAIN_PATH.fullmatch(str(directory)):
-        raise RequestError(
-            f"{directory}: SLURM reads only paths of letters, digits and . _ + - /; choose another --dir"
-        )
-    if len(str(directory)) > LONGEST_PATH:
-        raise RequestError(
-            f"{directory}: {len(str(directory))} characters are too long for the sockets in it, "
-            f"{LONGEST_PATH} at most; choose a shorter --dir"
-        )
-    return directory
