@@ -32,6 +32,10 @@ COLOURS = {
     "cancelled": "magenta",
     "failed": "red",
 }
+Seen = Mapping[str, Mapping[str, str]]
+"""What SLURM last said of the jobs of live trials: `state`, `reason`, `node`, by trial id."""
+NOTHING_SEEN: Seen = {}
+NO_WORD: Mapping[str, str] = {}
 SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
 
 
@@ -73,33 +77,38 @@ def counts_line(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
 
 
-def status_table(results: SweepResults) -> Table:
-    """One row per trial: its axes, state, progress, attempts and headline metrics."""
+def status_table(results: SweepResults, *, seen: Seen = NOTHING_SEEN) -> Table:
+    """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes."""
     axes = results.record.axes
     table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
     for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
     for trial in results.trials:
-        table.add_row(*_status_row(trial, axes=axes))
+        table.add_row(*_status_row(trial, axes=axes, slurm=seen.get(trial.id, {})))
     return table
 
 
-def _status_row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
+def _status_row(trial: TrialResult, *, axes: Sequence[str], slurm: Mapping[str, str]) -> list[str | Text]:
     status = trial.status
     metrics = [show(status.metrics.get(key)) for key in SHOWN_METRICS]
     step = f"{status.step}/{status.total_steps or trial.config['train.steps']}"
     attempts = str(len(status.attempts)) if status.attempts else ""
     values = [show(trial.overrides.get(axis)) for axis in axes]
-    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics, note(trial)]
+    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics, note(trial, slurm=slurm)]
 
 
-def note(trial: TrialResult) -> str:
+def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD) -> str:
     """What a reader must know before trusting the row."""
     status = trial.status
-    notes = []
+    notes = [slurm_word(slurm)] if slurm and status.state in WAITING else []
     if status.state is State.FAILED:
         notes.append(status.error)
-    if status.state in (State.QUEUED, State.RUNNING) and status.claim_host not in ("", provenance.host()):
+    if status.state is State.PREEMPTED and status.error:
+        notes.append(f"goes on after: {status.error}")
+    if status.state is State.HELD:
+        notes.append(f"held {status.held_by}; iwm release {trial.id[:8]}")
+    elsewhere = status.launcher in HERE and status.claim_host not in ("", provenance.host())
+    if status.state in (State.QUEUED, State.RUNNING) and elsewhere:
         notes.append(f"on {status.claim_host}; if that machine is gone: iwm cancel {trial.id[:8]}, then iwm resume")
     if status.drifted:
         notes.append(f"drifted: {', '.join(status.drifted)}")
@@ -112,21 +121,32 @@ def note(trial: TrialResult) -> str:
     return "; ".join(notes)
 
 
-def status_json(sweeps: Sequence[SweepResults]) -> dict[str, Any]:
+WAITING = (State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD)
+HERE = ("local", "foreground")
+
+
+def slurm_word(slurm: Mapping[str, str]) -> str:
+    """`SLURM: PENDING (Resources)`, `SLURM: RUNNING on n1`."""
+    where = f" on {slurm['node']}" if slurm.get("node") else ""
+    why = f" ({slurm['reason']})" if slurm.get("reason") else ""
+    return f"SLURM: {slurm['state']}{where}{why}"
+
+
+def status_json(sweeps: Sequence[SweepResults], *, seen: Seen = NOTHING_SEEN) -> dict[str, Any]:
     """The JSON of `iwm status --json`."""
-    return {"sweeps": [_sweep_json(results) for results in sweeps]}
+    return {"sweeps": [_sweep_json(results, seen=seen) for results in sweeps]}
 
 
-def _sweep_json(results: SweepResults) -> dict[str, Any]:
+def _sweep_json(results: SweepResults, *, seen: Seen) -> dict[str, Any]:
     return {
         "id": results.record.id,
         "name": results.record.name,
         "counts": state_counts(results),
-        "trials": [_trial_json(trial) for trial in results.trials],
+        "trials": [_trial_json(trial, slurm=seen.get(trial.id, {})) for trial in results.trials],
     }
 
 
-def _trial_json(trial: TrialResult) -> dict[str, Any]:
+def _trial_json(trial: TrialResult, *, slurm: Mapping[str, str]) -> dict[str, Any]:
     status = trial.status
     return {
         "id": trial.id,
@@ -136,7 +156,9 @@ def _trial_json(trial: TrialResult) -> dict[str, Any]:
         "total_steps": status.total_steps or trial.config["train.steps"],
         "attempts": len(status.attempts),
         "job_id": status.job_id,
-        "slurm_state": None,
+        "slurm_state": slurm.get("state"),
+        "slurm_reason": slurm.get("reason") or None,
+        "node": slurm.get("node") or None,
         "metrics": {key: _finite(value) for key, value in status.metrics.items()},
         "weights_sha256": status.weights_sha256 or None,
         "error": status.error or None,

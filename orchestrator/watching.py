@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Group
 from rich.live import Live
 
-from orchestrator import render, service
+from orchestrator import cluster, render, service
 from orchestrator.census import read_status
 from orchestrator.launch import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
@@ -46,7 +46,8 @@ def watch(layout: Layout, name: str | None) -> None:
     with Live(console=render.out(), auto_refresh=False) as live:
         while True:
             found = statuses(layout, name)
-            live.update(Group(*map(render.status_table, found)), refresh=True)
+            seen = cluster.seen(layout)
+            live.update(Group(*(render.status_table(results, seen=seen) for results in found)), refresh=True)
             if not any(is_under_way(results) for results in found):
                 return
             time.sleep(EVERY_S)

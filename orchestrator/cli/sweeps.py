@@ -82,16 +82,16 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import render, watching
+    from orchestrator import cluster, render, watching
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
     if json:
-        return render.print_json(render.status_json(watching.statuses(layout, name)))
+        return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
         return watching.watch(layout, name)
     for results in watching.statuses(layout, name):
-        render.out().print(render.status_table(results))
+        render.out().print(render.status_table(results, seen=cluster.seen(layout)))
 
 
 @app.command()
