@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.application import app
-from orchestrator.cli.options import Json, Overrides, Sweeps
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Overrides, Root, Sweeps
 
 
 @app.command("verify-resume")
@@ -30,4 +30,25 @@ def verify_resume(
         render.out().print(verification.verdict_table(verdict))
         render.out().print(*verdict.sentences(), sep="\n", soft_wrap=True)
     if not verdict.equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+    """Say what this site offers to a sweep.
+
+    Versions, SLURM's partitions and settings, the root's file system, the database and MLflow, each with a verdict and
+    what it means. Starts no job, leaves nothing behind. Exit code 1 where something failed.
+    """
+    from orchestrator import render
+    from orchestrator.doctor import examine
+    from orchestrator.layout import Layout
+
+    report = examine(Layout.of(root), say=render.err().print)
+    if json:
+        render.print_json(report.to_dict())
+    else:
+        render.out().print(report.table())
+        render.out().print(render.counts_line(report.counts()))
+    if report.failed:
         raise typer.Exit(1)
