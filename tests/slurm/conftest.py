@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
+from orchestrator.devcluster.cluster import STRANGE_VARIABLES
 from orchestrator.errors import ClusterError
+from orchestrator.layout import Layout
+from tests.slurm.lab import Lab, Twins
 
 AT_ONCE = 2
 """Idle clusters kept for the next test that wants the same: each takes 190 MB."""
@@ -79,3 +82,29 @@ def dev_cluster(slurm_installed: None, cluster_pool: ClusterPool) -> Iterator[Ca
     yield make
     for spec in in_use:
         cluster_pool.kept[spec].cancel_jobs()
+
+
+@pytest.fixture(scope="session")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
+    """What trials end with when nobody disturbs them."""
+    return Twins(tmp_path_factory.mktemp("twins"))
+
+
+@pytest.fixture
+def new_lab(
+    dev_cluster: Callable[..., DevCluster], twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Lab]:
+    """Makes a root beside a cluster; this process, and what it starts, speaks to the newest cluster."""
+
+    def make(**wanted: object) -> Lab:
+        cluster = dev_cluster(**wanted)
+        for variable in [name for name in os.environ if name.startswith(STRANGE_VARIABLES)]:
+            monkeypatch.delenv(variable)
+        for variable in ("MLFLOW_TRACKING_URI", "IWM_DATABASE_URL", "IWM_STATE", "IWM_ROOT"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("SLURM_CONF", cluster.env["SLURM_CONF"])
+        monkeypatch.setenv("PATH", cluster.env["PATH"])
+        root = tmp_path / str(len(list(tmp_path.iterdir()))) / "runs"
+        return Lab(cluster, Layout.of(root, environ={}), twins)
+
+    return make
