@@ -26,13 +26,16 @@ go to standard output, progress and remarks to standard error. `--debug`, anywhe
 
 
 def verbs() -> list[str]:
-    """Every verb, in the order of the help."""
-    return list(get_command(app).commands)  # pyright: ignore[reportAttributeAccessIssue]
+    """Every verb, in the order of the help; `cluster` and then `cluster up`, where a verb has verbs of its own."""
+    found = []
+    for name, command in get_command(app).commands.items():  # pyright: ignore[reportAttributeAccessIssue]
+        found += [name, *(f"{name} {verb}" for verb in getattr(command, "commands", ()))]
+    return found
 
 
-def help_of(*words: str) -> str:
-    """What `iwm WORDS --help` prints, 80 columns wide."""
-    result = CliRunner().invoke(app, [*words, "--help"], prog_name="iwm", env={"COLUMNS": "80"})
+def help_of(verb: str = "") -> str:
+    """What `iwm VERB --help` prints, 80 columns wide."""
+    result = CliRunner().invoke(app, [*verb.split(), "--help"], prog_name="iwm", env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
     lines = (line.rstrip() for line in result.output.strip().splitlines())
     return "\n".join(lines)
