@@ -19,11 +19,11 @@ def select(layout: Layout, trial_ids: Sequence[str], where: Sequence[str]) -> li
     """
     if not where:
         return list(trial_ids)
-    conditions = dict(condition(text) for text in where)
+    conditions = [condition(text) for text in where]
     chosen = []
     for trial_id in trial_ids:
         settings = flatten(Trial.from_json(layout.trial(trial_id).value_file.read_bytes()).to_dict()["config"])
-        if all(_holds(settings, key, values) for key, values in conditions.items()):
+        if all(_holds(settings, key, values) for key, values in conditions):
             chosen.append(trial_id)
     return chosen
 
@@ -37,7 +37,10 @@ def condition(text: str) -> tuple[str, tuple[Any, ...]]:
     key, equals, values = text.partition("=")
     if not equals or not key or not values:
         raise OverrideError(f"--where '{text}' is not of the form setting=value or setting=value,value")
-    return key, tuple(yaml.safe_load(value) for value in values.split(","))
+    try:
+        return key, tuple(yaml.safe_load(value) for value in values.split(","))
+    except yaml.YAMLError as error:
+        raise OverrideError(f"--where '{text}': '{values}' are no values") from error
 
 
 def _holds(settings: Mapping[str, Any], key: str, values: Sequence[Any]) -> bool:
