@@ -104,7 +104,8 @@ def new_lab(
             monkeypatch.delenv(variable, raising=False)
         monkeypatch.setenv("SLURM_CONF", cluster.env["SLURM_CONF"])
         monkeypatch.setenv("PATH", cluster.env["PATH"])
-        root = tmp_path / str(len(list(tmp_path.iterdir()))) / "runs"
-        return Lab(cluster, Layout.of(root, environ={}), twins)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return Lab(cluster, Layout.of(folder / "runs", environ={}), twins)
 
     return make
