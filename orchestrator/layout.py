@@ -153,6 +153,16 @@ class Layout:
         """What SLURM last said of each job: for tables, never for decisions."""
         return self.state / "slurm_seen.json"
 
+    @property
+    def serve_lock(self) -> Path:
+        """Held (flock) by the `iwm serve` of this root; says who that is, and where to look."""
+        return self.state / "serve.lock"
+
+    @property
+    def server_log(self) -> Path:
+        """What MLflow's server said."""
+        return self.state / "mlflow-server.log"
+
     def slot_lock(self, slot: int) -> Path:
         """Held (flock) by the worker in this slot."""
         return self.local / f"slot-{slot}.lock"
