@@ -1,12 +1,13 @@
 """Events in, status out."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from iwm_core.events import Checkpoint, Evaluated, Failed, Finished, Preempted, Started, Step
-from orchestrator.events import Cancelled, Claimed, Held, Lost, Released, Submitted
-from orchestrator.lifecycle import State, fold, history
+from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Submitted, Withdrawn
+from orchestrator.lifecycle import State, fold, history, newest_claim
 
 CLAIMED = Claimed(claim=0, token="t", launcher="local", host="here")
 STARTED = Started(t=10, attempt=0, claim=0, total_steps=100)
@@ -95,3 +96,115 @@ def test_equal_fingerprints_promise_identity():
 
     assert status("cpu", "cpu").fingerprints_agree
     assert not status("cpu", "H200").fingerprints_agree
+
+
+def retries(*, lost=0, error=0, memory=0):
+    """A claim's budgets."""
+    return {"lost_retries": lost, "error_retries": error, "oom_retries": memory}
+
+
+def attempts_lost(*causes, resources, moved=()):
+    """Under a claim each, every attempt lost for its cause; those in `moved` had written a checkpoint."""
+    control = []
+    for number, cause in enumerate(causes):
+        control += [Claimed(claim=number, resources=resources), Lost(claim=number, attempt=number, cause=cause)]
+    saved = [Checkpoint(step=50)]
+    return control, {n: [Started(attempt=n, claim=n), *(saved if n in moved else [])] for n in range(len(causes))}
+
+
+@pytest.mark.parametrize(
+    ("causes", "resources", "state"),
+    [
+        ([Cause.OUT_OF_MEMORY], retries(), State.FAILED),
+        ([Cause.OUT_OF_MEMORY], retries(memory=1), State.PREEMPTED),
+        ([Cause.OUT_OF_MEMORY] * 2, retries(memory=1, lost=9, error=9), State.FAILED),
+        ([Cause.ERROR], retries(memory=9, lost=9), State.FAILED),
+        ([Cause.ERROR] * 2, retries(error=2), State.PREEMPTED),
+        ([Cause.NODE_FAIL], retries(), State.FAILED),
+        ([Cause.NODE_FAIL, Cause.TIMEOUT, Cause.VANISHED], retries(lost=2), State.FAILED),
+        ([Cause.NODE_FAIL, Cause.OUT_OF_MEMORY, Cause.ERROR], retries(lost=1, memory=1, error=1), State.PREEMPTED),
+        ([Cause.PREEMPTED] * 20, retries(), State.PREEMPTED),
+        ([Cause.REQUEUED] * 20, retries(), State.PREEMPTED),
+        (["a cause of tomorrow"], retries(), State.FAILED),
+        (["a cause of tomorrow"], retries(lost=1), State.PREEMPTED),
+    ],
+)
+def test_each_cause_has_its_budget(causes, resources, state):
+    assert fold(*attempts_lost(*causes, resources=resources)).state is state
+
+
+def test_progress_pays_for_losses_and_not_for_errors():
+    three = [Cause.OUT_OF_MEMORY] * 3
+    assert fold(*attempts_lost(*three, resources=retries(memory=1), moved=(1,))).state is State.PREEMPTED
+    assert fold(*attempts_lost(*three, resources=retries(), moved=(0,))).state is State.FAILED
+    claim = Claimed(claim=0, resources=retries())
+    saved = [STARTED, Checkpoint(step=50), Failed(step=60, error="E")]
+    assert fold([claim], {0: saved}).state is State.FAILED
+
+
+def test_an_error_that_comes_again_however_often_one_tries_is_not_tried_again():
+    claim = Claimed(claim=0, resources=retries(error=5))
+    assert fold([claim], {0: [STARTED, Failed(error="OSError: the share is gone")]}).state is State.PREEMPTED
+    for error in ("NonFiniteLossError: the loss became NaN", "ConfigError: no GPU here"):
+        status = fold([claim], {0: [STARTED, Failed(error=error)]})
+        assert (status.state, status.error) == (State.FAILED, error)
+
+
+def test_a_withdrawn_claim_counts_for_nothing():
+    refused = [Claimed(claim=0, token="a"), Withdrawn(claim=0, reason="no such partition")]
+    status = fold(refused, {})
+    assert (status.state, status.claim, status.claims, status.token) == (State.PLANNED, -1, 1, "")
+    assert newest_claim(refused) is None
+    again = fold([*refused, Claimed(claim=1, token="b")], {})
+    assert (again.state, again.claim, again.claims, again.token) == (State.QUEUED, 1, 2, "b")
+    ran = [CLAIMED, Lost(claim=0, attempt=0), Claimed(claim=1), Withdrawn(claim=1)]
+    assert fold(ran, {0: [STARTED]}).state is State.PREEMPTED
+
+
+def test_an_attempt_that_a_newer_one_overtook_is_lost_and_that_is_free():
+    claim = Claimed(claim=0, resources=retries())
+    newer = Started(attempt=1, claim=0, restart=1, resumed_from_step=20, total_steps=100)
+    status = fold([claim], {0: [STARTED, Step(step=30)], 1: [newer]})
+    assert [attempt.end for attempt in status.attempts] == ["lost", None]
+    assert (status.state, status.preemptions, status.repeated_steps) == (State.RUNNING, 1, 10)
+    assert fold([claim], {0: [STARTED], 1: [newer, Preempted(step=40)]}).state is State.PREEMPTED
+
+
+def test_its_own_last_word_counts_more_than_being_overtaken():
+    newer = Started(attempt=1, claim=0)
+    status = fold([CLAIMED], {0: [STARTED, Preempted(step=30)], 1: [newer]})
+    assert [attempt.end for attempt in status.attempts] == ["preempted", None]
+
+
+def test_nodes_that_failed_are_counted():
+    control, journals = attempts_lost(Cause.NODE_FAIL, Cause.NODE_FAIL, resources=retries(lost=9))
+    on = [replace(event, node="n1") if isinstance(event, Lost) else event for event in control]
+    assert fold(on, journals).bad_nodes == ("n1", "n1")
+    assert fold(control, journals).bad_nodes == ()
+
+
+def test_attempts_of_one_source_agree():
+    def status(*sources, total_steps=100):
+        journals = {
+            n: [Started(attempt=n, total_steps=total_steps, provenance={"core_sha256": source})]
+            for n, source in enumerate(sources)
+        }
+        return fold([CLAIMED], journals)
+
+    assert status("a").codes_agree
+    assert status("a", "a").codes_agree
+    assert not status("a", "b", "a").codes_agree
+    assert status("a", "b", total_steps=0).codes_agree  # neither came to its first step
+
+
+@pytest.mark.parametrize(
+    ("lost", "error"),
+    [
+        (Lost(claim=0, attempt=0, reason="FAILED 3:0 on n1", cause=Cause.ERROR), "FAILED 3:0 on n1"),
+        (Lost(claim=0, attempt=0, reason="FAILED 9:0", cause=Cause.OUT_OF_MEMORY), "FAILED 9:0"),
+    ],
+)
+def test_a_loss_is_named_where_its_budget_is_spent(lost, error):
+    claim = Claimed(claim=0, resources=retries())
+    status = fold([claim, lost], {0: [STARTED]})
+    assert (status.state, status.error) == (State.FAILED, error)

@@ -1,16 +1,132 @@
-"""A job's pickle holds one path."""
+"""A job's pickle holds one path; a pack's workers are processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import cloudpickle
+import pytest
 
-from orchestrator.worker import Worker
+from iwm_core.events import Finished, Preempted, Started
+from orchestrator import journal, worker
+from orchestrator.attempt import CANCELLED, TOKEN
+from orchestrator.census import read_status
+from orchestrator.events import Claimed
+from orchestrator.expand import single
+from orchestrator.launch import write_trial
+from orchestrator.lifecycle import State
+from orchestrator.worker import Pack, Worker
+from tests.fakes.tiny import TINY
 
 
-def test_the_pickle_is_a_path_and_little_else(tmp_path):
-    pickled = cloudpickle.dumps(Worker(tmp_path))
-    assert cloudpickle.loads(pickled) == Worker(tmp_path)
-    assert len(pickled) < 300 + len(str(tmp_path))
+@pytest.mark.parametrize("make", [Worker, lambda path: Pack((Worker(path),))])
+def test_the_pickle_is_a_path_and_little_else(tmp_path, make):
+    pickled = cloudpickle.dumps(make(tmp_path))
+    assert cloudpickle.loads(pickled) == make(tmp_path)
+    assert len(pickled) < 400 + len(str(tmp_path))
 
 
 def test_a_worker_without_a_claim_leaves(on_disk, monkeypatch):
     monkeypatch.setenv("IWM_CLAIM", "somebody else's")
     assert Worker(on_disk.trial().path)() == "left: a newer claim has taken over"
+
+
+def test_what_submitit_starts_again_is_the_same(tmp_path):
+    for callable_ in (Worker(tmp_path), Pack((Worker(tmp_path),))):
+        assert callable_.checkpoint().function == callable_
+
+
+def test_a_crash_in_a_pack_leaves_its_neighbours_alone(on_disk, monkeypatch):
+    words = [*TINY, "train.steps=10"]
+    folders = [write_trial(on_disk.layout, single([*words, f"seed={n}"]).trial) for n in range(2)]
+    for folder in folders:
+        journal.claim(folder, Claimed(claim=0, token="ours"))
+    monkeypatch.setenv(TOKEN, "ours")
+    folders[0].value_file.write_text("{")
+    with pytest.raises(RuntimeError, match=f"1 of 2 trials.*{folders[0].id}"):
+        Pack(tuple(Worker(folder.path) for folder in folders))()
+    assert [read_status(folder).state for folder in folders] == [State.FAILED, State.FINISHED]
+
+
+@pytest.mark.parametrize(
+    ("events", "asked"),
+    [
+        ([], False),
+        ([Started(), Finished()], False),
+        ([Started()], False),
+        ([Started(), Preempted(signal="SIGUSR2")], True),
+        ([Started(), Preempted(signal=CANCELLED)], False),
+    ],
+)
+def test_a_pack_goes_back_into_the_queue_for_workers_that_were_asked_to_stop(on_disk, events, asked):
+    folder = on_disk.trial()
+    if events:
+        on_disk.attempt(folder, events).close()
+    assert worker._was_asked_to_stop(Worker(folder.path)) is asked
+
+
+@pytest.mark.parametrize(
+    ("state", "scontrol", "asked"),
+    [("RUNNING", 0, True), ("RUNNING", 1, False), ("COMPLETING", 0, None), ("PREEMPTED", 0, None), ("", 0, None)],
+)
+def test_a_job_goes_back_into_the_queue_where_slurm_has_not_decided(on_path, kept_signals, state, scontrol, asked):
+    said = on_path("scontrol", f"if [ $1 = show ]; then echo JobState={state}; else exit {scontrol}; fi")
+    assert worker.requeue("7_1") is bool(asked)
+    commands = said.read_text().splitlines()
+    assert commands[0] == "show job --oneliner 7_1"
+    assert commands[1:] == ([] if asked is None else ["requeue 7_1"])
+
+
+def test_a_packed_worker_leaves_its_job_alone(on_path, monkeypatch):
+    said = on_path("scontrol", "")
+    monkeypatch.setenv(worker.PACKED, "1")
+    assert not worker.requeue("7")
+    assert not said.exists()
+
+
+SPEAKING = """
+import sys
+from pathlib import Path
+from orchestrator import worker
+from orchestrator.layout import TrialFolder
+worker.prepare(TrialFolder(Path(sys.argv[1])), job_id="7_1", restart=2)
+print("a word")
+"""
+
+
+@pytest.mark.parametrize(("group", "mode"), [(True, 0o664), (False, 0o644)])
+def test_a_job_s_attempt_has_a_log_of_its_own_with_the_permissions_asked_for(on_disk, group, mode):
+    folder = on_disk.trial()
+    journal.claim(folder, Claimed(claim=1, resources={"group_writable": group}))
+    subprocess.run([sys.executable, "-c", SPEAKING, str(folder.path)], check=True, umask=0o022)
+    log = folder.logs / "7_1-r2.out"
+    assert log.read_text() == "a word\n"
+    assert log.stat().st_mode & 0o777 == mode
+    assert (folder.logs / "7_1-r2.err").exists()
+
+
+@pytest.fixture
+def kept_signals() -> Iterator[None]:
+    """Puts the handlers back that a worker, which is about to end, does not."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def on_path(tmp_path, monkeypatch):
+    """Puts a program on the PATH that writes down its arguments and does what a line of shell says."""
+
+    def put(name: str, line: str) -> Path:
+        program, said = tmp_path / "bin" / name, tmp_path / "said"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$*" >> {said}\n{line}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return said
+
+    return put
