@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NEEDED_GB := 9
 STEPS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs clean
+.PHONY: help setup demo demo-slurm test lint docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup  ## train a first ablation, interrupt it, show the answer (STEPS=300 for a short one)
 	@$(BIN)/iwm demo $(if $(STEPS),--steps $(STEPS))
+
+demo-slurm: setup  ## the same on a SLURM in a box that preempts and loses a node (apt: slurm-wlm slurmdbd munge mariadb-server)
+	@$(BIN)/iwm demo --launcher slurm $(if $(STEPS),--steps $(STEPS))
 
 test: setup  ## run the whole suite
 	@$(BIN)/python -m pytest -n 2 $(ARGS)

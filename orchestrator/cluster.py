@@ -18,7 +18,7 @@ from orchestrator import journal, launch_slurm, provenance, slurm
 from orchestrator.batch import Batch, places
 from orchestrator.census import read_status
 from orchestrator.errors import IwmError
-from orchestrator.events import Cancelled, Claimed, Held, Lost, Released, Submitted
+from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Submitted
 from orchestrator.launch import HYDRA, claim_again
 from orchestrator.launch_slurm import SLURM, Wanted
 from orchestrator.layout import Layout, TrialFolder
@@ -84,7 +84,8 @@ def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
 def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
     """Whether the queue alone does not tell how a job ended; one that is cleanly preempted only has to be over."""
     job = live.get(status.job_id)
-    if status.state is State.RUNNING:
+    unexplained = bool(status.attempts) and status.attempts[-1].cause == Cause.REQUEUED
+    if status.state is State.RUNNING or (status.state is State.PREEMPTED and unexplained):
         return job is None or job.state == "PENDING"
     return job is None and status.submitted and status.state is not State.HELD
 

@@ -73,6 +73,8 @@ class Attempt:
     step: int = 0
     checkpoint_step: int = 0
     end: str | None = None
+    cause: str = ""
+    """Why it was lost (a `Cause`), or the signal that it stopped at."""
     error: str = ""
     skipped: tuple[str, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
@@ -195,12 +197,9 @@ def standing(control: Sequence[ControlEvent]) -> list[ControlEvent]:
 
 
 def _attempts(control: Sequence[ControlEvent], journals: Journals) -> tuple[Attempt, ...]:
-    lost = {event.attempt for event in control if isinstance(event, Lost)}
-    overtaken = sorted(journals)[:-1]
-    return tuple(
-        fold_attempt(number, journals[number], lost=number in lost or number in overtaken)
-        for number in sorted(journals)
-    )
+    lost = dict.fromkeys(sorted(journals)[:-1], OVERTAKEN)
+    lost |= {event.attempt: event.cause for event in control if isinstance(event, Lost)}
+    return tuple(fold_attempt(number, journals[number], lost=lost.get(number, "")) for number in sorted(journals))
 
 
 def _of_claim(
@@ -230,9 +229,9 @@ def newest_claim(control: Sequence[ControlEvent]) -> Claimed | None:
     return next((event for event in reversed(standing(control)) if isinstance(event, Claimed)), None)
 
 
-def fold_attempt(number: int, events: Sequence[Event], *, lost: bool = False) -> Attempt:
-    """One journal, as a value."""
-    values: dict[str, Any] = {"number": number, "end": "lost" if lost else None}
+def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Attempt:
+    """One journal, as a value. `lost` is why it was lost, where somebody says that it was; its own last word counts."""
+    values: dict[str, Any] = {"number": number, "end": "lost" if lost else None, "cause": lost}
     for event in events:
         values["last_t"] = event.t
         match event:
@@ -240,12 +239,12 @@ def fold_attempt(number: int, events: Sequence[Event], *, lost: bool = False) ->
                 values |= _opening(event)
             case Checkpoint(step=step):
                 values["checkpoint_step"] = step
-            case Preempted():
-                values["end"] = "preempted"
+            case Preempted(signal=signal):
+                values |= {"end": "preempted", "cause": signal}
             case Finished():
-                values["end"] = "finished"
+                values |= {"end": "finished", "cause": ""}
             case Failed(error=error):
-                values |= {"end": "failed", "error": error}
+                values |= {"end": "failed", "error": error, "cause": Cause.ERROR.value}
         step = getattr(event, "step", 0)
         values["step"] = max(values.get("step", 0), step)
     return Attempt(**values)
@@ -320,6 +319,8 @@ def exhausted(spent: Mapping[str, int], claim: Claimed) -> str:
     return next((name for name, limit in limits.items() if spent[name] > limit), "")
 
 
+OVERTAKEN = "overtaken"
+"""Cause of an attempt that had not ended when a newer one started, where nobody has said more."""
 LOST, ERROR, MEMORY = "lost_retries", "error_retries", "oom_retries"
 RETRIES = {LOST: 3, ERROR: 0, MEMORY: 1}
 """Budgets (fields of `Resources`), and what they are where a claim does not say."""

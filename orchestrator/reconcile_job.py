@@ -87,6 +87,8 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     assert job
     if state is State.RUNNING:
         return _attempt_lost(sight) if job.state == "PENDING" else WAIT
+    if state is State.PREEMPTED and job.state == "PENDING" and _is_known_better(status, sight):
+        return _attempt_lost(sight)
     if job.is_held:
         if state is State.HELD:
             return WAIT
@@ -94,6 +96,13 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     if state is State.HELD and (job.state == "PENDING" or now - status.held_t > HOLD_SETTLES_S):
         return Step(Action.MARK_RELEASED)
     return WAIT
+
+
+def _is_known_better(status: TrialStatus, sight: Sight) -> bool:
+    """Whether the accounting, which comes a second late, now knows why the newest attempt was lost."""
+    newest = status.attempts[-1] if status.attempts else None
+    unexplained = newest and newest.end == "lost" and newest.cause == Cause.REQUEUED
+    return bool(unexplained and sight.ended and sight.ended.cause is not Cause.REQUEUED)
 
 
 def _attempt_lost(sight: Sight) -> Step:

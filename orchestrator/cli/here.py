@@ -3,7 +3,7 @@
 import typer
 
 from orchestrator.cli.application import app
-from orchestrator.cli.options import DEFAULT_ROOT, Json, Overrides, Root, Steps, Sweeps
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Launcher, Overrides, Root, Steps, Sweeps
 
 
 @app.command()
@@ -34,12 +34,20 @@ def train(
 
 
 @app.command()
-def demo(steps: Steps = None, root: Root = DEFAULT_ROOT) -> None:
+def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT_ROOT) -> None:
     """Train a first ablation and show the answer.
 
-    12 trials on real images, about a minute of one core each, one of them interrupted on purpose.
+    12 trials on real images, about a minute of one core each, one of them interrupted on purpose. With --launcher slurm
+    on a throwaway SLURM of this machine, where two are preempted and one loses its node.
     """
-    from orchestrator.demo import run_demo
+    from orchestrator.errors import RequestError
     from orchestrator.layout import Layout
 
-    run_demo(Layout.of(root), steps=steps)
+    match launcher:
+        case "local":
+            from orchestrator.demo.here import run_demo as run
+        case "slurm":
+            from orchestrator.demo.on_slurm import run_demo_on_slurm as run
+        case _:
+            raise RequestError(f"unknown launcher '{launcher}'; choose from local, slurm")
+    run(Layout.of(root), steps=steps)

@@ -1,8 +1,10 @@
 """The demo's choices and words; the demo itself runs in CI."""
 
+from dataclasses import replace
+
 import pytest
 
-from orchestrator import demo
+from orchestrator.demo import here, watch
 from orchestrator.errors import IwmError
 from orchestrator.expand import expand
 from orchestrator.lifecycle import Attempt, State, TrialStatus
@@ -16,9 +18,9 @@ def test_the_factorial():
 
 
 def test_the_victim_has_feature_conditioning_at_full_strength():
-    config = demo._victim(SWEEP).trial.config
+    config = here._victim(SWEEP).trial.config
     assert (config.conditioning.kind, config.photometric.strength) == ("feature", 1.0)
-    assert demo.describe(demo._victim(SWEEP)) == "feature, strength 1, depth 2"
+    assert watch.describe(here._victim(SWEEP)) == "feature, strength 1, depth 2"
 
 
 def running(**values):
@@ -30,17 +32,17 @@ def running(**values):
 )
 def test_it_is_killed_between_a_checkpoint_and_the_end(step, checkpoint, ripe):
     status = running(step=step, checkpoint_step=checkpoint)
-    assert demo._is_ripe(demo.replace(status, step=step)) is ripe
+    assert watch.is_ripe(replace(status, step=step)) is ripe
 
 
 def test_the_proof_says_whether_the_weights_are_equal():
     status = TrialStatus(state=State.FINISHED, weights_sha256="abc", attempts=(Attempt(number=0), Attempt(number=1)))
-    victim = demo._victim(SWEEP)
-    assert "equal, bit for bit" in demo.proof(status, victim=victim, twin_sha256="abc")
-    assert "DIFFERENT" in demo.proof(status, victim=victim, twin_sha256="abd")
+    victim = here._victim(SWEEP)
+    assert "equal, bit for bit" in here.proof(status, victim=victim, twin_sha256="abc")
+    assert "DIFFERENT" in here.proof(status, victim=victim, twin_sha256="abd")
 
 
 def test_a_trial_that_did_not_finish_is_an_error():
     failed = TrialStatus(state=State.FAILED, error="out of luck")
     with pytest.raises(IwmError, match="1 of 2 trials did not finish: out of luck"):
-        demo._check({"a": failed, "b": TrialStatus(state=State.FINISHED)})
+        watch.check({"a": failed, "b": TrialStatus(state=State.FINISHED)})
