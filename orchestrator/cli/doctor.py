@@ -6,6 +6,7 @@ import typer
 
 from orchestrator.cli.application import app
 from orchestrator.cli.options import DEFAULT_ROOT, Json, Overrides, Root, Sweeps
+from orchestrator.errors import RequestError
 
 
 @app.command("verify-resume")
@@ -34,17 +35,34 @@ def verify_resume(
 
 
 @app.command()
-def doctor(root: Root = DEFAULT_ROOT, json: Json = False) -> None:
+def doctor(
+    overrides: Overrides = None,
+    canary: Annotated[bool, typer.Option("--canary", help="Send a one-minute trial through SLURM.")] = False,
+    partitions: Annotated[
+        list[str] | None, typer.Option("--partition", help="Of the canary; may be given more than once.")
+    ] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0.1, help="Minutes that a canary may wait at each step.")] = 10,
+    root: Root = DEFAULT_ROOT,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
     """Say what this site offers to a sweep.
 
     Versions, SLURM's partitions and settings, the root's file system, the database and MLflow, each with a verdict and
-    what it means. Starts no job, leaves nothing behind. Exit code 1 where something failed.
+    what it means. Starts no job and leaves nothing behind, unless a canary is asked for: a small trial that is told to
+    give way twice and must come back each time; overrides are its own, such as resources.account=mine. Exit code 1
+    where something failed.
     """
     from orchestrator import render
-    from orchestrator.doctor import examine
+    from orchestrator.doctor import Errand, examine
     from orchestrator.layout import Layout
 
-    report = examine(Layout.of(root), say=render.err().print)
+    if (overrides or partitions) and not canary:
+        raise RequestError("overrides and --partition are for a canary: add --canary")
+    errand = Errand(
+        partitions=tuple(partitions or ()), overrides=tuple(overrides or ()), sweeps=sweeps, wait_s=wait * 60
+    )
+    report = examine(Layout.of(root), errand=errand if canary else None, say=render.err().print)
     if json:
         render.print_json(report.to_dict())
     else:

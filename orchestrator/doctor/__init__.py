@@ -11,7 +11,8 @@ canary.py       a real trial through a real partition, asked to give way, and ba
 examination.py  all of it
 """
 
+from orchestrator.doctor.errand import Errand
 from orchestrator.doctor.examination import examine
 from orchestrator.doctor.finding import Finding, Report, Verdict
 
-__all__ = ["Finding", "Report", "Verdict", "examine"]
+__all__ = ["Errand", "Finding", "Report", "Verdict", "examine"]

@@ -1,9 +1,10 @@
 """The whole examination, in the order in which a sweep meets things."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from orchestrator import slurm
-from orchestrator.doctor.finding import Report, Verdict
+from orchestrator.doctor.errand import Errand
+from orchestrator.doctor.finding import Finding, Report, Verdict
 from orchestrator.doctor.folder import examine_folder
 from orchestrator.doctor.packages import examine_packages
 from orchestrator.doctor.reach import examine_reach
@@ -11,8 +12,19 @@ from orchestrator.doctor.site import Ask, examine_site
 from orchestrator.layout import Layout
 
 
-def examine(layout: Layout, *, ask: Ask = slurm.run, say: Callable[[str], None] = lambda line: None) -> Report:
-    """Everything about this host, this site and this root; starts no job and leaves nothing behind."""
+def examine(
+    layout: Layout,
+    *,
+    errand: Errand | None = None,
+    ask: Ask = slurm.run,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Everything about this host, this site and this root; starts no job without an errand, and leaves nothing behind.
+
+    Raises:
+        RequestError, ConfigError: an errand to no such partition, or with overrides that mean nothing.
+    """
+    send = _canaries(layout, errand, ask=ask, say=say) if errand else list
     say("looking at packages")
     packages = examine_packages()
     say("asking SLURM")
@@ -20,4 +32,14 @@ def examine(layout: Layout, *, ask: Ask = slurm.run, say: Callable[[str], None] 
     has_slurm = not any(one.name == "SLURM" and one.verdict is Verdict.NOT_THERE for one in site)
     say(f"trying {layout.root}")
     folder = examine_folder(layout.root, shared=has_slurm)
-    return Report((*packages, *site, *folder, *examine_reach(layout)))
+    return Report((*packages, *site, *folder, *examine_reach(layout), *send()))
+
+
+def _canaries(
+    layout: Layout, errand: Errand, *, ask: Ask, say: Callable[[str], None]
+) -> Callable[[], Iterable[Finding]]:
+    """What sends them, once they are known to be possible. Hydra is loaded here, not to look at a site."""
+    from orchestrator.doctor import canary
+
+    prepared = canary.prepare(errand, ask=ask)
+    return lambda: canary.send_all(layout, prepared, wait_s=errand.wait_s, say=say)

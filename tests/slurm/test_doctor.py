@@ -1,10 +1,14 @@
 """`iwm doctor` on a real SLURM: what it offers, and what is missing while a daemon is down."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from tests.e2e.conftest import until
+from tests.fakes.tiny import TINY
 
 
 @pytest.fixture
@@ -69,3 +73,50 @@ def test_daemons_that_are_down(dev_cluster, doctor):
     assert "partition gpu*" not in found
     assert found["flock"]["verdict"] == "ok"
     cluster.start("slurmdbd", "slurmctld")
+
+
+CANARY = ("--canary", *TINY, "resources.device=cpu", "train.steps=400")
+LEGS = ["submit", "start", "USR2", "back after USR2", "scontrol requeue", "back after scontrol requeue", "finish"]
+
+
+def test_a_canary_gives_way_twice_and_comes_home(dev_cluster, doctor, tmp_path):
+    cluster = dev_cluster()
+    code, found, err = doctor(cluster, *CANARY, "--partition", "gpu")
+    legs = [one for one in found.values() if one["subject"] == "canary gpu"]
+    assert [(one["name"], one["verdict"]) for one in legs] == [(leg, "ok") for leg in LEGS], (legs, err)
+    assert code == 0
+    assert found["USR2"]["value"].startswith("SIGUSR2 heard")
+    assert "restart 1," in found["back after USR2"]["value"]
+    assert found["scontrol requeue"]["value"].startswith("SIGTERM heard")
+    assert "restart 2," in found["back after scontrol requeue"]["value"]
+    assert found["finish"]["value"].startswith("step 400 in 3 attempts")
+    assert not list(tmp_path.iterdir())
+    assert not cluster.run("squeue", "--noheader")
+
+
+def test_a_canary_that_may_not_fly(dev_cluster, doctor, tmp_path):
+    cluster = dev_cluster(nodes=1, settings=("PartitionName=closed Nodes=ALL State=DRAIN",))
+    code, found, _ = doctor(cluster, *CANARY, "--partition", "closed")
+    assert (code, found["submit"]["subject"], found["submit"]["verdict"]) == (1, "canary closed", "failed")
+    assert "drain" in found["submit"]["value"]
+    assert "files stay in" in found["submit"]["means"]
+
+
+def test_a_canary_that_waits_too_long(dev_cluster, doctor):
+    cluster = dev_cluster(nodes=1)
+    cluster.run("sbatch", "--partition=urgent", "--exclusive", "--wrap", "sleep 100")
+    code, found, _ = doctor(cluster, *CANARY, "--wait", "0.1")
+    assert (code, found["start"]["verdict"]) == (1, "failed")
+    assert "PENDING" in found["start"]["value"]
+    assert "canary" not in cluster.run("squeue", "--noheader", "--format", "%j %T")
+
+
+def test_interrupted_it_takes_its_job_back(dev_cluster, tmp_path):
+    cluster = dev_cluster()
+    command = [sys.executable, "-m", "orchestrator.cli", "doctor", *CANARY, "--root", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, env=cluster.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: cluster.run("squeue", "--noheader", "--states=RUNNING"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert not cluster.run("squeue", "--noheader")
+    assert not list(tmp_path.iterdir())
