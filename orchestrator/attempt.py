@@ -35,6 +35,7 @@ SLOT = "IWM_SLOT_LOCK"
 LOOK_S = 2.0
 """How often an attempt looks whether it was cancelled; for a newer attempt it looks before every step."""
 CANCELLED = "cancelled"
+HELD = "held"
 
 
 class Superseded(Exception):  # noqa: N818 - a turn of events, not an error
@@ -90,6 +91,8 @@ def run_attempt(
         if not alone and not job.in_slurm:
             raise NoRightToRun("another worker of this trial is alive on this host")
         claim = check_right(folder, token=job.token)
+        if not job.in_slurm and journal.is_held(folder, claim=claim.claim):  # SLURM starts nothing that is held there
+            raise NoRightToRun("the trial is held")
         slot = _take_slot(job.slot_lock, should_stop=should_stop)
         try:
             return _Attempt(folder, claim=claim, job=job, should_stop=should_stop, listen=listen).run()
@@ -217,14 +220,16 @@ class _Attempt:
         self.listen(self.journal.append(event))
 
     def should_stop(self) -> str | None:
-        """A signal's name, or `cancelled`; looks at what others wrote, who may be on another machine."""
+        """A signal's name, `cancelled` or `held`; looks at what others wrote, who may be on another machine."""
         if self.folder.attempt(self.number + 1).exists():
             raise Superseded(f"attempt {self.number + 1} has started")
         asked, now = self._asked_to_stop(), time.monotonic()
         if asked or now < self._next_check:
             return asked
         self._next_check = now + LOOK_S
-        return CANCELLED if journal.is_cancelled(self.folder, claim=self.claim.claim) else None
+        if journal.is_cancelled(self.folder, claim=self.claim.claim):
+            return CANCELLED
+        return HELD if not self.job.in_slurm and journal.is_held(self.folder, claim=self.claim.claim) else None
 
 
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:

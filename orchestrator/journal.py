@@ -17,7 +17,7 @@ from typing import Any
 
 from iwm_core.events import Event, Started, from_json, to_json
 from orchestrator import events as control_events
-from orchestrator.events import Cancelled, Claimed, ControlEvent
+from orchestrator.events import Cancelled, Claimed, ControlEvent, Held, Released
 from orchestrator.layout import ATTEMPT, CLAIM, CONTROL_EVENT, TrialFolder
 
 
@@ -109,6 +109,12 @@ def claim(folder: TrialFolder, event: Claimed) -> bool:
 def is_cancelled(folder: TrialFolder, *, claim: int) -> bool:
     """Whether somebody cancelled this claim."""
     return any(isinstance(event, Cancelled) and event.claim == claim for event in read_control(folder))
+
+
+def is_held(folder: TrialFolder, *, claim: int) -> bool:
+    """Whether somebody holds this claim, and nobody has released it."""
+    holds = [event for event in read_control(folder) if event.claim == claim and isinstance(event, Held | Released)]
+    return bool(holds) and isinstance(holds[-1], Held)
 
 
 def record(folder: TrialFolder, event: ControlEvent) -> None:

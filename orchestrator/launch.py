@@ -17,7 +17,7 @@ from orchestrator import journal, provenance
 from orchestrator.attempt import SLOT, TOKEN
 from orchestrator.census import read_status
 from orchestrator.errors import LaunchError, RootError
-from orchestrator.events import Cancelled, Claimed
+from orchestrator.events import Cancelled, Claimed, Held
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.locks import is_held
@@ -103,6 +103,9 @@ def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
         return None
     if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one
         journal.record(folder, Cancelled(claim=event.claim, by="as the claim before"))
+        return None
+    if journal.is_held(folder, claim=last.claim):
+        journal.record(folder, Held(claim=event.claim, reason="as the claim before"))
         return None
     return event
 

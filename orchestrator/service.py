@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import cluster, journal, launch, launch_slurm, local, provenance
-from orchestrator.census import Census, read_status
+from orchestrator.census import read_status
 from orchestrator.errors import RequestError, RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled, Held, Released
 from orchestrator.launch_slurm import Array
@@ -74,15 +74,14 @@ LAUNCHERS = (launch.LOCAL, launch_slurm.SLURM)
 LOOKED_AFTER = local.LOOKED_AFTER | cluster.LOOKED_AFTER
 
 
-def observe(layout: Layout, store: Store, *, census: Census | None = None) -> None:
-    """One pass of folding and reconciling. A census that is kept between passes saves reading what did not change."""
+def observe(layout: Layout, store: Store) -> None:
+    """One pass of folding and reconciling."""
     refresh(layout, store)
-    census = census or Census(layout)
-    live = {trial_id: census.status(trial_id) for trial_id in store.trial_ids(states=LOOKED_AFTER)}
+    live = store.statuses(states=LOOKED_AFTER)
     acted = [local.reconcile(layout, live), cluster.reconcile(layout, live)]
     if any(acted):
         refresh(layout, store, trial_ids=live)
-        live = {trial_id: census.status(trial_id) for trial_id in live}
+        live = store.statuses(live)
     if local.has_work(live):
         launch.ensure_keeper(layout)
 
@@ -193,11 +192,18 @@ def hold(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state in HOLDABLE}
     on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status)}
     held = cluster.hold(layout, on_cluster) if on_cluster else []
-    for key in statuses.keys() - on_cluster.keys():
-        journal.record(layout.trial(key), Held(claim=statuses[key].claim, reason=f"by {provenance.user()}"))
-        stop_worker(layout, key, statuses[key])
-        held.append(key)
+    held += [key for key in statuses.keys() - on_cluster.keys() if _hold(layout.trial(key), layout=layout)]
     return [key for key in trial_ids if key in held]
+
+
+def _hold(folder: TrialFolder, *, layout: Layout) -> bool:
+    """Holds the newest claim, and the next one too if a keeper was claiming the trial again at this moment."""
+    held = False
+    while (status := read_status(folder)).state in HOLDABLE:
+        journal.record(folder, Held(claim=status.claim, reason=f"by {provenance.user()}"))
+        stop_worker(layout, folder.id, status)
+        held = True
+    return held
 
 
 def release(layout: Layout, trial_ids: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iwm_core.events import Failed, Finished
+from iwm_core.events import Failed, Finished, Started
 from orchestrator import journal
 from orchestrator.attempt import (
     Job,
@@ -12,9 +12,12 @@ from orchestrator.attempt import (
     one_line,
     run_attempt,
 )
-from orchestrator.events import Cancelled, Claimed
+from orchestrator.events import Cancelled, Claimed, Held
+from orchestrator.expand import single
+from orchestrator.launch import write_trial
 from orchestrator.lifecycle import Attempt
 from orchestrator.locks import holding
+from tests.fakes.tiny import TINY
 
 
 def never():
@@ -43,6 +46,29 @@ def test_a_finished_or_cancelled_trial_needs_no_attempt(on_disk):
     on_disk.attempt(folder, [Finished(step=1)]).close()
     with pytest.raises(NoRightToRun, match="finished"):
         check_right(folder, token="a")
+
+
+def test_what_is_held_here_does_not_start_and_what_slurm_starts_was_released_there(on_disk):
+    folder = claimed(on_disk, "a")
+    journal.record(folder, Held(claim=1))
+    with pytest.raises(NoRightToRun, match="held"):
+        run_attempt(folder, job=Job(token="a"), should_stop=never)
+    assert check_right(folder, token="a").claim == 1
+
+
+@pytest.mark.parametrize(("event", "ends"), [(Held(claim=1), "held"), (Cancelled(claim=1), "cancelled")])
+def test_a_hold_or_a_cancellation_stops_a_run_that_no_signal_reached(on_disk, event, ends):
+    cell = single([*TINY, "train.steps=500"])
+    folder = write_trial(on_disk.layout, cell.trial)
+    journal.claim(folder, Claimed(claim=1, token="a"))
+
+    def ask(said):
+        if isinstance(said, Started):
+            journal.record(folder, event)
+
+    ended = run_attempt(folder, job=Job(token="a"), should_stop=never, listen=ask)
+    assert (ended.name, getattr(ended, "signal", "")) == ("preempted", ends)
+    assert 0 < ended.step < 500
 
 
 def test_one_worker_per_trial(on_disk):

@@ -10,7 +10,7 @@ from iwm_core.events import Preempted, Started
 from orchestrator import journal, launch
 from orchestrator.census import read_status
 from orchestrator.errors import RootError
-from orchestrator.events import Cancelled
+from orchestrator.events import Cancelled, Held
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.sweep import Resources
@@ -92,7 +92,10 @@ def test_a_process_id_alone_is_no_job(layout, job_id):
     assert not launch.job_is_alive(job_id, layout.trial(TRIAL.id))
 
 
-def test_a_cancel_that_comes_while_claiming_again_holds(layout, monkeypatch):
+@pytest.mark.parametrize(
+    ("event", "state"), [(Cancelled(claim=0), State.CANCELLED), (Held(claim=0, reason="by a person"), State.HELD)]
+)
+def test_what_is_asked_for_while_claiming_again_holds(layout, monkeypatch, event, state):
     folder = launch.write_trial(layout, TRIAL)
     claim(folder)
     writer = journal.Journal(folder.attempt(0), attempt=0)
@@ -101,13 +104,13 @@ def test_a_cancel_that_comes_while_claiming_again_holds(layout, monkeypatch):
     writer.close()
     link = journal.claim
 
-    def cancel_first(folder, event):
-        journal.record(folder, Cancelled(claim=0))
-        return link(folder, event)
+    def ask_first(folder, claimed):
+        journal.record(folder, event)
+        return link(folder, claimed)
 
-    monkeypatch.setattr(launch.journal, "claim", cancel_first)
+    monkeypatch.setattr(launch.journal, "claim", ask_first)
     assert launch.claim_again(folder) is None
-    assert read_status(folder).state is State.CANCELLED
+    assert read_status(folder).state is state
 
 
 @pytest.mark.parametrize(

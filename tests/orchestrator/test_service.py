@@ -1,14 +1,18 @@
 """Names to trials, and trials to their ends."""
 
+import signal
 import subprocess
 
 import pytest
 
 from iwm_core.events import Preempted, Started
 from orchestrator import journal, provenance, service
+from orchestrator.census import read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled, Claimed
+from orchestrator.events import Cancelled, Claimed, Held, Released, Submitted
+from orchestrator.keeper import Keeper
 from orchestrator.layout import Layout
+from orchestrator.lifecycle import State
 from orchestrator.locks import holding
 
 
@@ -53,7 +57,7 @@ def test_cancelling_is_written_down_once(on_disk):
 def test_a_worker_that_is_not_alive_is_not_signalled(on_disk):
     trial = on_disk.trial()
     on_disk.attempt(trial, [Started(pid=1)]).close()
-    status = service.Census(on_disk.layout).status(trial.id)
+    status = read_status(trial)
     assert not service.stop_worker(on_disk.layout, trial.id, status)
 
 
@@ -69,8 +73,69 @@ def test_the_process_of_an_attempt_that_has_ended_is_not_signalled(on_disk):
     on_disk.attempt(trial, [Started(pid=bystander.pid, host=provenance.host()), Preempted()]).close()
     journal.claim(trial, Claimed(claim=1))
     with holding(trial.worker_lock):
-        status = service.Census(on_disk.layout).status(trial.id)
+        status = read_status(trial)
         assert not service.stop_worker(on_disk.layout, trial.id, status)
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
+
+
+@pytest.fixture
+def slotted(on_disk):
+    """A trial that waits for one of this machine's slots, and a keeper that believes itself alone."""
+    trial = on_disk.trial()
+    journal.claim(trial, Claimed(claim=1, launcher="local", host=provenance.host(), token="ours"))
+    with holding(on_disk.layout.keeper_lock):
+        yield trial, Keeper(on_disk.layout)
+
+
+def test_a_held_trial_is_not_started_until_it_is_released(on_disk, slotted):
+    trial, keeper = slotted
+    layout = on_disk.layout
+    assert service.hold(layout, [trial.id]) == [trial.id]
+    assert service.hold(layout, [trial.id]) == []
+    assert read_status(trial).state is State.HELD
+    assert not keeper.tick()
+    assert keeper._queue(keeper.census.look()) == []
+    assert service.release(layout, [trial.id]) == [trial.id]
+    assert service.release(layout, [trial.id]) == []
+    assert [folder.id for folder, _ in keeper._queue(keeper.census.look())] == [trial.id]
+
+
+def test_resume_releases_what_is_held(on_disk, slotted):
+    trial, _ = slotted
+    service.hold(on_disk.layout, [trial.id])
+    assert service.resume(on_disk.layout, [trial.id]) == [trial.id]
+    assert read_status(trial).state is State.QUEUED
+
+
+def test_a_held_trial_can_be_cancelled(on_disk, slotted):
+    trial, _ = slotted
+    service.hold(on_disk.layout, [trial.id])
+    assert service.cancel(on_disk.layout, [trial.id]) == [trial.id]
+    assert read_status(trial).state is State.CANCELLED
+    assert service.release(on_disk.layout, [trial.id]) == []
+
+
+def test_a_trial_that_is_held_while_it_runs_waits_with_its_checkpoint(on_disk, slotted):
+    trial, keeper = slotted
+    worker = subprocess.Popen(["sleep", "60"])
+    journal.record(trial, Submitted(claim=1, job_id="999999999"))
+    attempt = on_disk.attempt(trial, [Started(claim=1, pid=worker.pid, host=provenance.host(), total_steps=9)])
+    with holding(trial.worker_lock):
+        assert service.hold(on_disk.layout, [trial.id]) == [trial.id]
+        assert worker.wait(10) == -signal.SIGTERM
+        attempt.append(Preempted(step=5, signal="SIGTERM"))
+        attempt.close()
+    assert not keeper.tick()
+    assert read_status(trial).state is State.HELD
+    service.release(on_disk.layout, [trial.id])
+    assert read_status(trial).state is State.PREEMPTED
+    assert keeper.census.look()[trial.id].state is State.PREEMPTED
+
+
+def test_what_is_at_its_end_cannot_be_held(on_disk):
+    trial = on_disk.trial()
+    service.cancel(on_disk.layout, [trial.id])
+    assert service.hold(on_disk.layout, [trial.id]) == []
+    assert not any(isinstance(event, Held | Released) for event in journal.read_control(trial))
