@@ -19,6 +19,9 @@ REPEATABLE = frozenset({"nodename", "partitionname"})
 LOOPBACK = "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny"
 """Binds to the address of the host's name. Only where that is 127.0.0.1: srun hangs on 127.0.1.1."""
 
+USER_SIGNAL = "SlurmctldParameters=preempt_send_user_signal"
+"""Its name in 22.05, where PreemptParameters=send_user_signal is an error; newer ones read both."""
+
 
 def slurm_conf(spec: ClusterSpec, *, site: Site) -> str:
     """slurm.conf, with the spec's own settings in place of ours."""
@@ -69,8 +72,7 @@ def _jobs(spec: ClusterSpec, site: Site) -> list[str]:
         "default_queue_depth=2000,bf_max_job_test=2000",
         "PreemptType=preempt/partition_prio",
         "PreemptMode=REQUEUE",
-        "# the name in 22.05, where PreemptParameters=send_user_signal is refused; newer ones read both",
-        *(["SlurmctldParameters=preempt_send_user_signal"] if spec.user_signal else []),
+        *([USER_SIGNAL] if spec.user_signal else []),
         f"KillWait={spec.kill_wait_s}",
         "MinJobAge=600",
         "MaxJobCount=20000",

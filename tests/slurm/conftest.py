@@ -32,22 +32,28 @@ class ClusterPool:
 
     def get(self, spec: ClusterSpec, *, in_use: set[ClusterSpec]) -> DevCluster:
         """The cluster of this spec, reset; boots it where there is none."""
-        if spec in self.kept:
+        if ready := self.alive(spec):
             try:
-                self.kept[spec].reset()
-                return self.kept[spec]
+                ready.reset()
+                return ready
             except ClusterError:
                 self.kept.pop(spec).down()
         for old in [old for old in self.kept if old not in in_use][: max(0, len(self.kept) - AT_ONCE + 1)]:
-            self.kept.pop(old).down()
+            if idle := self.alive(old):
+                idle.down()
+            self.kept.pop(old, None)
         self.booted += 1
         self.kept[spec] = DevCluster.up(self.folder / str(self.booted), spec=spec)
         return self.kept[spec]
 
+    def alive(self, spec: ClusterSpec) -> DevCluster | None:
+        """The cluster of this spec, where no test has taken it down."""
+        if spec in self.kept and not self.kept[spec].directory.exists():
+            del self.kept[spec]
+        return self.kept.get(spec)
+
     def end(self) -> None:
-        """Takes every cluster down."""
-        while self.kept:
-            self.kept.popitem()[1].down()
+        """Takes every cluster down, also one that did not come up."""
         for left in self.folder.iterdir():
             DevCluster.at(left).down()
         self.folder.rmdir()
@@ -80,8 +86,8 @@ def dev_cluster(slurm_installed: None, cluster_pool: ClusterPool) -> Iterator[Ca
         return cluster_pool.get(spec, in_use=in_use)
 
     yield make
-    for spec in in_use:
-        cluster_pool.kept[spec].cancel_jobs()
+    for used in filter(None, map(cluster_pool.alive, in_use)):
+        used.cancel_jobs()
 
 
 @pytest.fixture(scope="session")
