@@ -123,7 +123,7 @@ class _Look:
             self._apply(key, status, decide(status, seen[key], now=now))
         if self.to_release:
             slurm.run(slurm.release_command(sorted(set(self.to_release))))
-        avoid = bad_nodes(self.statuses.values())
+        avoid = _worst_half(bad_nodes(self.statuses.values()))
         self._keep_away(seen, avoid)
         self._start_again(avoid)
         _note_seen(self.layout, seen)
@@ -239,9 +239,17 @@ def _wanted_again(folder: TrialFolder) -> Wanted:
 
 
 def bad_nodes(statuses: Iterable[TrialStatus]) -> list[str]:
-    """The nodes that failed `BAD_AFTER` times or more; several trials on one node count one failure each."""
+    """The nodes that failed `BAD_AFTER` times or more, the worst first; each trial that a failure hit counts."""
     failed = Counter(node for status in statuses for node in status.bad_nodes)
-    return sorted(node for node, times in failed.items() if times >= BAD_AFTER)
+    return [node for node, times in failed.most_common() if times >= BAD_AFTER]
+
+
+def _worst_half(bad: list[str]) -> list[str]:
+    """As many as leave half of the cluster to run on: where every node fails, staying away from all helps nobody."""
+    if not bad:
+        return []
+    nodes = set(slurm.run(slurm.nodes_command()).out.split())
+    return bad[: len(nodes) // 2]
 
 
 def _note_seen(layout: Layout, seen: Mapping[str, Sight]) -> None:

@@ -227,7 +227,12 @@ def parse_state(text: str) -> str:
     return match[1] if match else ""
 
 
-# What the site allows.
+# What the site has, and allows.
+
+
+def nodes_command() -> list[str]:
+    """Every node's name, once per partition that it is in."""
+    return ["sinfo", "--noheader", "--Node", "--format", "%N"]
 
 
 def config_command() -> list[str]:
