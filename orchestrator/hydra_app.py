@@ -1,0 +1,178 @@
+"""The second entrance: Hydra's own command line, launchers and sweepers, on the same trials.
+
+    python -m orchestrator.hydra_app -m hydra/launcher=submitit_slurm conditioning=none,feature
+
+Hydra composes the tree of `sweeps/` as `expand` does, and every job makes the same trial of it: whatever one entrance
+has finished, the other reuses. The root is IWM_ROOT (default ./runs); what Hydra writes lies in its folder `hydra`.
+"""
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import CompactHydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from iwm_core.errors import CoreError
+from orchestrator import limits
+from orchestrator.batch import GUARD, gpus_per_node, options, words
+from orchestrator.catalogue import PACKAGED, Catalogue
+from orchestrator.composition import RESOURCES, Builder, Tree, part
+from orchestrator.errors import IwmError, OverrideError, RequestError
+from orchestrator.hydra_job import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
+from orchestrator.layout import Layout
+from orchestrator.sweep import Cell, Resources
+from orchestrator.trial import Trial
+
+ROOT = "IWM_ROOT"
+PRIMARY = "iwm"
+"""The name of the configuration that Hydra starts from; of no file, so that none in ./sweeps takes its place."""
+LAUNCHERS = ("slurm", "local")
+"""The files of sweeps/hydra/launcher; `submitit_slurm`, as Hydra's plugin calls it, is another name of `slurm`."""
+MANY = 1000
+
+
+def main() -> None:
+    """`python -m orchestrator.hydra_app [--multirun] [OVERRIDE...]`"""
+    root = Layout.of(os.environ.get(ROOT) or "runs").root
+    Plugins.instance().register(OwnSweeps)
+    store = ConfigStore.instance().store
+    store(name=PRIMARY, node=primary(root, environ=os.environ))
+    for name in LAUNCHERS:  # instead of the plugin's own of the same name
+        store(group="hydra/launcher", name=f"submitit_{name}", node={"defaults": [name]})
+    OmegaConf.register_new_resolver("iwm.job", _launcher_parameter, replace=True)
+    hydra.main(version_base="1.3", config_path=str(PACKAGED), config_name=PRIMARY)(task)()
+
+
+def primary(root: Path, *, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The packaged config.yaml; Hydra writes below the root, and a job knows both, whatever its environment is."""
+    seen = {GPUS_SEEN: environ["CUDA_VISIBLE_DEVICES"]} if "CUDA_VISIBLE_DEVICES" in environ else {}
+    settings = {
+        "run": {"dir": f"{root}/hydra/runs/${{now:%Y-%m-%d}}/${{now:%H-%M-%S-%f}}"},
+        "sweep": {"dir": f"{root}/hydra/multiruns/${{now:%Y-%m-%d}}/${{now:%H-%M-%S-%f}}"},
+        "job": {"name": "iwm", "env_set": {ROOT: str(root), **seen}},
+    }
+    return {**cast(Tree, OmegaConf.to_container(OmegaConf.load(PACKAGED / "config.yaml"))), "hydra": settings}
+
+
+class OwnSweeps(SearchPathPlugin):
+    """The folder ./sweeps comes before the packaged one, as for every verb."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra."""
+        for folder in Catalogue.of(None).folders:
+            if folder != PACKAGED:
+                search_path.prepend(provider="own", path=f"file://{folder}", anchor="main")
+
+
+def task(config: DictConfig) -> dict[str, float]:
+    """What Hydra runs for each cell: the trial's final metrics; none where somebody else has it under way."""
+    with _failing():
+        layout, cell, job = Layout.of(os.environ[ROOT]), cell_of(config), job_around()
+        if os.environ.get(EXECUTOR) == "local":
+            number = HydraConfig.get().job.num
+            job = in_a_slot(layout, job, number=number, resources=cell.resources, environ=os.environ)
+        return run_cell(layout, cell, job=job)
+
+
+def cell_of(config: DictConfig) -> Cell:
+    """The trial of what Hydra composed, and its resources.
+
+    Raises:
+        OverrideError: a setting without a value.
+        ConfigError: settings that cannot work.
+    """
+    settings, resources = Builder().build(_resolved(config))
+    limits.check(settings, resources, conditionings=Catalogue((PACKAGED,)).groups["conditioning"])
+    return Cell(Trial(settings), {}, resources)
+
+
+def _resolved(config: DictConfig) -> Tree:
+    try:
+        return cast(Tree, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        raise OverrideError(f"a setting has no value: {str(error).splitlines()[0]}") from error
+
+
+def launcher_parameters(resources: Resources) -> dict[str, Any]:
+    """What Hydra's SLURM launcher is told, by the names it has for it.
+
+    Raises:
+        RequestError: something that this launcher cannot do.
+    """
+    for key, plain in (("python", ""), ("trials_per_gpu", 1)):
+        if getattr(resources, key) != plain:
+            raise RequestError(f"Hydra's launcher knows no resources.{key}; use: iwm submit --launcher slurm")
+    gpus = gpus_per_node(resources)
+    return {
+        "timeout_min": resources.time_limit_min,
+        "signal_delay_s": resources.signal_before_s,
+        "partition": resources.partition or None,
+        "qos": resources.qos or None,
+        "account": resources.account or None,
+        "constraint": resources.constraint or None,
+        "exclude": resources.exclude or None,
+        "nodes": resources.nodes,
+        "gpus_per_node": gpus or None,
+        "cpus_per_task": resources.cpus_per_gpu * max(1, gpus) or None,
+        "mem_gb": resources.mem_gb or None,
+        "array_parallelism": resources.max_parallel or MANY,
+        "setup": resources.setup.splitlines(),
+        "srun_args": [*words(resources.srun_args, key="srun_args"), *words(GUARD, key="srun_args")],
+        "additional_parameters": {"requeue": True, **options(resources.sbatch_args)},
+    }
+
+
+def _launcher_parameter(key: str, *, _root_: DictConfig) -> Any:
+    """`${iwm.job:partition}` in a launcher's file: what this sweep's `resources` ask for."""
+    try:
+        value = launcher_parameters(part(RESOURCES, _resolved(_root_[RESOURCES])))[key]
+    except (IwmError, CoreError) as error:
+        sys.exit(f"iwm: {error}")  # an exception would come out as fifty lines of Hydra's
+    return OmegaConf.create(value) if isinstance(value, list | dict) else value
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What went wrong, in plain lines; and the job fails, too.
+
+    Hydra hands an exception of a job to whoever launched it, and lets the job itself end as if it had gone well.
+    """
+    try:
+        yield
+    except (IwmError, CoreError) as error:
+        _fail_job()
+        raise CompactHydraException(f"iwm: {error}") from error
+    except Exception:
+        _fail_job()
+        raise
+
+
+def _fail_job() -> None:
+    if EXECUTOR in os.environ:
+        atexit.register(_exit_as_failed)
+
+
+def _exit_as_failed() -> None:
+    """The last thing that happens: submitit has stored the exception by now."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    import_module("orchestrator.hydra_app").main()  # not our own: a job finds `task` by the name of its module
