@@ -9,6 +9,7 @@ of (they are claimed again). A job whose token is not the newest claim's ends at
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -165,8 +166,15 @@ def _raise_unless(answer: Answer) -> None:
 
 
 def _executor(layout: Layout, batch: Batch, *, folder: Path, avoid: Sequence[str] = ()):  # noqa: ANN202
-    """submitit's executor; a class of its own, so that submitit is only loaded where something is submitted."""
+    """submitit's executor; a class of its own, so that submitit is only loaded where something is submitted.
+
+    Raises:
+        LaunchError: SLURM is not here.
+    """
     import submitit
+
+    if not shutil.which("srun"):
+        raise LaunchError("SLURM is not installed here: there is no srun on the PATH; try --launcher local")
 
     class Executor(submitit.SlurmExecutor):
         def script(self) -> str:
