@@ -5,7 +5,6 @@ Where SLURM is not installed these tests are skipped, and fail under IWM_REQUIRE
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,55 +12,14 @@ import pytest
 
 from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
 from orchestrator.devcluster.cluster import STRANGE_VARIABLES
-from orchestrator.errors import ClusterError
 from orchestrator.layout import Layout
 from tests.slurm.lab import Lab, Twins
-
-AT_ONCE = 2
-"""Idle clusters kept for the next test that wants the same: each takes 190 MB."""
-
-
-class ClusterPool:
-    """Boots clusters, keeps a few, ends them all."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
-        self.folder.chmod(0o755)
-        self.kept: dict[ClusterSpec, DevCluster] = {}
-        self.booted = 0
-
-    def get(self, spec: ClusterSpec, *, in_use: set[ClusterSpec]) -> DevCluster:
-        """The cluster of this spec, reset; boots it where there is none."""
-        if ready := self.alive(spec):
-            try:
-                ready.reset()
-                return ready
-            except ClusterError:
-                self.kept.pop(spec).down()
-        for old in [old for old in self.kept if old not in in_use][: max(0, len(self.kept) - AT_ONCE + 1)]:
-            if idle := self.alive(old):
-                idle.down()
-            self.kept.pop(old, None)
-        self.booted += 1
-        self.kept[spec] = DevCluster.up(self.folder / str(self.booted), spec=spec)
-        return self.kept[spec]
-
-    def alive(self, spec: ClusterSpec) -> DevCluster | None:
-        """The cluster of this spec, where no test has taken it down."""
-        if spec in self.kept and not self.kept[spec].directory.exists():
-            del self.kept[spec]
-        return self.kept.get(spec)
-
-    def end(self) -> None:
-        """Takes every cluster down, also one that did not come up."""
-        for left in self.folder.iterdir():
-            DevCluster.at(left).down()
-        self.folder.rmdir()
+from tests.slurm.pool import ClusterPool
 
 
 @pytest.fixture(scope="session")
 def cluster_pool() -> Iterator[ClusterPool]:
-    """Ends the clusters when the session ends, also after failures."""
+    """Ends the clusters when the session ends, however it ends."""
     pool = ClusterPool()
     yield pool
     pool.end()
