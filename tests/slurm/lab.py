@@ -23,7 +23,7 @@ from orchestrator.foreground import train_here
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus, history
 from orchestrator.slurm import Job
-from orchestrator.sweep import Cell
+from orchestrator.sweep import Cell, Sweep
 from orchestrator.trial import Trial
 from tests.fakes.tiny import TINY
 
@@ -62,21 +62,38 @@ class Lab:
     layout: Layout
     twins: Twins
 
-    def submit(self, *overrides: str) -> tuple[str, ...]:
-        """Starts a sweep of one cell, or of more (`seed=0,1`); the trials' ids in the sweep's order."""
-        folder = self.layout.root.parent / "sweeps"
-        (folder / "ablation").mkdir(parents=True, exist_ok=True)
-        (folder / "ablation" / "faults.yaml").write_text(SWEEP)
-        sweep = expand("faults", overrides, sweeps_dir=folder)
+    @property
+    def sweeps_dir(self) -> Path:
+        """Where the sweep `faults` is, once one was made."""
+        return self.layout.root.parent / "sweeps"
+
+    def sweep(self, *overrides: str, text: str = SWEEP) -> Sweep:
+        """A sweep of one cell, or of more (`seed=0,1`); `text` is its file."""
+        (self.sweeps_dir / "ablation").mkdir(parents=True, exist_ok=True)
+        (self.sweeps_dir / "ablation" / "faults.yaml").write_text(text)
+        return expand("faults", overrides, sweeps_dir=self.sweeps_dir)
+
+    def submit(self, *overrides: str, text: str = SWEEP) -> tuple[str, ...]:
+        """Starts a sweep; the trials' ids in the sweep's order."""
+        sweep = self.sweep(*overrides, text=text)
         assert service.submit(self.layout, sweep, launcher="slurm").started
         return tuple(cell.trial.id for cell in sweep.cells)
 
-    def iwm(self, *words: str, code: int = 0) -> str:
+    def iwm(self, *words: str) -> str:
         """Runs a verb in a process of its own; its standard output."""
-        command = [sys.executable, "-m", "orchestrator.cli", *words, "--root", str(self.layout.root)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        assert done.returncode == code, done.stderr
+        done = self._run(*words)
+        assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def iwm_refuses(self, *words: str) -> str:
+        """Runs a verb that is wrong (exit code 2); its standard error."""
+        done = self._run(*words)
+        assert done.returncode == 2, done.stderr
+        return done.stderr
+
+    def _run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "orchestrator.cli", *words, "--root", str(self.layout.root)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
     def look(self) -> None:
         """One pass of folding and reconciling."""
