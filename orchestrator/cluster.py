@@ -40,8 +40,12 @@ LOG_LINES = 12
 
 def is_ours(status: TrialStatus) -> bool:
     """Whether its job is SLURM's, and it is not at its end."""
-    in_queue = status.launcher == SLURM or (status.launcher == HYDRA and status.job_id.replace("_", "").isdigit())
-    return in_queue and status.state in LOOKED_AFTER
+    return is_of_slurm(status) and status.state in LOOKED_AFTER
+
+
+def is_of_slurm(status: TrialStatus) -> bool:
+    """Whether SLURM ran it last."""
+    return status.launcher == SLURM or (status.launcher == HYDRA and status.job_id.replace("_", "").isdigit())
 
 
 def reconcile(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from orchestrator import cluster
 from orchestrator.census import read_status
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
@@ -10,9 +11,14 @@ from orchestrator.sweep import Sweep
 
 
 def known_states(layout: Layout, trial_ids: Iterable[str]) -> dict[str, State]:
-    """The states of those trials that have a folder."""
+    """The states of those trials that have a folder; one whose preempted job waits in SLURM's queue is queued."""
     folders = (layout.trial(trial_id) for trial_id in trial_ids)
-    return {folder.id: read_status(folder).state for folder in folders if folder.value_file.exists()}
+    states = {folder.id: read_status(folder).state for folder in folders if folder.value_file.exists()}
+    waiting = cluster.seen(layout) if State.PREEMPTED in states.values() else {}
+    return {
+        trial_id: State.QUEUED if state is State.PREEMPTED and trial_id in waiting else state
+        for trial_id, state in states.items()
+    }
 
 
 def plan_sweep(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT) -> Plan:

@@ -149,7 +149,7 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     by_launcher: dict[str, list[Cell]] = {}
     for trial_id, status in statuses.items():
         if status.state in RUNNABLE:
-            where = launch_slurm.SLURM if status.launcher == launch_slurm.SLURM else launch.LOCAL
+            where = launch_slurm.SLURM if cluster.is_of_slurm(status) else launch.LOCAL
             by_launcher.setdefault(where, []).append(_cell(layout, trial_id))
     for launcher, cells in by_launcher.items():
         _obey(cells)
