@@ -193,6 +193,8 @@ class _Attempt:
         """
         if self.journal:
             return
+        older_bytes = journal.journal_sizes(self.folder)
+        check_right(self.folder, token=self.job.token)  # loading took seconds, in which another may have finished
         started = Started(
             attempt=self.number,
             job_id=self.job.job_id,
@@ -203,7 +205,7 @@ class _Attempt:
             resumed_from_step=resumed_from_step,
             total_steps=self.total_steps if fingerprint else 0,
             skipped=skipped,
-            older_bytes=journal.journal_sizes(self.folder),
+            older_bytes=older_bytes,
             fingerprint=fingerprint,
             provenance=provenance.provenance(),
         )

@@ -227,6 +227,12 @@ def parse_state(text: str) -> str:
     return match[1] if match else ""
 
 
+def parse_restarts(text: str) -> int:
+    """How often the first job of such an answer was put back into the queue."""
+    match = re.search(r"\bRestarts=(\d+)", text)
+    return int(match[1]) if match else 0
+
+
 # What the site has, and allows.
 
 

@@ -138,8 +138,9 @@ def requeue(job_id: str) -> bool:
         return False
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    state = slurm.parse_state(slurm.run(slurm.state_command(job_id)).out)
-    if state not in GIVES_WAY:
+    said = slurm.run(slurm.state_command(job_id)).out
+    state = slurm.parse_state(said)
+    if state not in GIVES_WAY or not _is_this_start(said):
         log.info("job %s is %s: SLURM decides what becomes of it", job_id, state or "unknown")
         return False
     answer = slurm.run(slurm.requeue_command(job_id))
@@ -147,6 +148,15 @@ def requeue(job_id: str) -> bool:
         "job %s requeued" if answer.ok else "job %s was not requeued: %s", *[job_id, answer.words][: 2 - answer.ok]
     )
     return answer.ok
+
+
+def _is_this_start(said: str) -> bool:
+    """Whether SLURM speaks of us: it may have started the job elsewhere, or given its id to another one."""
+    from orchestrator import slurm
+    from orchestrator.attempt import Job
+
+    job = Job.from_environment()
+    return job.token in said and slurm.parse_restarts(said) == job.restart
 
 
 def main() -> None:

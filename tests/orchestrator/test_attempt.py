@@ -7,6 +7,7 @@ from orchestrator import journal
 from orchestrator.attempt import (
     Job,
     NoRightToRun,
+    _Attempt,
     check_right,
     is_trusted,
     one_line,
@@ -94,6 +95,19 @@ def test_an_error_before_the_first_step_is_journalled(on_disk):
     assert started.name == "started"
     assert isinstance(failed, Failed)
     assert "Traceback" in failed.traceback
+
+
+def test_an_attempt_that_another_finished_under_while_it_loaded_leaves_without_a_trace(on_disk):
+    folder = claimed(on_disk, "a")
+    overtaken = on_disk.attempt(folder, [Started(attempt=0, claim=1)])
+    late = _Attempt(
+        folder, claim=check_right(folder, token="a"), job=Job(token="a"), should_stop=never, listen=lambda event: None
+    )
+    overtaken.append(Finished(step=1))
+    overtaken.close()
+    with pytest.raises(NoRightToRun, match="finished"):
+        late._open(0, [], {"device": "any"})
+    assert journal.attempt_numbers(folder) == [0]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,24 @@ def test_a_job_goes_back_into_the_queue_where_slurm_has_not_decided(on_path, kep
     assert commands[1:] == ([] if asked is None else ["requeue 7_1"])
 
 
+@pytest.mark.parametrize(
+    ("said", "ours"),
+    [
+        ("JobName=a-0123 JobState=RUNNING Requeue=1 Restarts=1", True),
+        ("JobName=a-0123 JobState=RUNNING Requeue=1 Restarts=2", False),
+        ("JobName=a-0123 JobState=RUNNING Requeue=1 Restarts=0", False),
+        ("JobName=b-4567 JobState=RUNNING Requeue=1 Restarts=1", False),
+    ],
+)
+def test_another_start_of_the_job_and_another_job_with_its_id_are_left_alone(
+    on_path, kept_signals, monkeypatch, said, ours
+):
+    for variable, value in (("SLURM_JOB_ID", "7"), ("SLURM_RESTART_COUNT", "1"), ("IWM_CLAIM", "0123")):
+        monkeypatch.setenv(variable, value)
+    on_path("scontrol", f"echo JobId=7 {said}")
+    assert worker.requeue("7") is ours
+
+
 def test_a_packed_worker_leaves_its_job_alone(on_path, monkeypatch):
     said = on_path("scontrol", "")
     monkeypatch.setenv(worker.PACKED, "1")
