@@ -36,6 +36,8 @@ class Worker:
 
     def __call__(self) -> str:
         """How the attempt ended: an event's name, or why there was nothing to do."""
+        if int(os.environ.get("SLURM_PROCID", "0")):  # one process trains a trial, however many nodes it holds
+            return "left: the first rank trains"
         if GPU in os.environ:  # submitit's local executor hides them all
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
