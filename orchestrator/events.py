@@ -19,6 +19,7 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     NODE_FAIL = "node failure"
     OUT_OF_MEMORY = "out of memory"
+    KILLED = "killed"
     ERROR = "error"
     VANISHED = "vanished"
 

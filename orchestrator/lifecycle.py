@@ -324,7 +324,13 @@ OVERTAKEN = "overtaken"
 LOST, ERROR, MEMORY = "lost_retries", "error_retries", "oom_retries"
 RETRIES = {LOST: 3, ERROR: 0, MEMORY: 1}
 """Budgets (fields of `Resources`), and what they are where a claim does not say."""
-_BUDGET = {Cause.ERROR: ERROR, Cause.OUT_OF_MEMORY: MEMORY, Cause.PREEMPTED: "", Cause.REQUEUED: ""}
+_BUDGET = {
+    Cause.ERROR: ERROR,
+    Cause.OUT_OF_MEMORY: MEMORY,
+    Cause.KILLED: MEMORY,
+    Cause.PREEMPTED: "",
+    Cause.REQUEUED: "",
+}
 _HOPELESS = ("NonFiniteLossError:", "ConfigError:")
 """Errors that come again however often one tries."""
 _ENDS = {"": State.QUEUED, "alive": State.RUNNING, "preempted": State.PREEMPTED}

@@ -101,10 +101,10 @@ class Job:
 
     @property
     def cause(self) -> Cause:
-        """Why it ended. SIGKILL (9) is what the kernel does when memory is short."""
+        """Why it ended. SIGKILL (9) is also what the kernel does when memory is short."""
         if self.state in _CAUSES:
             return _CAUSES[self.state]
-        return Cause.OUT_OF_MEMORY if self.signal == 9 or self.exit_code == 9 else Cause.ERROR
+        return Cause.KILLED if self.signal == 9 or self.exit_code == 9 else Cause.ERROR
 
     @property
     def sentence(self) -> str:

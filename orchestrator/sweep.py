@@ -20,7 +20,7 @@ class Resources(RuntimeConfig):
     group_writable: bool = False  # the files of the trial can be written by the group
     # Restarts that did not move the checkpoint, per cause; preemptions are free.
     lost_retries: int = 3  # the worker vanished, its node failed, its time ran out
-    oom_retries: int = 1  # it took more memory than it had
+    oom_retries: int = 1  # it was killed, as happens where memory is short
     error_retries: int = 0  # it raised, or ended with an exit code other than 0
     # SLURM; empty or 0: the site's default.
     partition: str = ""
