@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator import journal, launch_slurm, provenance, slurm
 from orchestrator.batch import Batch, places
@@ -36,6 +36,8 @@ BAD_AFTER = 2
 NAMED_MAX = 200
 """More jobs than this are asked for by time instead of by id."""
 LOG_LINES = 12
+CLOCK_S = 2.0
+"""How far the clocks of a node and of the controller may be apart."""
 
 
 def is_ours(status: TrialStatus) -> bool:
@@ -82,7 +84,17 @@ def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
     live = {job.id: job for job in listed if not job.is_over}
     over = {job.id: job for job in listed if job.is_over}
     unclear = [status for status in statuses.values() if _needs_accounting(status, live)]
-    return Queue(live, over | _accounted(unclear, users=users) if unclear else over)
+    if any(over[status.job_id].state == "FAILED" for status in unclear if status.job_id in over):
+        over = _with_codes(over, users=users)
+    unclear = [status for status in unclear if status.job_id not in over]
+    return Queue(live, _accounted(unclear, users=users) | over if unclear else over)
+
+
+def _with_codes(over: Mapping[str, Job], *, users: list[str]) -> dict[str, Job]:
+    """What ended, with the exit codes of what failed."""
+    codes = slurm.parse_exit_codes(slurm.run(slurm.exit_codes_command(users)).out)
+    known = {key: codes.get(key, (job.exit_code, job.signal)) for key, job in over.items()}
+    return {key: replace(job, exit_code=known[key][0], signal=known[key][1]) for key, job in over.items()}
 
 
 def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
@@ -123,10 +135,13 @@ class _Look:
     def act(self) -> None:
         seen = {key: self._sight(key, status) for key, status in self.statuses.items()}
         now = time.time()
-        for key, status in self.statuses.items():
-            self._apply(key, status, decide(status, seen[key], now=now))
+        steps = {key: decide(status, seen[key], now=now) for key, status in self.statuses.items()}
+        for key, step in steps.items():
+            self._apply(key, self.statuses[key], step)
         if self.to_release:
             slurm.run(slurm.release_command(sorted(set(self.to_release))))
+        hit = [key for key, step in steps.items() if step.cause is Cause.NODE_FAIL]
+        self.statuses = {**self.statuses, **{key: read_status(self.layout.trial(key)) for key in hit}}
         avoid = _worst_half(bad_nodes(self.statuses.values()))
         self._keep_away(seen, avoid)
         self._start_again(avoid)
@@ -142,7 +157,7 @@ class _Look:
         if status.launcher == SLURM:
             live = live if live and live.token == status.token else None
             ended = ended if ended and ended.token == status.token else None
-        return Sight(live=live, ended=ended)
+        return Sight(live=live, ended=ended if ended and not _is_of_older(ended, status) else None)
 
     def _place(self, key: str, status: TrialStatus) -> tuple[str, int]:
         if status.token not in self._batches:
@@ -230,6 +245,12 @@ class _Look:
     def _name(self, status: TrialStatus) -> str:
         batch = launch_slurm.read_batch(self.layout, status.token)
         return batch.name if batch else "iwm"
+
+
+def _is_of_older(ended: Job, status: TrialStatus) -> bool:
+    """Whether it is an older start of the job that ended: the accounting does not know of the newest one's end yet."""
+    newest = status.attempts[-1] if status.attempts else None
+    return bool(newest and ended.ended_t and ended.ended_t + CLOCK_S < newest.started_t)
 
 
 def _wanted_again(folder: TrialFolder) -> Wanted:

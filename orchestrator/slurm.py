@@ -8,6 +8,7 @@ Nothing is concluded from silence: where `Answer.ok` is false, SLURM has said no
 import os
 import re
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
 
 def _environ() -> dict[str, str]:
     """Without what would change the format of an answer."""
-    formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_")
+    formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_", "SLURM_TIME_FORMAT")
     return {key: value for key, value in os.environ.items() if not key.startswith(formats)}
 
 
@@ -72,6 +73,8 @@ class Job:
     node: str = ""
     exit_code: int = 0
     signal: int = 0
+    ended_t: float = 0.0
+    """When it ended, in unix seconds by the controller's clock; 0 where that is not known."""
 
     @property
     def token(self) -> str:
@@ -131,7 +134,8 @@ _CAUSES = {
     "RUNNING": Cause.VANISHED,
 }
 _SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
-_SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode")
+_SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode", "End")
+_SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 
 def squeue_command(users: Sequence[str]) -> list[str]:
@@ -155,6 +159,18 @@ def parse_squeue(text: str) -> list[Job]:
     return jobs
 
 
+def exit_codes_command(users: Sequence[str]) -> list[str]:
+    """How the failed jobs that the controller remembers ended; the accounting knows it only seconds later."""
+    who = ["--user", ",".join(users)] if users else []
+    return ["squeue", "--noheader", "--array", "--states=FAILED", *who, "--Format", "JobArrayID:40,exit_code:20"]
+
+
+def parse_exit_codes(text: str) -> dict[str, tuple[int, int]]:
+    """(exit code, signal) by job id, from what wait(2) said."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: (int(row[1]) >> 8, int(row[1]) & 0x7F) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
 def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:
     """What the accounting knows of these users' jobs since a time (`2026-01-31T10:00:00`), each start of each job."""
     which = ["--jobs", ",".join(job_ids)] if job_ids else ["--user", ",".join(users), "--starttime", since]
@@ -168,14 +184,28 @@ def parse_sacct(text: str) -> list[Job]:
         parts = line.split("|")
         if len(parts) < len(_SACCT) or "." in parts[0] or "[" in parts[0]:
             continue
-        name = "|".join(parts[2 : len(parts) - 2])
-        code, _, signal = parts[-1].partition(":")
-        state = parts[1].split(" ")[0]
-        node = "" if parts[-2] == "None assigned" else parts[-2]
+        name, (node, codes, end) = "|".join(parts[2:-3]), parts[-3:]
+        code, _, signal = codes.partition(":")
         jobs.append(
-            Job(id=parts[0], state=state, name=name, node=node, exit_code=int(code or 0), signal=int(signal or 0))
+            Job(
+                id=parts[0],
+                state=parts[1].split(" ")[0],
+                name=name,
+                node="" if node == "None assigned" else node,
+                exit_code=int(code or 0),
+                signal=int(signal or 0),
+                ended_t=_unix_s(end),
+            )
         )
     return jobs
+
+
+def _unix_s(text: str) -> float:
+    """Local time as SLURM writes it; 0 for what is no time, such as `Unknown`."""
+    try:
+        return time.mktime(time.strptime(text, _SECONDS))
+    except ValueError:
+        return 0.0
 
 
 # What we ask SLURM to do.

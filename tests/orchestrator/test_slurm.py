@@ -1,5 +1,7 @@
 """Commands as lists of words, answers as SLURM 22.05 printed them."""
 
+from datetime import datetime
+
 import pytest
 
 from orchestrator import slurm
@@ -16,17 +18,22 @@ SQUEUE = """\
 54810_1|RUNNING|pair|odd-0123456789abcdef|n1|None|n1
 """
 SACCT = """\
-54812|FAILED|bad-00000000deadbeef|n1|3:0
-54813|FAILED|killed-00000000deadbeef|n1|9:0
-54814|REQUEUED|rq-00000000deadbeef|n1|0:0
-54815|CANCELLED by 0|pair|odd-00000000deadbeef|n2|0:0
-54816|PREEMPTED|p-00000000deadbeef|n2|0:15
-54820_[3-9]|PENDING|many-00000000deadbeef|None assigned|0:0
-54821|PENDING|one-00000000deadbeef|None assigned|0:0
-54814|RUNNING|rq-00000000deadbeef|n1|0:0
-54814.batch|RUNNING|batch|n1|0:0
+54812|FAILED|bad-00000000deadbeef|n1|3:0|2026-01-31T10:00:02
+54813|FAILED|killed-00000000deadbeef|n1|9:0|2026-01-31T10:00:03
+54814|REQUEUED|rq-00000000deadbeef|n1|0:0|2026-01-31T10:00:04
+54815|CANCELLED by 0|pair|odd-00000000deadbeef|n2|0:0|2026-01-31T10:00:05
+54816|PREEMPTED|p-00000000deadbeef|n2|0:15|2026-01-31T10:00:06
+54820_[3-9]|PENDING|many-00000000deadbeef|None assigned|0:0|Unknown
+54821|PENDING|one-00000000deadbeef|None assigned|0:0|Unknown
+54814|RUNNING|rq-00000000deadbeef|n1|0:0|Unknown
+54814.batch|RUNNING|batch|n1|0:0|Unknown
 """
 REFUSED = "sbatch: error: invalid partition specified: nosuch\nallocation failure: Invalid partition name specified\n"
+
+
+def test_exit_codes_as_wait_has_them():
+    said = "54812               768\n54810_1             9\n54813               2304\nslurm_load_jobs error: no\n"
+    assert slurm.parse_exit_codes(said) == {"54812": (3, 0), "54810_1": (0, 9), "54813": (9, 0)}
 
 
 def refused(err: str, *, code: int = 1) -> Answer:
@@ -53,7 +60,9 @@ def test_sacct_gives_each_start_of_a_job_without_its_steps():
     jobs = slurm.parse_sacct(SACCT)
     assert [job.state for job in jobs if job.id == "54814"] == ["REQUEUED", "RUNNING"]
     assert [job.id for job in jobs if "." in job.id or "[" in job.id] == []
-    assert jobs[3] == Job(id="54815", state="CANCELLED", name="pair|odd-00000000deadbeef", node="n2")
+    ended_t = datetime(2026, 1, 31, 10, 0, 5).timestamp()
+    assert jobs[3] == Job(id="54815", state="CANCELLED", name="pair|odd-00000000deadbeef", node="n2", ended_t=ended_t)
+    assert [job.ended_t for job in jobs if job.state == "RUNNING"] == [0.0]
     assert next(job for job in jobs if job.id == "54821").node == ""
 
 
@@ -141,14 +150,18 @@ def test_the_format_of_an_answer_is_ours(monkeypatch):
             "squeue --noheader --array --states=all --user a,b --format %i|%T|%j|%N|%r|%R",
         ),
         (
+            slurm.exit_codes_command(["a", "b"]),
+            "squeue --noheader --array --states=FAILED --user a,b --Format JobArrayID:40,exit_code:20",
+        ),
+        (
             slurm.sacct_command(["a"], since="2026-01-31T10:00:00"),
             "sacct --noheader --parsable2 --allocations --duplicates --user a --starttime 2026-01-31T10:00:00 "
-            "--format JobID,State,JobName,NodeList,ExitCode",
+            "--format JobID,State,JobName,NodeList,ExitCode,End",
         ),
         (
             slurm.sacct_command(["a"], since="2026-01-31T10:00:00", job_ids=["7", "8"]),
             "sacct --noheader --parsable2 --allocations --duplicates --jobs 7,8 "
-            "--format JobID,State,JobName,NodeList,ExitCode",
+            "--format JobID,State,JobName,NodeList,ExitCode,End",
         ),
         (slurm.requeue_command("7_1"), "scontrol requeue 7_1"),
         (slurm.hold_command(["7_1", "8"]), "scontrol hold 7_1,8"),
