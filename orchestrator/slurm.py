@@ -20,6 +20,8 @@ TOKEN = re.compile(r"-([0-9a-f]{16})$")
 """How a job's name ends: with the token of its claims."""
 RELAUNCH_FAILED = "launch failed requeued held"
 """Why SLURM itself holds a job: it did not come to a start, and waits for a release."""
+HOLDS = ("JobHeld", "job requeued in held state", RELAUNCH_FAILED)
+"""How a reason begins that only a release ends; the second is what `requeuehold` leaves in place of `JobHeldUser`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ class Job:
     @property
     def is_held(self) -> bool:
         """Whether it waits for a release."""
-        return self.state == "PENDING" and ("JobHeld" in self.reason or RELAUNCH_FAILED in self.reason)
+        return self.state == "PENDING" and any(words in self.reason for words in HOLDS)
 
     @property
     def failed_to_launch(self) -> bool:
@@ -145,17 +147,21 @@ def squeue_command(users: Sequence[str]) -> list[str]:
 
 
 def parse_squeue(text: str) -> list[Job]:
-    """One job per line; a name may hold our separator, which no other column before it does."""
+    """One job per line; a name may hold our separator, which no other column before it does.
+
+    A job in SPECIAL_EXIT is a pending one that is held. Newer versions write reasons with `_` for a blank.
+    """
     jobs = []
     for line in text.splitlines():
         parts = line.split("|")
         if len(parts) < len(_SQUEUE):
             continue
         name = "|".join(parts[2 : len(parts) - 3])
-        node, reason, long_reason = parts[-3:]
+        node, reason, long_reason = parts[-3], *(part.replace("_", " ") for part in parts[-2:])
         shown = reason if reason != "None" else ""
         shown = f"{shown} {long_reason}" if RELAUNCH_FAILED in long_reason else shown
-        jobs.append(Job(id=parts[0], state=parts[1], name=name, node=node, reason=shown))
+        state = "PENDING" if parts[1] == "SPECIAL_EXIT" else parts[1]
+        jobs.append(Job(id=parts[0], state=state, name=name, node=node, reason=shown))
     return jobs
 
 
