@@ -33,6 +33,7 @@ LOG_EVERY = 5
 CHECKPOINT_EVERY = 10
 TIMEOUT_S = 150
 POLL_S = 0.2
+LOOK_S = 0.5
 SWEEP = f"""
 description: one cell, to be disturbed
 overrides: [{", ".join(TINY)}, train.steps={STEPS}, resources.cpus_per_gpu=1, resources.device=cpu]
@@ -128,7 +129,7 @@ class Lab:
         return told.strip()
 
     def until(self, found: Callable[[], Found], *, looking: bool = False, timeout_s: float = TIMEOUT_S) -> Found:
-        """Waits for a truthy value, with a `look` before each question where wanted."""
+        """Waits for a truthy value, with a `look` of ours before each question where wanted."""
         deadline = time.monotonic() + timeout_s
         while True:
             if looking:
@@ -136,7 +137,7 @@ class Lab:
             if value := found():
                 return value
             assert time.monotonic() < deadline, f"this never came; {self.account()}"
-            time.sleep(POLL_S)
+            time.sleep(POLL_S if not looking else LOOK_S)
 
     def until_state(self, trial_id: str, *states: State, looking: bool = True) -> TrialStatus:
         """Looks until the trial is in one of these states."""
@@ -156,7 +157,7 @@ class Lab:
 
         return self.until(node)
 
-    def until_finished(self, *trial_ids: str) -> None:
+    def until_finished(self, *trial_ids: str, timeout_s: float = TIMEOUT_S) -> None:
         """Looks until all of these are finished; fails at once where one comes to a bad end."""
 
         def ended() -> bool:
@@ -164,10 +165,17 @@ class Lab:
             assert not states & {State.FAILED, State.CANCELLED}, self.account()
             return states == {State.FINISHED}
 
-        self.until(ended, looking=True)
+        self.until(ended, looking=True, timeout_s=timeout_s)
 
     def survived(self, trial_id: str, *, repeated_max: int = CHECKPOINT_EVERY) -> TrialStatus:
-        """Asserts what surviving is: gone on, not begun again; the twin's weights; each metric once per step.
+        """Asserts what surviving is: gone on, and ended with the undisturbed twin's weights."""
+        status = self.went_on(trial_id, repeated_max=repeated_max)
+        trial = Trial.from_json(self.folder(trial_id).value_file.read_bytes())
+        assert status.weights_sha256 == self.twins.weights(trial)
+        return status
+
+    def went_on(self, trial_id: str, *, repeated_max: int = CHECKPOINT_EVERY) -> TrialStatus:
+        """Asserts that the trial finished, never began anew, and has each metric once per step.
 
         `repeated_max`: steps that may have been computed twice, for each interruption.
         """
@@ -178,8 +186,6 @@ class Lab:
         assert status.repeated_steps <= repeated_max * (len(begun) - 1), self.account()
         assert self.steps_logged(trial_id) == list(range(LOG_EVERY, status.total_steps + 1, LOG_EVERY))
         assert not status.drifted
-        trial = Trial.from_json(self.folder(trial_id).value_file.read_bytes())
-        assert status.weights_sha256 == self.twins.weights(trial)
         return status
 
     def steps_logged(self, trial_id: str) -> list[int]:
