@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.events import Cause
@@ -56,9 +56,10 @@ def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
 
 
 def _environ() -> dict[str, str]:
-    """Without what would change the format of an answer."""
+    """Without what would change the format of an answer; indices of arrays in full."""
     formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_", "SLURM_TIME_FORMAT")
-    return {key: value for key, value in os.environ.items() if not key.startswith(formats)}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(formats)}
+    return {**kept, "SLURM_BITSTR_LEN": "0"}
 
 
 # What is queued and what ran.
@@ -185,25 +186,38 @@ def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = 
 
 def parse_sacct(text: str) -> list[Job]:
     """One entry per start of a job, oldest first. `CANCELLED by 1000` is CANCELLED."""
-    jobs = []
-    for line in text.splitlines():
-        parts = line.split("|")
-        if len(parts) < len(_SACCT) or "." in parts[0] or "[" in parts[0]:
-            continue
-        name, (node, codes, end) = "|".join(parts[2:-3]), parts[-3:]
-        code, _, signal = codes.partition(":")
-        jobs.append(
-            Job(
-                id=parts[0],
-                state=parts[1].split(" ")[0],
-                name=name,
-                node="" if node == "None assigned" else node,
-                exit_code=int(code or 0),
-                signal=int(signal or 0),
-                ended_t=_unix_s(end),
-            )
-        )
-    return jobs
+    rows = (line.split("|") for line in text.splitlines())
+    return [
+        job
+        for row in rows
+        if len(row) >= len(_SACCT) and "." not in row[0]
+        for job in _accounted(row, ids=_ids(row[0]))
+    ]
+
+
+def _accounted(row: Sequence[str], *, ids: Sequence[str]) -> list[Job]:
+    """What a row says of each of these jobs: tasks of an array that never started share one."""
+    node, codes, end = row[-3:]
+    code, _, signal = codes.partition(":")
+    job = Job(
+        id="",
+        state=row[1].split(" ")[0],
+        name="|".join(row[2:-3]),
+        node="" if node == "None assigned" else node,
+        exit_code=int(code or 0),
+        signal=int(signal or 0),
+        ended_t=_unix_s(end),
+    )
+    return [replace(job, id=job_id) for job_id in ids]
+
+
+def _ids(text: str) -> list[str]:
+    """`7` as it is; `7_[0-2,5%4]` as 7_0, 7_1, 7_2, 7_5."""
+    array, bracket, indices = text.partition("_[")
+    if not bracket:
+        return [text]
+    ranges = (part.partition("-") for part in re.findall(r"\d+-\d+|\d+", indices.rstrip("]").partition("%")[0]))
+    return [f"{array}_{index}" for first, _, last in ranges for index in range(int(first), int(last or first) + 1)]
 
 
 def _unix_s(text: str) -> float:

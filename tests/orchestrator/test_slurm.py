@@ -69,6 +69,13 @@ def test_sacct_gives_each_start_of_a_job_without_its_steps():
     assert next(job for job in jobs if job.id == "54821").node == ""
 
 
+def test_sacct_gives_each_task_of_an_array_that_was_cancelled_before_it_started():
+    row = "54822_[0-2,7%4]|CANCELLED by 0|many-00000000deadbeef|None assigned|0:0|2026-01-31T10:00:05"
+    jobs = slurm.parse_sacct(row)
+    assert [job.id for job in jobs] == ["54822_0", "54822_1", "54822_2", "54822_7"]
+    assert {job.state for job in jobs} == {"CANCELLED"}
+
+
 @pytest.mark.parametrize(
     ("state", "code", "cause", "sentence"),
     [
