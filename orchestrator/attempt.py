@@ -2,6 +2,7 @@
 
     right to run? -> resume from the newest checkpoint -> train, journal every event -> finished, preempted or failed
 
+An evaluation (`pretrain`) trains nothing: it goes on from the final checkpoint of its parent, which lies beside it.
 An attempt leaves without a trace where it has no right to run: the trial is finished or cancelled, the token it carries
 is not the newest claim's, or another worker of the trial is alive in this machine's slots. Under SLURM the last start
 wins instead: the older worker, whose node SLURM has given up, sees the newer journal before its next step and stops.
@@ -16,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iwm_core.events import Event, Failed, Finished, Preempted, Started
+from iwm_core.config import TrialConfig
+from iwm_core.errors import CheckpointError, CoreError
+from iwm_core.events import Evaluated, Event, Failed, Finished, Preempted, Started
 from orchestrator import journal, provenance
+from orchestrator.errors import IwmError
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
 from orchestrator.layout import TrialFolder
-from orchestrator.lifecycle import Attempt, State, fold, newest_claim
+from orchestrator.lifecycle import Attempt, Journals, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
 from orchestrator.sweep import Resources
 from orchestrator.trial import Trial
@@ -34,6 +38,7 @@ SLOT = "IWM_SLOT_LOCK"
 """Environment variable: the lock file of the local slot that the worker holds while it lives."""
 LOOK_S = 2.0
 """How often an attempt looks whether it was cancelled; for a newer attempt it looks before every step."""
+CODE = Path(__file__).parents[1]
 CANCELLED = "cancelled"
 HELD = "held"
 
@@ -153,23 +158,53 @@ class _Attempt:
 
     def run(self) -> Finished | Preempted:
         try:
-            return self._train()
+            return self._run_trial()
         except (Superseded, NoRightToRun, KeyboardInterrupt):
             raise
         except BaseException as error:
             self._open(0, [], {})
-            self.emit(Failed(step=self.step, error=one_line(error), traceback=traceback.format_exc()))
+            self.emit(Failed(step=self.step, error=one_line(error) + place(error), traceback=traceback.format_exc()))
             raise
         finally:
             if self.journal:
                 self.journal.close()
 
-    def _train(self) -> Finished | Preempted:
+    def _run_trial(self) -> Finished | Preempted:
+        config = Trial.from_json(self.folder.value_file.read_bytes()).config
+        self.total_steps = config.train.steps
+        return self._evaluate(config) if config.pretrain else self._train(config)
+
+    def _evaluate(self, config: TrialConfig) -> Finished | Preempted:
+        from iwm_core.evaluation.trial import Parent, examine
+        from iwm_core.training.checkpoint import CheckpointFolder
+
+        parent = TrialFolder(self.folder.path.with_name(config.pretrain))
+        if not parent.value_file.exists():
+            raise CheckpointError(f"there is no trial {config.pretrain} in {parent.path.parent}; pretrain names one")
+        trained = Trial.from_json(parent.value_file.read_bytes()).config
+        self.total_steps = trained.train.steps
+        status = fold(journal.read_control(parent), journal.read_journals(parent))
+        return examine(
+            config,
+            self.runtime,
+            parent=Parent(
+                config=trained,
+                checkpoints=CheckpointFolder(
+                    parent.checkpoints,
+                    trusted=lambda step, attempt: is_trusted(step, attempt, older=status.attempts),
+                ),
+                weights_sha256=status.weights_sha256,
+            ),
+            done=recorded(journal.read_journals(self.folder)),
+            emit=self.emit,
+            should_stop=self.should_stop,
+            on_start=self._open,
+        )
+
+    def _train(self, config: TrialConfig) -> Finished | Preempted:
         from iwm_core.training.checkpoint import CheckpointFolder
         from iwm_core.training.loop import train
 
-        config = Trial.from_json(self.folder.value_file.read_bytes()).config
-        self.total_steps = config.train.steps
         older = fold(journal.read_control(self.folder), journal.read_journals(self.folder)).attempts
         checkpoints = CheckpointFolder(
             self.folder.checkpoints,
@@ -239,6 +274,26 @@ def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
     return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
 
 
+def recorded(journals: Journals) -> dict[str, dict[str, float]]:
+    """The metrics of each protocol that was measured before, as the lowest attempt recorded them."""
+    found: dict[str, dict[str, float]] = {}
+    for number in sorted(journals):
+        for event in journals[number]:
+            if isinstance(event, Evaluated):
+                found.setdefault(event.protocol, event.metrics)
+    return found
+
+
 def one_line(error: BaseException) -> str:
     """`ValueError: what went wrong`, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def place(error: BaseException) -> str:
+    """` (iwm_core/training/loop.py:112)`: our line that the error passed last; nothing where it speaks to people."""
+    if isinstance(error, CoreError | IwmError):
+        return ""
+    files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = [(file.relative_to(CODE), line) for file, line in files if file.is_relative_to(CODE)]
+    own = [f" ({file}:{line})" for file, line in ours if file.parts[0] in ("iwm_core", "orchestrator")]
+    return own[-1] if own else ""

@@ -11,6 +11,9 @@
 | cancelled                      | cancelled      | cancelled        | cancelled     | cancelled |
 | over, or not known any more    | job lost       | attempt lost     | start again   | wait      |
 
+A queued claim that is to be followed up once another trial has finished has no job yet: until then, and while it is
+held, it waits; then it is started again, which is to say claimed and submitted.
+
 "Not known" is what a controller says that answered; where none answered, nobody asks for a decision. And a decision
 that turns out wrong costs time, never results: a job that shows up again under an older claim ends at once.
 """
@@ -50,6 +53,8 @@ class Sight:
     ended: Job | None = None
     submitting: bool = False
     """Its submitter may still be at work."""
+    waits: bool = False
+    """The trial that has to finish first has not."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ WAIT = Step(Action.WAIT)
 
 def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     """The one step for this trial; `now` in unix seconds."""
+    if status.may_wait:
+        return WAIT if sight.waits else Step(Action.START_AGAIN)
     if status.state is State.QUEUED and not status.submitted:
         return _unrecorded(sight)
     if sight.live:
@@ -109,7 +116,7 @@ def _attempt_lost(sight: Sight) -> Step:
     """A running attempt whose job waits to start again."""
     if not sight.ended:
         return Step(Action.MARK_ATTEMPT_LOST, "its job was requeued", Cause.REQUEUED)
-    return Step(Action.MARK_ATTEMPT_LOST, sight.ended.sentence, sight.ended.cause, sight.ended.node)
+    return Step(Action.MARK_ATTEMPT_LOST, said_of(sight.ended), sight.ended.cause, sight.ended.node)
 
 
 def _over(status: TrialStatus, sight: Sight) -> Step:
@@ -120,7 +127,13 @@ def _over(status: TrialStatus, sight: Sight) -> Step:
     action, ended = _LOSES[status.state], sight.ended
     if not ended:
         return Step(action, "SLURM does not know its job any more")
-    return Step(action, ended.sentence, ended.cause, ended.node)
+    return Step(action, said_of(ended), ended.cause, ended.node)
 
 
 _LOSES = {State.QUEUED: Action.MARK_JOB_LOST, State.RUNNING: Action.MARK_ATTEMPT_LOST}
+
+
+def said_of(ended: Job) -> str:
+    """How a job ended, and what that may mean."""
+    killed = ended.cause is Cause.KILLED
+    return ended.sentence + (": killed, as happens where memory is short" if killed else "")

@@ -1,7 +1,11 @@
 """Who may run a trial, and which checkpoints lie on the line that led here."""
 
+import re
+
 import pytest
 
+from iwm_core import config
+from iwm_core.errors import ConfigError
 from iwm_core.events import Failed, Finished, Started
 from orchestrator import journal
 from orchestrator.attempt import (
@@ -11,6 +15,7 @@ from orchestrator.attempt import (
     check_right,
     is_trusted,
     one_line,
+    place,
     run_attempt,
 )
 from orchestrator.events import Cancelled, Claimed, Held
@@ -18,6 +23,7 @@ from orchestrator.expand import single
 from orchestrator.launch import write_trial
 from orchestrator.lifecycle import Attempt
 from orchestrator.locks import holding
+from orchestrator.trial import Trial
 from tests.fakes.tiny import TINY
 
 
@@ -132,6 +138,16 @@ def test_the_job_around_this_process():
 
 def test_an_error_on_one_line():
     assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+
+
+def test_where_an_error_was_raised():
+    with pytest.raises(ValueError) as raised:
+        Trial.from_json(b"{")
+    assert re.fullmatch(r" \(orchestrator/trial\.py:\d+\)", place(raised.value))
+    with pytest.raises(ConfigError) as asked:
+        config.from_dict(config.TrialConfig, {"sed": 1})
+    assert place(asked.value) == ""
+    assert place(ValueError()) == ""
 
 
 def test_a_cancelled_claim_is_noticed_and_an_older_one_is_not(on_disk):
