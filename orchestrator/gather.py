@@ -17,7 +17,7 @@ Sending is done by one process at a time (a lock under the root). Everything car
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +71,18 @@ def experiment_name() -> str:
     return os.environ.get("IWM_EXPERIMENT") or "iwm"
 
 
-def sync(layout: Layout, store: Store, *, limit_s: float | None = None) -> Synced:
-    """Sends what MLflow does not have yet, for at most about `limit_s` seconds. Sending twice changes nothing.
+def sync(
+    layout: Layout, store: Store, *, limit_s: float | None = None, ended: Callable[[], bool] = lambda: False
+) -> Synced:
+    """Sends what MLflow does not have yet, for at most about `limit_s` seconds or until `ended` says so.
+
+    Sending twice changes nothing.
 
     Raises:
         TrackingError: MLflow is out of reach.
     """
     with holding(layout.gather_lock, wait_s=0) as alone:
-        return _send(layout, store, limit_s=limit_s) if alone else Synced(busy=True)
+        return _send(layout, store, is_over=_over(limit_s, ended)) if alone else Synced(busy=True)
 
 
 def rebuild(layout: Layout, store: Store) -> Synced:
@@ -92,7 +96,7 @@ def rebuild(layout: Layout, store: Store) -> Synced:
             return Synced(busy=True)
         store.reset()
         refresh(layout, store)
-        return _send(layout, store, limit_s=None)
+        return _send(layout, store, is_over=lambda: False)
 
 
 def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[str, bytes]) -> str:
@@ -130,18 +134,24 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - len(remark)] + remark
 
 
-def _send(layout: Layout, store: Store, *, limit_s: float | None) -> Synced:
-    """One pass over the trials that MLflow does not know as they are."""
+def _over(limit_s: float | None, ended: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether a pass that begins now is at its end."""
     until = time.monotonic() + limit_s if limit_s is not None else float("inf")
+    return lambda: time.monotonic() >= until or ended()
+
+
+def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool]) -> Synced:
+    """One pass over the trials that MLflow does not know as they are."""
     tracking = Tracking(layout)
     experiment_id = _aim(tracking, store)
     waiting = store.unsent()
     sent, refused = _Sent(), []
     for trial_id in waiting:
-        if time.monotonic() >= until:
+        if is_over():
             break
         try:
-            _send_trial(tracking, store, store.shipment(trial_id), experiment_id=experiment_id, until=until, sent=sent)
+            shipment = store.shipment(trial_id)
+            _send_trial(tracking, store, shipment, experiment_id=experiment_id, is_over=is_over, sent=sent)
         except RefusedError as reason:
             log.warning("trial %s is not sent: %s", trial_id, reason)
             refused.append(trial_id)
@@ -173,14 +183,20 @@ class _Sent:
 
 
 def _send_trial(
-    tracking: Tracking, store: Store, shipment: Shipment, *, experiment_id: str, until: float, sent: _Sent
+    tracking: Tracking,
+    store: Store,
+    shipment: Shipment,
+    *,
+    experiment_id: str,
+    is_over: Callable[[], bool],
+    sent: _Sent,
 ) -> None:
     """Everything of one trial: description, points, status. Noted as sent only when all of it is."""
     if card := run_card(shipment):
         run, cursor, has = _run_of(tracking, store, shipment, card, experiment_id=experiment_id)
         tracking.describe(run, card)
         while batch := store.points_after(shipment.id, cursor, limit=METRICS_PER_BATCH):
-            if time.monotonic() >= until:
+            if is_over():
                 return
             news = [point for _, point in batch if row(point) not in has]
             tracking.log(run, news)

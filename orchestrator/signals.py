@@ -27,9 +27,14 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_flag() -> Iterator[StopFlag]:
-    """Turns SIGTERM, SIGUSR2, SIGINT and SIGHUP into a flag for the length of a block."""
+    """Turns SIGTERM, SIGUSR2, SIGINT and SIGHUP into a flag for the length of a block.
+
+    A SIGHUP that is ignored (nohup) stays so: whoever did that wants us to outlive the terminal.
+    """
     flag = StopFlag()
-    before = {number: signal.signal(number, flag.raise_flag) for number in STOP_SIGNALS}
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in STOP_SIGNALS if not (outlives and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, flag.raise_flag) for number in numbers}
     try:
         yield flag
     finally:

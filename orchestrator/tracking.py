@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sqlite3
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,6 +47,10 @@ SWITCHES = {
 
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"})
 """MLflow is there, and does not want this."""
+
+
+LUXURIES = ("pandas", "pyarrow")
+"""What MLflow's client loads and we never use: 75 MB and a second."""
 
 
 class RefusedError(TrackingError):
@@ -213,6 +218,13 @@ def open_client(layout: Layout) -> "MlflowClient":
             return _open_sqlite(layout, file)
         _knock(layout.tracking_uri)
         return _client(layout)
+
+
+def do_without_luxuries() -> None:
+    """Keeps MLflow, which bears it, from loading them into this process; nor can anybody else in it."""
+    modules: dict[str, Any] = sys.modules
+    for name in LUXURIES:
+        modules.setdefault(name, None)
 
 
 def _client(layout: Layout) -> "MlflowClient":
