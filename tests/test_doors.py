@@ -23,6 +23,7 @@ DOORS = {
         "orchestrator/devcluster/",
         "orchestrator/verify_resume.py",
         "orchestrator/doctor/packages.py",
+        "orchestrator/serving/",
     },
     "sqlalchemy": {"orchestrator/store.py", "orchestrator/migrations/"},
     "alembic": {"orchestrator/store.py", "orchestrator/migrations/"},
@@ -31,7 +32,7 @@ DOORS = {
     "torch": {"iwm_core/"},
     "timm": {"iwm_core/"},
     "orchestrator": {"orchestrator/", "dashboards/"},
-    "dashboards": {"dashboards/", "orchestrator/cli/", "orchestrator/demo.py"},
+    "dashboards": {"dashboards/", "orchestrator/cli/", "orchestrator/demo/"},
 }
 """Library -> the files and folders that may import it."""
 

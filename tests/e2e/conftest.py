@@ -28,6 +28,7 @@ class Iwm:
     layout: Layout
     cwd: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Starts a verb."""
@@ -37,7 +38,7 @@ class Iwm:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MLFLOW_TRACKING_URI": "", "IWM_DATABASE_URL": "", "IWM_STATE": ""},
+            env={**os.environ, "MLFLOW_TRACKING_URI": "", "IWM_DATABASE_URL": "", "IWM_STATE": "", **self.environ},
         )
         self.started.append(process)
         return process

@@ -1,0 +1,47 @@
+"""The verb `iwm serve`."""
+
+import os
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.application import app
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Root
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
+    host: Annotated[str, typer.Option("--host", help="An address of this machine alone.")] = "127.0.0.1",
+    poll: Annotated[float, typer.Option("--poll", min=0.1, help="Seconds between looks at jobs and workers.")] = 10.0,
+    root: Root = DEFAULT_ROOT,
+    json: Json = False,
+) -> None:
+    """Keep the MLflow UI, metrics and trials up to date, until Ctrl-C.
+
+    Runs MLflow's tracking server, sends metrics, states and reports to it as they come, names lost workers, and sees to
+    it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used. Training needs none of
+    this: it may be ended and started at any time.
+    """
+    from orchestrator.layout import Layout
+    from orchestrator.serving import serve as serving
+    from orchestrator.serving.remarks import speak
+    from orchestrator.tracking import do_without_luxuries
+
+    speak()
+    do_without_luxuries()
+    layout, announce = Layout.of(root), partial(_announce, json=json)
+    serving.serve(layout, host=host, port=port, poll_s=poll, announce=announce)
+
+
+def _announce(url: str, *, json: bool) -> None:
+    """One line, at once."""
+    from orchestrator import render
+
+    if json:
+        render.print_json({"url": url, "pid": os.getpid()})
+    else:
+        typer.echo(f"MLflow UI: {url}  (Ctrl-C ends it; trials go on)")
+    sys.stdout.flush()

@@ -1,0 +1,140 @@
+"""One loop per root: keep MLflow's server up while two threads fold, reconcile and send, until a signal comes.
+
+    main thread   MLflow's server: started, watched (not where MLFLOW_TRACKING_URI names one)
+    reconciler    service.observe: fold, name the lost, start the preempted again, on this machine and on SLURM
+    gatherer      fold, send to MLflow, keep reports there; a report is made by a process of its own
+
+Nothing is remembered between passes but what the databases hold, so a killed `iwm serve` goes on where it was.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from orchestrator import service
+from orchestrator.errors import BusyError
+from orchestrator.layout import Layout
+from orchestrator.locks import holding
+from orchestrator.mlflow_ui import PORT, is_server, ui_url
+from orchestrator.serving import address
+from orchestrator.serving.duty import Duty
+from orchestrator.serving.gathering import Gatherer
+from orchestrator.serving.server import Server
+from orchestrator.signals import StopFlag, stop_flag
+from orchestrator.store import Store
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.2
+TAKE_S = 0.5
+FREE_S = 8.0
+"""How long the port may stay taken by the server of an `iwm serve` that was killed a moment ago."""
+FINISH_S = 10.0
+"""How long a pass under way may take when we are to end; after that it is left, which loses nothing."""
+
+Announce = Callable[[str], None]
+"""Is told the URL, once, when a page is to be seen there."""
+
+
+def serve(
+    layout: Layout,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    poll_s: float = 10.0,
+    gather_s: float = 2.0,
+    announce: Announce,
+) -> None:
+    """Serves the root until SIGTERM or Ctrl-C.
+
+    Raises:
+        RequestError: the root cannot be written, others could reach the address, or it is taken.
+        BusyError: the root is served already.
+    """
+    address.check_host(host, port=port)
+    service.check_root(layout)
+    with holding(layout.serve_lock, wait_s=TAKE_S) as alone, stop_flag() as stop:
+        if not alone:
+            raise BusyError(f"root '{layout.root}' is served already{_by_whom(_note_of(layout))}")
+        wait_s = FREE_S if _note_of(layout) else 0.0
+        server = None if is_server(layout) else Server(layout, address.choose(host, port=port, wait_s=wait_s))
+        with _kept_up(layout, server), _at_work(layout, poll_s=poll_s, gather_s=gather_s):
+            _watch(layout, server, stop=stop, announce=announce)
+        _note(layout, {})
+        log.info("ended by %s", stop())
+
+
+def _watch(layout: Layout, server: Server | None, *, stop: StopFlag, announce: Announce) -> None:
+    """Looks after the server until a signal comes."""
+    url, announced = server.address.url if server else ui_url(layout), False
+    while not stop():
+        if server:
+            server.look()
+        if not announced and (server is None or server.is_ready):
+            _note(layout, {"url": url, "pid": os.getpid()})
+            announce(url)
+            announced = True
+        time.sleep(TICK_S)
+
+
+def _reconcile(layout: Layout) -> bool:
+    with Store.open(layout.database_url) as store:
+        service.observe(layout, store)
+    return False
+
+
+@contextlib.contextmanager
+def _kept_up(layout: Layout, server: Server | None) -> Iterator[None]:
+    """The server's first look, which makes MLflow's database before anybody else wants it; at last, its end."""
+    _note(layout, {"pid": os.getpid()})
+    try:
+        if server:
+            server.look()
+        yield
+    finally:
+        if server:
+            server.close()
+
+
+@contextlib.contextmanager
+def _at_work(layout: Layout, *, poll_s: float, gather_s: float) -> Iterator[None]:
+    """The reconciler and the gatherer, while the block lasts."""
+    ended = threading.Event()
+    gatherer = Gatherer(layout, ended=ended.is_set)
+    threads = [
+        Duty(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
+        Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        deadline = time.monotonic() + FINISH_S
+        for thread in threads:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        gatherer.close()
+
+
+def _note(layout: Layout, told: dict[str, Any]) -> None:
+    """Leaves word in the lock's file, for whoever finds it held."""
+    with contextlib.suppress(OSError):
+        layout.serve_lock.write_text(json.dumps(told))
+
+
+def _note_of(layout: Layout) -> dict[str, Any]:
+    """What stands there: empty after an orderly end."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads(layout.serve_lock.read_text()))
+    return {}
+
+
+def _by_whom(note: Mapping[str, Any]) -> str:
+    return f" by process {note['pid']}" + (f": {note['url']}" if "url" in note else "") if note else ""

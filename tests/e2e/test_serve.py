@@ -1,0 +1,145 @@
+"""`iwm serve` as a person runs it: MLflow's server answers, metrics arrive, and nothing is left behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from orchestrator.layout import Layout
+from tests.e2e.conftest import Iwm, until
+
+WORDS = ("pair", "train.steps=20")
+
+
+def serve(iwm: Iwm, *words: str, port: int = 0):
+    """Starts it; the process and where it answers."""
+    process = iwm.start("serve", "--json", "--port", str(port), "--poll", "0.5", *words)
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line, process.communicate()[1]
+    told = json.loads(line)
+    assert told["pid"] == process.pid
+    return process, told["url"]
+
+
+def end(process, by: signal.Signals = signal.SIGTERM) -> str:
+    """Asks it to end, which it does with exit code 0 and nothing more on standard output; its remarks."""
+    process.send_signal(by)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, ""), err
+    return err
+
+
+def page(url: str, path: str = "/", **body: Any) -> Any:
+    """The JSON, or the status of an HTML page; None where nobody answers."""
+    request = urllib.request.Request(url + path, json.dumps(body).encode() if body else None)
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer) if path != "/" else answer.status
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+def runs(url: str, experiment: str = "iwm") -> list[Any]:
+    """The runs of an experiment, as MLflow's server tells them."""
+    found = page(url, f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={experiment}")
+    if not found:
+        return []
+    ids = [found["experiment"]["experiment_id"]]
+    return page(url, "/api/2.0/mlflow/runs/search", experiment_ids=ids).get("runs", [])
+
+
+def finished(url: str) -> list[Any]:
+    """Both runs, when they are finished there with their metrics."""
+    ended = [run for run in runs(url) if run["info"]["status"] == "FINISHED" and run["data"].get("metrics")]
+    return ended if len(ended) == 2 else []
+
+
+def servers(port: int) -> list[int]:
+    """The processes of MLflow's server on that port, the warden's among them."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"--port" in words and str(port).encode() in words and {b"mlflow", b"uvicorn"} & set(words):
+            found.append(int(name))
+    return found
+
+
+def assert_nothing_is_left(url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    until(lambda: not servers(port))
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+
+
+def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm):
+    process, url = serve(iwm)
+    assert page(url) == 200
+    second = iwm.start("serve", "--port", "0")
+    out, err = second.communicate(timeout=60)
+    assert (second.returncode, out) == (1, "")
+    assert err == f"iwm: root '{iwm.layout.root}' is served already by process {process.pid}: {url}\n"
+
+    iwm.json("submit", *WORDS)
+    for run in until(lambda: finished(url), every_s=0.5):
+        assert {"loss", "mrr"} <= {metric["key"] for metric in run["data"]["metrics"]}
+    (report,) = until(lambda: runs(url, "iwm-reports"), every_s=0.5)
+    listing = "/api/2.0/mlflow/artifacts/list?run_id=" + report["info"]["run_id"]
+    files = until(lambda: page(url, listing).get("files"), every_s=0.5)
+    assert "report.html" in {file["path"] for file in files}
+
+    another_server_gets_the_same(new_iwm("two"), iwm, url)
+    assert "ended by SIGTERM" in end(process)
+    assert_nothing_is_left(url)
+
+
+def another_server_gets_the_same(two: Iwm, iwm: Iwm, url: str) -> None:
+    """A root whose MLFLOW_TRACKING_URI names a server starts none, and sends there."""
+    for folder in ("sweeps", "trials"):
+        shutil.copytree(getattr(iwm.layout, folder), getattr(two.layout, folder))
+    environ = {"MLFLOW_TRACKING_URI": url, "IWM_EXPERIMENT": "elsewhere"}
+    process, told = serve(Iwm(two.layout, two.cwd, two.started, environ=environ))
+    assert told == url
+    until(lambda: len(runs(url, "elsewhere")) == 2, every_s=0.5)
+    assert not Layout.of(two.layout.root, environ={}).server_log.exists()
+    end(process)
+    assert page(url) == 200
+
+
+def test_killed_it_leaves_nothing_and_goes_on(iwm):
+    process, url = serve(iwm)
+    port = int(url.rpartition(":")[2])
+    assert len(servers(port)) == 3
+    process.kill()
+    process.wait()
+    process, again = serve(iwm, port=port)
+    assert again == url
+    assert page(url) == 200
+
+    before = servers(port)
+    os.kill(max(before), signal.SIGKILL)
+    until(lambda: set(servers(port)).isdisjoint(before))
+    until(lambda: page(url) == 200, every_s=0.2)
+    remarks = end(process, by=signal.SIGINT)
+    assert "MLflow's server has ended (" in remarks
+    assert "it is started again" in remarks
+    assert "ended by SIGINT" in remarks
+    assert_nothing_is_left(url)
+
+
+def test_what_would_go_wrong_is_one_line(iwm):
+    process = iwm.start("serve", "--host", "0.0.0.0")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert "ssh -N -L 5000:127.0.0.1:5000" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,44 @@
+"""MLflow's server listens on this machine alone, on a port that nobody has."""
+
+import socket
+
+import pytest
+
+from orchestrator.errors import RequestError
+from orchestrator.serving.address import Address, choose, is_own
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_zero_is_a_free_port():
+    found = choose("127.0.0.1", port=0)
+    assert found.port > 1023
+    assert found.url == f"http://127.0.0.1:{found.port}"
+    assert choose("127.0.0.1", port=found.port) == found
+
+
+def test_a_taken_port_is_named(taken):
+    with pytest.raises(RequestError, match=f"port {taken} of 127.0.0.1 is taken; choose another"):
+        choose("127.0.0.1", port=taken)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "login01"])
+def test_what_others_reach_is_refused_with_a_way_out(host):
+    with pytest.raises(RequestError, match=r"asks for no password; .* ssh -N -L 5000:127.0.0.1:5000") as told:
+        choose(host, port=5000)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+def test_what_only_this_machine_reaches(host):
+    assert is_own(host)
+
+
+def test_a_browser_wants_brackets():
+    assert Address(host="::1", port=80).url == "http://[::1]:80"
