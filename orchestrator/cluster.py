@@ -19,6 +19,7 @@ from orchestrator.batch import Batch, places
 from orchestrator.census import read_status
 from orchestrator.errors import IwmError
 from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Submitted
+from orchestrator.last_words import last_words
 from orchestrator.launch import HYDRA, claim_again
 from orchestrator.launch_slurm import SLURM, Wanted
 from orchestrator.layout import Layout, TrialFolder
@@ -35,7 +36,6 @@ BAD_AFTER = 2
 """A node that failed this often, under whatever trials, is kept away from."""
 NAMED_MAX = 200
 """More jobs than this are asked for by time instead of by id."""
-LOG_LINES = 12
 CLOCK_S = 2.0
 """How far the clocks of a node and of the controller may be apart."""
 
@@ -137,7 +137,10 @@ class _Look:
         now = time.time()
         steps = {key: decide(status, seen[key], now=now) for key, status in self.statuses.items()}
         for key, step in steps.items():
-            self._apply(key, self.statuses[key], step)
+            try:
+                self._apply(key, self.statuses[key], step)
+            except OSError as error:  # one full disk must not keep the others from being looked after
+                log.warning("trial %s: cannot write down '%s': %s", key[:8], step.action.value, error)
         if self.to_release:
             slurm.run(slurm.release_command(sorted(set(self.to_release))))
         hit = [key for key, step in steps.items() if step.cause is Cause.NODE_FAIL]
@@ -187,10 +190,12 @@ class _Look:
             case Action.MARK_ATTEMPT_LOST:
                 newest = status.attempts[-1]
                 node = step.node or newest.host
-                lost = Lost(claim=claim, attempt=newest.number, reason=step.reason, cause=step.cause, node=node)
+                words = self._last_words(key, status) if step.cause in (Cause.ERROR, Cause.KILLED) else ""
+                reason = "; ".join(filter(None, (step.reason, words)))
+                lost = Lost(claim=claim, attempt=newest.number, reason=reason, cause=step.cause, node=node)
                 journal.record(folder, lost)
             case Action.MARK_JOB_LOST:
-                reason = "; ".join(filter(None, (step.reason, self._last_words(status))))
+                reason = "; ".join(filter(None, (step.reason, self._last_words(key, status))))
                 journal.record(folder, Lost(claim=claim, reason=reason, cause=step.cause, node=step.node))
             case Action.MARK_CANCELLED:
                 if read_status(folder).state in LOOKED_AFTER:
@@ -210,15 +215,11 @@ class _Look:
             launch_slurm.adopt(self.layout, batch, job_id=job.id)
         journal.record(self.layout.trial(key), Submitted(claim=status.claim, job_id=job.id))
 
-    def _last_words(self, status: TrialStatus) -> str:
-        """The end of what a job said that did not come to its first step."""
-        file = self.layout.batch(status.token) / f"{status.job_id}_0_log.err"
-        try:
-            lines = file.read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        said = [line.strip() for line in lines if line.strip() and not line.startswith(("srun:", "submitit "))]
-        return " | ".join(said[-LOG_LINES:][-3:])
+    def _last_words(self, key: str, status: TrialStatus) -> str:
+        """The end of what the trial said under its newest job or, without that, the job."""
+        before = self.layout.batch(status.token) / f"{status.job_id}_0_log.err"
+        logs = self.layout.trial(key).logs.glob(f"{status.job_id}-r*.err")
+        return last_words([before, *sorted(logs, key=lambda log: log.stat().st_mtime_ns)])
 
     def _keep_away(self, seen: Mapping[str, Sight], avoid: list[str]) -> None:
         """Jobs that SLURM put back into the queue itself do not return to a node that failed again and again."""

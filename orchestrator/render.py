@@ -114,6 +114,8 @@ def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD) -> str:
         notes.append(f"drifted: {', '.join(status.drifted)}")
     elif not status.fingerprints_agree:
         notes.append("resumed on other hardware: equal to tolerance only")
+    if not status.codes_agree:
+        notes.append("attempts ran different code")
     if status.attempts and status.attempts[-1].skipped:
         notes.append("; ".join(status.attempts[-1].skipped))
     if status.metrics.get("collapse_alarm"):

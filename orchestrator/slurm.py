@@ -173,9 +173,10 @@ def exit_codes_command(users: Sequence[str]) -> list[str]:
 
 
 def parse_exit_codes(text: str) -> dict[str, tuple[int, int]]:
-    """(exit code, signal) by job id, from what wait(2) said."""
+    """(exit code, signal) by job id, from what wait(2) said. As the accounting has them: a shell's 128 + n is n."""
     rows = (line.split() for line in text.splitlines())
-    return {row[0]: (int(row[1]) >> 8, int(row[1]) & 0x7F) for row in rows if len(row) == 2 and row[1].isdigit()}
+    said = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+    return {key: ((code >> 8) - 128 * (code >> 8 > 128), code & 0x7F) for key, code in said.items()}
 
 
 def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:

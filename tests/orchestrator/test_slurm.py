@@ -35,8 +35,8 @@ REFUSED = "sbatch: error: invalid partition specified: nosuch\nallocation failur
 
 
 def test_exit_codes_as_wait_has_them():
-    said = "54812               768\n54810_1             9\n54813               2304\nslurm_load_jobs error: no\n"
-    assert slurm.parse_exit_codes(said) == {"54812": (3, 0), "54810_1": (0, 9), "54813": (9, 0)}
+    said = "54812               768\n54810_1     9\n54813    2304\n54814   35072\nslurm_load_jobs error: no\n"
+    assert slurm.parse_exit_codes(said) == {"54812": (3, 0), "54810_1": (0, 9), "54813": (9, 0), "54814": (9, 0)}
 
 
 def refused(err: str, *, code: int = 1) -> Answer:
