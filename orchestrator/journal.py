@@ -55,14 +55,17 @@ def attempt_numbers(folder: TrialFolder) -> list[int]:
     return sorted(int(match[1]) for match in map(ATTEMPT.fullmatch, _names(folder.journal)) if match)
 
 
-def read_journals(folder: TrialFolder) -> dict[int, list[Event]]:
-    """Every attempt's events, without torn lines and without what was written after a newer attempt had started."""
+def read_journals(folder: TrialFolder, *, steps: bool = True) -> dict[int, list[Event]]:
+    """Every attempt's events, without torn lines and without what was written after a newer attempt had started.
+
+    Without `steps` those are left out: they are most of a journal, and decide nothing of a trial's state.
+    """
     raw = {number: folder.attempt(number).read_bytes() for number in attempt_numbers(folder)}
     journals: dict[int, list[Event]] = {}
     limits: dict[int, int] = {}
     for number in sorted(raw, reverse=True):
         lines = raw[number][: limits.get(number)]
-        journals[number] = list(parse(lines))
+        journals[number] = list(parse(lines, steps=steps))
         for event in journals[number][:1]:
             if isinstance(event, Started):
                 for older, size in event.older_bytes.items():
@@ -75,9 +78,15 @@ def journal_sizes(folder: TrialFolder) -> dict[str, int]:
     return {str(number): folder.attempt(number).stat().st_size for number in attempt_numbers(folder)}
 
 
-def parse(raw: bytes) -> Iterator[Event]:
+STEP = b'"event": "step"'
+"""Is at the beginning of a step's line."""
+
+
+def parse(raw: bytes, *, steps: bool = True) -> Iterator[Event]:
     """The events of a journal. A torn line, which only a crash leaves, is skipped."""
     for line in raw.split(b"\n"):
+        if not steps and STEP in line[:60]:
+            continue
         with contextlib.suppress(ValueError):
             if line and (event := from_json(line)) is not None:
                 yield event

@@ -1,33 +1,39 @@
 """Files to store: folds again whatever changed on disk since it was last folded.
 
-A trial's signature (names, sizes and times of its control files and journals) is taken before its files are read, so a
-line that is written meanwhile is seen by the next pass. Two processes may refresh at once: whoever comes second with an
-older view looks again. A broken file is named in a warning and left out until it is mended.
+A trial whose files look as they did (`census`: a glance) is left alone. Of another the signature (names, sizes and
+times of its control files and journals) is taken before they are read, so a line that is written meanwhile is seen by
+the next pass. Two processes may refresh at once: whoever comes second with an older view looks again. A broken file is
+named in a warning and left out until it is mended.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from iwm_core.config import flatten
+from iwm_core.config import flatten, to_dict
 from iwm_core.errors import ConfigError
 from orchestrator import census, journal
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import fold, history
-from orchestrator.store import Folded, Store
+from orchestrator.rows import Folded, Known
+from orchestrator.store import Store
 from orchestrator.sweep import SweepRecord
 from orchestrator.trial import Trial
 
 log = logging.getLogger(__name__)
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Bumped when `lifecycle.fold`, or what is kept of it, changes: every trial is then folded again."""
 
 ATTEMPTS = 5
 """How often a trial is looked at again when another process was faster."""
+
+BATCH = 500
+BATCH_POINTS = 20_000
+"""Trials that are written in one transaction: so many, or with so many points. Others wait for its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +56,25 @@ def refresh(layout: Layout, store: Store, *, trial_ids: Iterable[str] | None = N
         DatabaseError: the database cannot be used.
     """
     done = _refresh_sweeps(layout, store)
-    seen = store.signatures()
-    wanted = census.trial_ids(layout) if trial_ids is None else list(dict.fromkeys(trial_ids))
-    for trial_id in wanted:
-        done = _refresh_trial(layout.trial(trial_id), store, seen=seen.get(trial_id), done=done)
-    if trial_ids is None and layout.trials.is_dir():
-        gone = seen.keys() - set(wanted)
-        store.forget(trial_ids=gone)
-        done = replace(done, forgotten=done.forgotten + len(gone))
-    return done
+    known = store.known()
+    names = census.folder_names(layout) if trial_ids is None else list(dict.fromkeys(trial_ids))
+    folder = str(layout.trials)
+    changed = [name for name in names if not (name in known and _is_unchanged(f"{folder}/{name}", known[name].glance))]
+    unchanged = len(names) - len(changed)
+    if trial_ids is None:
+        gone = known.keys() - set(names)
+        missing = {name for name in changed if not layout.trial(name).value_file.exists()}
+        changed = [name for name in changed if name not in missing]
+        gone |= missing & known.keys()
+        if gone and layout.trials.is_dir():
+            store.forget(trial_ids=gone)
+            done = replace(done, forgotten=done.forgotten + len(gone))
+    return _refresh_trials(layout, store, changed, known=known, done=replace(done, unchanged=unchanged))
+
+
+def _is_unchanged(path: str, glance: str) -> bool:
+    version, _, rest = glance.partition(" ")
+    return version == str(FOLD_VERSION) and census.is_unchanged(path, rest)
 
 
 def _refresh_sweeps(layout: Layout, store: Store) -> Refreshed:
@@ -80,28 +96,80 @@ def _refresh_sweeps(layout: Layout, store: Store) -> Refreshed:
     return done
 
 
-def _refresh_trial(folder: TrialFolder, store: Store, *, seen: str | None, done: Refreshed) -> Refreshed:
+def _refresh_trials(
+    layout: Layout, store: Store, names: Sequence[str], *, known: dict[str, Known], done: Refreshed
+) -> Refreshed:
+    """Folds what has changed of these trials, and once more those that somebody else had folded meanwhile."""
     for _ in range(ATTEMPTS):
-        now = signature(folder)
-        if now == seen:
-            return replace(done, unchanged=done.unchanged + 1)
-        try:
-            folded = read_trial(folder, signature=now)
-        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
-            return _broken(folder.value_file, error, done)
-        if store.put_trial(folded, seen=seen):
-            return replace(done, trials=done.trials + 1)
-        seen = store.signatures().get(folder.id)
-    return done  # others keep it up to date
+        if not names:
+            break
+        reading = _Reading(layout, known, done=done)
+        late: list[str] = []
+        for batch in _batches(reading.folded(names)):
+            kept = store.put_trials(batch, known=known)
+            late += [folded.id for folded in batch if folded.id not in kept]
+            reading.done = replace(reading.done, trials=reading.done.trials + len(kept))
+        if reading.glances:
+            store.put_glances(reading.glances)
+        names, done = late, reading.done
+        known = store.known() if late else known
+    return done  # others keep what is left up to date
 
 
-def signature(folder: TrialFolder) -> str:
-    """Changes whenever the trial must be folded again."""
-    return hashlib.sha256(repr((FOLD_VERSION, census.signature(folder))).encode()).hexdigest()[:32]
+@dataclass
+class _Reading:
+    """Trials as they are on disk, one after the other, and what is noted on the way."""
+
+    layout: Layout
+    known: dict[str, Known]
+    done: Refreshed
+    glances: dict[str, Known] = field(default_factory=dict)
+
+    def folded(self, names: Iterable[str]) -> Iterator[Folded]:
+        """Those that have changed."""
+        for name in names:
+            folder = self.layout.trial(name)
+            try:
+                now = look(folder)
+                if name in self.known and now.signature == self.known[name].signature:
+                    self._note(name, now)
+                else:
+                    yield read_trial(folder, now)
+            except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+                self.done = _broken(folder.value_file, error, self.done)
+
+    def _note(self, name: str, now: Known) -> None:
+        self.done = replace(self.done, unchanged=self.done.unchanged + 1)
+        if now.glance != self.known[name].glance:
+            self.glances[name] = now
 
 
-def read_trial(folder: TrialFolder, *, signature: str) -> Folded:
-    """A trial, folded from its files.
+def _batches(trials: Iterable[Folded]) -> Iterator[list[Folded]]:
+    batch: list[Folded] = []
+    points = 0
+    for folded in trials:
+        batch.append(folded)
+        points += len(folded.points)
+        if len(batch) == BATCH or points >= BATCH_POINTS:
+            yield batch
+            batch, points = [], 0
+    if batch:
+        yield batch
+
+
+def look(folder: TrialFolder) -> Known:
+    """How the trial's files look now: its signature changes whenever the trial must be folded again.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    now = census.look(folder)
+    signature = hashlib.sha256(repr((FOLD_VERSION, now.signature)).encode()).hexdigest()[:32]
+    return Known(signature, f"{FOLD_VERSION} {now.glance}" if now.glance else "")
+
+
+def read_trial(folder: TrialFolder, looked: Known) -> Folded:
+    """A trial, folded from files that looked like that before they were read.
 
     Raises:
         ValueError, KeyError, TypeError, ConfigError, OSError: `trial.json` is not the trial of this folder.
@@ -110,8 +178,8 @@ def read_trial(folder: TrialFolder, *, signature: str) -> Folded:
     journals = journal.read_journals(folder)
     status = fold(journal.read_control(folder), journals)
     points, _ = history(journals)
-    config = flatten(trial.to_dict()["config"])
-    return Folded(id=folder.id, config=config, status=status, points=points, signature=signature)
+    config = flatten(to_dict(trial.config))
+    return Folded(folder.id, config, status, points, looked)
 
 
 def _read_value(folder: TrialFolder) -> Trial:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.lifecycle import TrialStatus
+from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.sweep import Scalar, SweepRecord
 
 
@@ -16,6 +16,11 @@ class TrialResult:
     overrides: Mapping[str, Scalar]
     config: Mapping[str, Any]
     status: TrialStatus
+
+    @property
+    def state(self) -> State:
+        """Where the trial stands."""
+        return self.status.state
 
     @property
     def seed(self) -> int:

@@ -10,43 +10,28 @@ part says so: the trial's points are replaced as a whole, and `run_is_stale` tel
 """
 
 import contextlib
-import hashlib
-import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import sqlite
 
-from orchestrator import status_json
+from orchestrator import rows, status_json
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.migrations.opening import open_engine, transaction
-from orchestrator.migrations.schema import destination, points, sweep_trials, sweeps, trials
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.migrations.schema import destination, looks, points, sweep_trials, sweeps, trials
+from orchestrator.results import SweepResults
+from orchestrator.rows import Folded, Known
 from orchestrator.run_card import Shipment
 from orchestrator.sweep import Member, SweepRecord
 
 SINGLE = SweepRecord(id="(no sweep)", name="(no sweep)", axes=(), t=0.0, trials=())
 """Stands for the sweep of trials that belong to none."""
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _CHUNK = 10_000
 """Rows that are sent to the driver at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Folded:
-    """One trial as its files have it: `config` flat, `points` in the order of its history."""
-
-    id: str
-    config: Mapping[str, Any]
-    status: TrialStatus
-    points: Sequence[Point]
-    signature: str
 
 
 class Store:
@@ -78,34 +63,42 @@ class Store:
 
     def put_sweep(self, record: SweepRecord) -> None:
         """Keeps a sweep; one that is already there stays as it is. Its trials get new tags in MLflow."""
-        row = {"id": record.id, "name": record.name, "about": record.about, "unix_s": record.t}
-        row |= {"axes": json.dumps(record.axes), "fixed": json.dumps(record.fixed)}
-        members = [
-            {"sweep_id": record.id, "position": place, "trial_id": item.id, "overrides": json.dumps(item.overrides)}
-            for place, item in enumerate(record.trials)
-        ]
+        row, members = rows.new_sweep(record)
         with self._write() as connection:
-            if self._insert_new(connection, sweeps, row) and members:
+            if self._insert_new(connection, sweeps, [row]) and members:
                 connection.execute(insert(sweep_trials), members)
                 inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id)
                 connection.execute(update(trials).where(trials.c.id.in_(inside)).values(sent_signature=""))
 
     def put_trial(self, folded: Folded, *, seen: str | None) -> bool:
         """Keeps a trial, unless somebody else has since this writer had `seen` its signature (None: no such trial)."""
+        return bool(self.put_trials([folded], known={} if seen is None else {folded.id: Known(seen)}))
+
+    def put_trials(self, batch: Sequence[Folded], *, known: Mapping[str, Known]) -> set[str]:
+        """The same for several in one transaction, of which this writer had `known` so much. Returns who is kept."""
+        ordered = {folded.id: folded for folded in sorted(batch, key=lambda folded: folded.id)}
         with self._write() as connection:
-            stored = connection.execute(
-                select(trials.c.signature, trials.c.points, trials.c.points_digest)
-                .where(trials.c.id == folded.id)
-                .with_for_update()
-            ).one_or_none()
-            if (stored.signature if stored else None) != seen:
-                return False
-            if stored is None and not self._insert_new(connection, trials, _new_trial(folded)):
-                return False
-            _put_points(
-                connection, folded, count=stored.points if stored else 0, digest=stored.points_digest if stored else ""
-            )
-            return True
+            stored = self._stored(connection, list(ordered))
+            agreed = [one for key, one in ordered.items() if _signature(stored.get(key)) == _signature(known.get(key))]
+            new = [rows.new_trial(one) for one in agreed if one.id not in stored]
+            inserted = self._insert_new(connection, trials, new)
+            kept = [one for one in agreed if one.id in stored or one.id in inserted]
+            grown = [_grow(connection, one, stored=stored[one.id]) for one in kept if one.id in stored]
+            if grown:
+                connection.execute(_UPDATE, [row for row, _ in grown])
+            news = [row for one in kept if one.id in inserted for row in rows.new_points(one, count=0)]
+            for part in _chunks(news + [row for _, added in grown for row in added]):
+                connection.execute(insert(points), part)
+            self._put_glances(connection, {one.id: one.looked.glance for one in kept})
+        return {one.id for one in kept}
+
+    def put_glances(self, known: Mapping[str, Known]) -> None:
+        """Notes how the files of trials look that are as they were; not of one that was folded again meanwhile."""
+        with self._write() as connection:
+            query = select(trials.c.id, trials.c.signature)
+            found = list(_rows_of(connection, query, column=trials.c.id, keys=known))
+            same = {row.id: known[row.id].glance for row in found if row.signature == known[row.id].signature}
+            self._put_glances(connection, same)
 
     def forget(self, *, sweep_ids: Collection[str] = (), trial_ids: Collection[str] = ()) -> None:
         """Drops what has no file any more."""
@@ -118,15 +111,17 @@ class Store:
     def reset(self) -> None:
         """Empties every table."""
         with self._write() as connection:
-            for table in (points, trials, sweep_trials, sweeps, destination):
+            for table in (looks, points, trials, sweep_trials, sweeps, destination):
                 connection.execute(delete(table))
 
     # What tables, reports and pages read.
 
-    def signatures(self) -> dict[str, str]:
-        """The signature of the files that each trial was folded from, by trial id."""
+    def known(self) -> dict[str, Known]:
+        """How the files of each trial looked when it was last folded, by trial id."""
         with self._read() as connection:
-            return {row.id: row.signature for row in connection.execute(select(trials.c.id, trials.c.signature))}
+            glances = {row[0]: row[1] for row in connection.execute(select(looks.c.trial_id, looks.c.glance)).all()}
+            found = connection.execute(select(trials.c.id, trials.c.signature)).all()
+        return {row[0]: Known(row[1], glances.get(row[0], "")) for row in found}
 
     def trial_ids(self, *, states: Collection[State] | None = None) -> list[str]:
         """The trials in these states (None: in any), ascending."""
@@ -140,8 +135,19 @@ class Store:
         """The state of each of these trials (None: of all); one that is not known is left out."""
         query = select(trials.c.id, trials.c.state)
         with self._read() as connection:
-            rows = _rows_of(connection, query, column=trials.c.id, keys=trial_ids)
-            return {row.id: State(row.state) for row in rows}
+            found = _rows_of(connection, query, column=trials.c.id, keys=trial_ids)
+            return {row.id: State(row.state) for row in found}
+
+    def statuses(
+        self, trial_ids: Iterable[str] | None = None, *, states: Collection[State] | None = None
+    ) -> dict[str, TrialStatus]:
+        """The status of each of these trials (None: of all) that is in one of these states (None: in any), by id."""
+        query = select(trials.c.id, trials.c.status).order_by(trials.c.id)
+        if states is not None:
+            query = query.where(trials.c.state.in_(sorted(states)))
+        with self._read() as connection:
+            found = _rows_of(connection, query, column=trials.c.id, keys=trial_ids)
+            return {row.id: status_json.from_json(row.status) for row in found}
 
     def sweep_ids(self) -> set[str]:
         """Every sweep's id."""
@@ -156,7 +162,7 @@ class Store:
         with self._read() as connection:
             found = connection.execute(query).all()
             members = _members(connection, [row.id for row in found])
-        return tuple(_record(row, members.get(row.id, ())) for row in found)
+        return tuple(rows.to_record(row, members.get(row.id, ())) for row in found)
 
     def results(self, sweep_id: str) -> SweepResults:
         """A sweep's trials in its order; one whose `trial.json` could not be read is left out.
@@ -168,15 +174,21 @@ class Store:
         if record is None:
             known = ", ".join(sorted(self.sweep_ids())) or "none yet"
             raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {known}")
-        inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == sweep_id)
+        return self.results_of(record)
+
+    def results_of(self, record: SweepRecord) -> SweepResults:
+        """The same, of a record that was read before."""
+        inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id)
         found = self._trials(trials.c.id.in_(inside))
-        known = [(member, found[member.id]) for member in record.trials if member.id in found]
-        return SweepResults(record=record, trials=tuple(_result(row, member.overrides) for member, row in known))
+        known = ((member, found[member.id]) for member in record.trials if member.id in found)
+        return SweepResults(
+            record=record, trials=tuple(rows.StoredResult(row, member.overrides) for member, row in known)
+        )
 
     def single_trials(self) -> SweepResults:
         """The trials that belong to no sweep, by id, as the results of `SINGLE`."""
         found = self._trials(trials.c.id.not_in(select(sweep_trials.c.trial_id)))
-        return SweepResults(record=SINGLE, trials=tuple(_result(found[key], {}) for key in sorted(found)))
+        return SweepResults(record=SINGLE, trials=tuple(rows.StoredResult(found[key], {}) for key in sorted(found)))
 
     def points(self, trial_id: str) -> tuple[Point, ...]:
         """A trial's points in the order of its history."""
@@ -206,22 +218,13 @@ class Store:
                 .where(sweep_trials.c.trial_id == trial_id)
                 .order_by(sweeps.c.unix_s, sweeps.c.id)
             ).all()
-        return Shipment(
-            id=row.id,
-            config=json.loads(row.config),
-            status=status_json.from_json(row.status),
-            signature=row.signature,
-            sweeps=tuple((_record(place), Member(trial_id, json.loads(place.overrides))) for place in places),
-            run_id=row.run_id,
-            sent_id=row.sent_id,
-            run_is_stale=row.run_is_stale,
-        )
+        return rows.to_shipment(row, places)
 
     def points_after(self, trial_id: str, sent_id: int = 0, *, limit: int | None = None) -> list[tuple[int, Point]]:
         """The points behind a cursor, each with its id."""
         query = select(points).where(points.c.trial_id == trial_id, points.c.id > sent_id).order_by(points.c.id)
         with self._read() as connection:
-            return [(row.id, _point(row)) for row in connection.execute(query.limit(limit))]
+            return [(row.id, rows.to_point(row)) for row in connection.execute(query.limit(limit))]
 
     def set_run(self, trial_id: str, run_id: str) -> None:
         """Notes the trial's run in MLflow, which has none of its points yet."""
@@ -251,8 +254,8 @@ class Store:
 
     def _trials(self, condition: ColumnElement[bool]) -> dict[str, Any]:
         with self._read() as connection:
-            query = select(trials.c.id, trials.c.config, trials.c.status).where(condition)
-            return {str(row.id): row for row in connection.execute(query)}
+            query = select(trials.c.id, trials.c.state, trials.c.config, trials.c.status).where(condition)
+            return {row[0]: row for row in connection.execute(query).all()}
 
     def _read(self) -> contextlib.AbstractContextManager[Connection]:
         return transaction(self._engine, writes=False)
@@ -260,98 +263,69 @@ class Store:
     def _write(self) -> contextlib.AbstractContextManager[Connection]:
         return transaction(self._engine, writes=True)
 
-    def _insert_new(self, connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-        """Inserts a row; False where its key is taken."""
-        statement = _INSERT[self._engine.dialect.name](table).on_conflict_do_nothing()
-        done = connection.execute(statement, row, execution_options={"preserve_rowcount": True})
-        return done.rowcount == 1
+    def _stored(self, connection: Connection, keys: list[str]) -> dict[str, Row[Any]]:
+        """What is known of these trials' histories; they are locked, in one order for everybody."""
+        query = select(trials.c.id, trials.c.signature, trials.c.points, trials.c.points_digest)
+        locked = query.order_by(trials.c.id).with_for_update()
+        return {row.id: row for row in _rows_of(connection, locked, column=trials.c.id, keys=keys)}
+
+    def _insert_new(self, connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Inserts rows; returns the ids of those whose key was not taken."""
+        if not new:
+            return set()
+        statement = self._insert(table).on_conflict_do_nothing().returning(table.c.id)
+        return set(connection.scalars(statement, new))
+
+    def _put_glances(self, connection: Connection, glances: Mapping[str, str]) -> None:
+        statement = self._insert(looks)
+        newest = statement.on_conflict_do_update(
+            index_elements=[looks.c.trial_id], set_={"glance": statement.excluded.glance}
+        )
+        for part in _chunks([{"trial_id": key, "glance": glance} for key, glance in glances.items()]):
+            connection.execute(newest, part)
+
+    def _insert(self, table: Table) -> sqlite.Insert:
+        """An `INSERT` that knows what a conflict is, spelled alike in both databases."""
+        if self._engine.dialect.name == "sqlite":
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # takes as long to load as half of SQLAlchemy
+
+        return postgresql.insert(table)  # type: ignore[return-value]
 
 
-def _new_trial(folded: Folded) -> dict[str, Any]:
-    nothing = {
-        "points": 0,
-        "points_digest": "",
-        "run_id": "",
-        "sent_id": 0,
-        "sent_signature": "",
-        "run_is_stale": False,
-    }
-    return {"id": folded.id, **_trial_row(folded), **nothing}
+_UPDATE = (
+    update(trials)
+    .where(trials.c.id == bindparam("key"))
+    .values({name: bindparam(name) for name in ("config", "state", "status", "signature", "points", "points_digest")})
+)
 
 
-def _trial_row(folded: Folded) -> dict[str, Any]:
-    return {
-        "config": json.dumps(folded.config),
-        "state": folded.status.state.value,
-        "status": status_json.to_json(folded.status),
-        "signature": folded.signature,
-    }
+def _signature(stored: Row[Any] | Known | None) -> str | None:
+    return stored.signature if stored else None
 
 
-def _put_points(connection: Connection, folded: Folded, *, count: int, digest: str) -> None:
-    """Adds what is new at the history's end, or replaces the points where the stored part is not its beginning."""
-    kept, whole = digests(folded.points, count=count)
-    row = _trial_row(folded)
-    if count and (count > len(folded.points) or kept != digest):
+def _grow(connection: Connection, folded: Folded, *, stored: Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A known trial's new values, and the points at its history's end that are to be added.
+
+    Where the stored part is not the history's beginning, its points go, and MLflow's run with them.
+    """
+    count = stored.points
+    kept, whole = rows.digests(folded.points, count=count)
+    if count and (count > len(folded.points) or kept != stored.points_digest):
         connection.execute(delete(points).where(points.c.trial_id == folded.id))
-        row |= {"sent_id": 0, "run_is_stale": trials.c.run_id != ""}
+        again = {"sent_id": 0, "run_is_stale": trials.c.run_id != ""}
+        connection.execute(update(trials).where(trials.c.id == folded.id).values(**again))
         count = 0
-    new = [
-        {
-            "trial_id": folded.id,
-            "key": point.key,
-            "step": point.step,
-            "value": None if math.isnan(point.value) else float(point.value),
-            "unix_s": point.t,
-            "attempt": point.attempt,
-        }
-        for point in folded.points[count:]
-    ]
-    for part in _chunks(new):
-        connection.execute(insert(points), part)
-    row |= {"points": len(folded.points), "points_digest": whole}
-    connection.execute(update(trials).where(trials.c.id == folded.id).values(**row))
-
-
-def digests(history: Sequence[Point], *, count: int) -> tuple[str, str]:
-    """The sha256 of the first `count` points and of all."""
-    running, kept = hashlib.sha256(), ""
-    for place, point in enumerate(history):
-        if place == count:
-            kept = running.hexdigest()
-        running.update(repr((point.key, point.step, float(point.value), point.t, point.attempt)).encode())
-    whole = running.hexdigest()
-    return kept or whole, whole
+    row = {"key": folded.id, **rows.trial(folded), "points": len(folded.points), "points_digest": whole}
+    return row, rows.new_points(folded, count=count)
 
 
 def _members(connection: Connection, sweep_ids: Sequence[str]) -> dict[str, list[Member]]:
-    found: dict[str, list[Member]] = {}
+    found: dict[str, list[Row[Any]]] = {}
     query = select(sweep_trials).order_by(sweep_trials.c.sweep_id, sweep_trials.c.position)
     for row in _rows_of(connection, query, column=sweep_trials.c.sweep_id, keys=sweep_ids):
-        found.setdefault(row.sweep_id, []).append(Member(row.trial_id, json.loads(row.overrides)))
-    return found
-
-
-def _record(row: Row[Any], members: Iterable[Member] = ()) -> SweepRecord:
-    return SweepRecord(
-        id=row.id,
-        name=row.name,
-        axes=tuple(json.loads(row.axes)),
-        t=row.unix_s,
-        trials=tuple(members),
-        fixed=tuple(json.loads(row.fixed)),
-        about=row.about,
-    )
-
-
-def _result(row: Row[Any], overrides: Mapping[str, Any]) -> TrialResult:
-    status = status_json.from_json(row.status)
-    return TrialResult(id=row.id, overrides=overrides, config=json.loads(row.config), status=status)
-
-
-def _point(row: Row[Any]) -> Point:
-    value = math.nan if row.value is None else row.value
-    return Point(key=row.key, step=row.step, value=value, t=row.unix_s, attempt=row.attempt)
+        found.setdefault(row.sweep_id, []).append(row)
+    return {sweep_id: rows.to_members(inside) for sweep_id, inside in found.items()}
 
 
 def _rows_of(
@@ -359,10 +333,10 @@ def _rows_of(
 ) -> Iterator[Row[Any]]:
     """The rows of a query whose `column` is among the keys (None: all)."""
     if keys is None:
-        yield from connection.execute(query)
+        yield from connection.execute(query).all()
         return
     for part in _chunks(list(dict.fromkeys(keys))):
-        yield from connection.execute(query.where(column.in_(part)))
+        yield from connection.execute(query.where(column.in_(part))).all()
 
 
 def _chunks(items: list[Any]) -> Iterator[list[Any]]:

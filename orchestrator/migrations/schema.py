@@ -3,6 +3,7 @@
 sweeps         one row per sweep.json
 sweep_trials   its trials, in order, each with the overrides that made it
 trials         one row per trial.json, what its files have come to, and what MLflow has been told of it
+looks          how a trial's files looked when it was last folded; its own table, since it is read and written whole
 points         every (metric, step) once; `id` counts up in the order of the trial's history
 destination    at most one row: the experiment in MLflow that was told what `trials` says it was told
 """
@@ -22,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = "0001"
+VERSION = "0002"
 """The newest script in versions/."""
 
 metadata = MetaData()
@@ -62,6 +63,13 @@ trials = Table(
     Column("sent_signature", String, nullable=False),  # MLflow has all of the trial as it was at this signature
     Column("run_is_stale", Boolean, nullable=False),  # MLflow was sent values that the history has since disowned
     Index("ix_trials_unsent", "id", "signature", "sent_signature"),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("trial_id", String, ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
+    Column("glance", Text, nullable=False),  # orchestrator.census; empty: none that holds
 )
 
 points = Table(

@@ -10,8 +10,10 @@ from iwm_core.events import Started, Step
 from orchestrator import journal
 from orchestrator.events import Cancelled
 from orchestrator.lifecycle import State, history
-from orchestrator.projection import Refreshed, read_trial, refresh, signature
+from orchestrator.projection import Refreshed, look, read_trial, refresh
+from orchestrator.rows import Known
 from orchestrator.store import Store
+from tests.fakes.aged import age
 
 
 @pytest.fixture
@@ -36,11 +38,59 @@ def test_everything_is_read_once(on_disk, store):
     assert [len(trial.status.attempts) for trial in results.trials] == [1, 2]
 
 
+def test_files_that_look_as_they_did_are_not_opened(on_disk, store, monkeypatch):
+    folders = [on_disk.trial(seed=seed) for seed in range(3)]
+    for folder in folders:
+        on_disk.undisturbed(folder)
+        age(folder)
+    refresh(on_disk.layout, store)
+    monkeypatch.setattr("orchestrator.projection.look", None)
+    assert refresh(on_disk.layout, store) == Refreshed(unchanged=3)
+
+
+def test_what_changes_in_settled_files_is_seen(on_disk, store):
+    folder = on_disk.trial()
+    writer = on_disk.attempt(folder, [Started(), Step(step=1, metrics={"loss": 1.0})])
+    age(folder)
+    refresh(on_disk.layout, store)
+    writer.append(Step(step=2, metrics={"loss": 0.5}))
+    writer.close()
+    assert refresh(on_disk.layout, store) == Refreshed(trials=1)
+    assert [point.step for point in store.points(folder.id)] == [1, 2]
+    assert refresh(on_disk.layout, store) == Refreshed(unchanged=1)
+    journal.record(folder, Cancelled(claim=0))
+    refresh(on_disk.layout, store)
+    assert store.states() == {folder.id: State.CANCELLED}
+
+
+def test_a_glance_is_noted_once_the_files_have_settled(on_disk, store):
+    folder = on_disk.trial()
+    age(folder)
+    (folder.control / ".aside").touch()
+    refresh(on_disk.layout, store)
+    before = store.known()[folder.id]
+    assert before.glance == ""
+    age(folder)
+    assert refresh(on_disk.layout, store) == Refreshed(unchanged=1)
+    assert store.known()[folder.id] == look(folder)
+    assert store.known()[folder.id].signature == before.signature
+
+
+def test_a_glance_of_an_older_fold_does_not_hold(on_disk, store):
+    folder = on_disk.trial()
+    age(folder)
+    refresh(on_disk.layout, store)
+    now = look(folder)
+    store.put_glances({folder.id: Known(now.signature, f"1 {now.glance.partition(' ')[2]}")})
+    refresh(on_disk.layout, store)
+    assert store.known()[folder.id] == now
+
+
 def test_what_is_stored_is_what_was_folded(on_disk, store):
     folder = on_disk.trial()
     on_disk.resumed(folder)
     refresh(on_disk.layout, store)
-    folded = read_trial(folder, signature="")
+    folded = read_trial(folder, look(folder))
     assert store.single_trials().trials[0].status == folded.status
     assert store.single_trials().trials[0].config == folded.config
     assert store.points(folder.id) == tuple(folded.points)
@@ -99,6 +149,24 @@ def test_a_broken_sweep_is_named_and_left_out(on_disk, store):
     assert store.sweep_records() == (record,)
 
 
+def test_a_trial_whose_value_is_gone_is_forgotten(on_disk, store):
+    folder = on_disk.trial()
+    age(folder)
+    refresh(on_disk.layout, store)
+    folder.value_file.unlink()
+    assert refresh(on_disk.layout, store) == Refreshed(forgotten=1)
+    assert store.trial_ids() == []
+
+
+def test_many_trials_are_written_in_several_transactions(on_disk, store, monkeypatch):
+    monkeypatch.setattr("orchestrator.projection.BATCH", 2)
+    monkeypatch.setattr("orchestrator.projection.BATCH_POINTS", 30)
+    for seed in range(5):
+        on_disk.undisturbed(on_disk.trial(seed=seed))
+    assert refresh(on_disk.layout, store) == Refreshed(trials=5)
+    assert {len(store.points(key)) for key in store.trial_ids()} == {22}
+
+
 def test_what_is_gone_from_disk_is_forgotten(on_disk, store):
     folder = on_disk.trial()
     on_disk.undisturbed(folder)
@@ -137,7 +205,7 @@ def test_a_history_that_changed_in_what_it_had_is_replaced(on_disk, store):
 
 def test_the_older_view_gives_way(on_disk, store):
     folder = on_disk.trial()
-    old = read_trial(folder, signature=signature(folder))
+    old = read_trial(folder, look(folder))
     on_disk.undisturbed(folder)
     refresh(on_disk.layout, store)
     assert not store.put_trial(old, seen=None)

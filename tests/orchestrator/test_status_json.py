@@ -1,5 +1,6 @@
 """A status survives JSON as it is."""
 
+import json
 import math
 
 from hypothesis import given
@@ -36,3 +37,30 @@ def test_there_and_back(status):
 def test_nan_survives():
     status = from_json(to_json(TrialStatus(state=State.RUNNING, metrics={"loss": math.nan})))
     assert math.isnan(status.metrics["loss"])
+
+
+def test_nan_survives_among_words():
+    status = TrialStatus(state=State.RUNNING, metrics={"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.5})
+    assert repr(from_json(to_json(status)).metrics) == repr(status.metrics)
+
+
+def test_what_another_version_wrote_is_read():
+    raw = {
+        "state": "failed",
+        "mood": "sad",
+        "attempts": [{"number": 1, "colour": "red", "fingerprint": {"torch": "2"}}],
+    }
+    attempt = Attempt(number=1, fingerprint={"torch": "2"})
+    assert from_json(json.dumps(raw)) == TrialStatus(state=State.FAILED, attempts=(attempt,))
+
+
+def test_what_attempts_ran_on_is_kept_once():
+    attempt = Attempt(number=0, provenance={"commit": "c0ffee"})
+    first, second = (
+        from_json(to_json(TrialStatus(state=State.RUNNING, step=step, attempts=(attempt,)))) for step in (1, 2)
+    )
+    assert first.attempts[0].provenance is second.attempts[0].provenance
+
+
+def test_defaults_are_left_out():
+    assert to_json(TrialStatus(state=State.PLANNED)) == '{"state":"planned"}\n[]'

@@ -13,7 +13,8 @@ from orchestrator.errors import DatabaseError, UnknownSweepError, UnknownTrialEr
 from orchestrator.lifecycle import Attempt, Point, State, TrialStatus
 from orchestrator.migrations.opening import open_engine
 from orchestrator.migrations.schema import VERSION, metadata
-from orchestrator.store import SINGLE, Folded, Store, digests
+from orchestrator.rows import Folded, Known, digests
+from orchestrator.store import SINGLE, Store
 from orchestrator.sweep import Member, SweepRecord
 
 
@@ -44,7 +45,7 @@ def history(*values, key="loss", attempt=0):
 
 def folded(key="a", points=(), signature="s1", state=State.RUNNING):
     status = TrialStatus(state=state, attempts=(Attempt(number=0, error="it's"),), metrics={"loss": math.inf})
-    return Folded(id=key, config={"seed": 0, "lr": 0.1}, status=status, points=points, signature=signature)
+    return Folded(key, {"seed": 0, "lr": 0.1}, status, points, Known(signature))
 
 
 def values(store, key="a"):
@@ -98,7 +99,7 @@ def test_trials_are_found_by_state(store):
     assert store.trial_ids(states={State.FINISHED}) == ["b"]
     assert store.states() == {"a": State.RUNNING, "b": State.FINISHED}
     assert store.states(["a", "z"]) == {"a": State.RUNNING}
-    assert store.signatures() == {"a": "s1", "b": "s1"}
+    assert store.known() == {"a": Known("s1"), "b": Known("s1")}
 
 
 def test_points_come_back_nan_and_infinity_included(store):
@@ -133,7 +134,48 @@ def test_a_writer_with_an_older_view_gives_way(store):
     assert store.put_trial(folded(), seen=None)
     assert not store.put_trial(folded(signature="s0"), seen=None)
     assert not store.put_trial(folded(signature="s0"), seen="other")
-    assert store.signatures() == {"a": "s1"}
+    assert store.known() == {"a": Known("s1")}
+
+
+def test_of_a_batch_those_are_kept_that_nobody_else_wrote(store):
+    for key in ("a", "b"):
+        store.put_trial(folded(key, points=history(1.0)), seen=None)
+    batch = [folded(key, points=history(1.0, 2.0), signature="s2") for key in ("d", "c", "b", "a")]
+    known = {"a": Known("s1"), "b": Known("older"), "c": Known("s1")}
+    assert store.put_trials(batch, known=known) == {"a", "d"}
+    assert store.known() == {"a": Known("s2"), "b": Known("s1"), "d": Known("s2")}
+    assert [values(store, key) for key in "abd"] == [[(1, 1.0), (2, 2.0)], [(1, 1.0)], [(1, 1.0), (2, 2.0)]]
+    assert store.put_trials([], known={}) == set()
+
+
+def test_a_glance_is_noted_of_what_is_still_as_it_was(store):
+    for key in ("a", "b"):
+        store.put_trial(folded(key), seen=None)
+    store.put_glances({"a": Known("s1", "g1"), "b": Known("older", "g0"), "gone": Known("s1", "g1")})
+    assert store.known() == {"a": Known("s1", "g1"), "b": Known("s1")}
+    store.put_trial(folded("a", signature="s2"), seen="s1")
+    assert store.known()["a"] == Known("s2")
+    store.forget(trial_ids=["a"])
+    assert set(store.known()) == {"b"}
+
+
+def test_statuses_are_found_by_state_and_by_id(store):
+    store.put_trial(folded("a"), seen=None)
+    store.put_trial(folded("b", state=State.FINISHED), seen=None)
+    assert store.statuses() == {"a": folded().status, "b": folded(state=State.FINISHED).status}
+    assert list(store.statuses(states={State.FINISHED})) == ["b"]
+    assert list(store.statuses(["b", "z"])) == ["b"]
+    assert store.statuses([]) == {}
+
+
+def test_a_result_is_parsed_when_it_is_asked_for(store):
+    store.put_sweep(record(trials=("a",)))
+    store.put_trial(folded(), seen=None)
+    (result,) = store.results("tiny-1").trials
+    assert result.state is State.RUNNING
+    assert "status" not in vars(result)
+    assert result == store.results_of(record(trials=("a",))).trials[0]
+    assert (result.status, result.seed) == (folded().status, 0)
 
 
 def test_what_mlflow_knows_is_noted(store):
@@ -250,6 +292,19 @@ def set_version(url, version):
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         database.execute("UPDATE alembic_version SET version_num = ?", [version])
     database.close()
+
+
+def test_a_database_of_the_first_version_keeps_what_it_has(url):
+    with Store.open(url) as store:
+        store.put_trial(folded(points=history(1.0)), seen=None)
+        store.mark_sent("a", "s1")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("DROP TABLE looks")
+    database.close()
+    set_version(url, "0001")
+    with Store.open(url) as store:
+        assert store.known() == {"a": Known("s1")}
+        assert (values(store), store.unsent()) == ([(1, 1.0)], [])
 
 
 @pytest.mark.parametrize("version", ["0999", "abcdef"])
