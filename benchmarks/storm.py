@@ -37,7 +37,7 @@ from orchestrator.store import Store
 from orchestrator.sweep import Cell, Sweep
 from orchestrator.tracking import open_client
 
-SPEC = ClusterSpec(nodes=4, cpus=2, gpus=0, grace_s=5, user_signal=True)
+SPEC = ClusterSpec(nodes=4, cpus=1, gpus=0, grace_s=5, user_signal=True)
 TINY = (
     "train.batch_size=16",
     "train.log_every=10",
@@ -110,11 +110,19 @@ class Storm:
         for repair in due:
             with contextlib.suppress(ClusterError):
                 repair()
+        self._return_nodes()
         cancelled = [key for key, status in self.statuses().items() if status.state is State.CANCELLED]
         if cancelled:
             service.resume(self.layout, cancelled)
         if self.service_process and self.service_process.poll() is not None:
             self.start_service()
+
+    def _return_nodes(self) -> None:
+        """What an administrator would do: SLURM drains a node on which it finds a job that it has started elsewhere."""
+        with contextlib.suppress(ClusterError):
+            told = self.cluster.run("sinfo", "--noheader", "--Node", "--states=drained", "--format=%N")
+            for node in sorted(set(told.split())):
+                self.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
 
 def preempt(storm: Storm, trial_id: str, status: TrialStatus) -> None:
