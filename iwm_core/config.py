@@ -160,9 +160,10 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
-    """Everything that decides the result of one pretraining run."""
+    """Everything that decides the result of one pretraining run, or of the evaluation of one (`pretrain`)."""
 
     seed: int = 0
+    pretrain: str = ""  # id of the trial whose final weights are evaluated; empty: this trial trains its own
     data: DataConfig = field(default_factory=DataConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     masks: MasksConfig = field(default_factory=MasksConfig)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from orchestrator import journal, launch_slurm, provenance, slurm
+from orchestrator import dependency, journal, launch_slurm, provenance, slurm
 from orchestrator.batch import Batch, places
 from orchestrator.census import read_status
 from orchestrator.errors import IwmError
@@ -129,6 +129,7 @@ class _Look:
 
     def __post_init__(self) -> None:
         self._batches: dict[str, Batch | None] = {}
+        self._waiting = dependency.waiting(self.layout, self.statuses)
         self._by_token = {(job.token, job.index): job for job in self.queue.live.values() if job.token}
         self._ended_by_token = {(job.token, job.index): job for job in self.queue.ended.values() if job.token}
 
@@ -152,6 +153,8 @@ class _Look:
 
     def _sight(self, key: str, status: TrialStatus) -> Sight:
         """The job of the newest claim; an id alone can be another's, after the controller lost its memory."""
+        if status.may_wait:
+            return Sight(waits=key in self._waiting)
         if not status.submitted:
             place = self._place(key, status)
             live, ended = self._by_token.get(place), self._ended_by_token.get(place)
@@ -245,7 +248,7 @@ class _Look:
 
     def _name(self, status: TrialStatus) -> str:
         batch = launch_slurm.read_batch(self.layout, status.token)
-        return batch.name if batch else "iwm"
+        return batch.name if batch else f"after-{status.after[:8]}" if status.after else "iwm"
 
 
 def _is_of_older(ended: Job, status: TrialStatus) -> bool:

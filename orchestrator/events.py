@@ -35,13 +35,17 @@ class ControlEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed(ControlEvent):
-    """Somebody won the right to start the trial, with these resources. `token` travels with the job."""
+    """Somebody won the right to start the trial, with these resources. `token` travels with the job.
+
+    `after` is the id of the trial that has to finish first: until then there is no job. Empty: none has to.
+    """
 
     name: ClassVar[str] = "claimed"
     token: str = ""
     launcher: str = ""
     host: str = ""
     user: str = ""
+    after: str = ""
     resources: dict[str, Any] = field(default_factory=dict)
 
 

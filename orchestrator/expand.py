@@ -40,11 +40,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from iwm_core.config import to_dict
 from iwm_core.errors import ConfigError
 from orchestrator import limits, sweepfile
 from orchestrator.axes import POINTS_MAX, Design, points, spelled, with_axis
 from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue
-from orchestrator.composition import Builder, Tree, merge, resolve, value_of
+from orchestrator.composition import RESOURCES, Builder, Tree, merge, resolve, value_of
 from orchestrator.errors import OverrideError
 from orchestrator.sweep import Cell, Scalar, Sweep
 from orchestrator.trial import Trial
@@ -89,6 +90,18 @@ def single(overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> 
     _refuse_axes(settings, "this is one trial")
     values = _values(settings)
     return Composer(catalogue).cell(values, axes=values)
+
+
+def changed(cell: Cell, overrides: Sequence[str], *, sweeps_dir: Path | None = None) -> Cell:
+    """A known cell with these overrides on top, which become its place on axes of their own.
+
+    Raises:
+        OverrideError, ConfigError: as `single`.
+    """
+    catalogue = Catalogue.of(sweeps_dir)
+    settings = read_overrides(overrides, catalogue)
+    _refuse_axes(settings, "this is one trial")
+    return Composer(catalogue).changed(cell, _values(settings))
 
 
 def sweep_names(sweeps_dir: Path | None = None) -> dict[str, str]:
@@ -229,7 +242,23 @@ class Composer:
             OverrideError: files that do not compose.
             ConfigError: settings that cannot work.
         """
-        config, resources = self._builder.build(self.tree(settings))
+        return self._cell(self.tree(settings), settings, axes=axes)
+
+    def changed(self, cell: Cell, settings: Mapping[str, Scalar]) -> Cell:
+        """That cell with these valid settings on top; a group that is named replaces the cell's.
+
+        Raises:
+            OverrideError, ConfigError: as `cell`.
+        """
+        options, tree = self._catalogue.groups, self.tree(settings)
+        before = {**to_dict(cell.trial.config), RESOURCES: to_dict(cell.resources)}
+        named = {key: tree[key] for key in settings if key in options}
+        plain = {key: value for key, value in settings.items() if key not in options}
+        after = resolve(merge({**before, **named}, plain), slowly=_resolve_slowly)
+        return self._cell(after, settings, axes=settings)
+
+    def _cell(self, tree: Tree, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
+        config, resources = self._builder.build(tree)
         limits.check(config, resources, conditionings=self._conditionings)
         options = self._catalogue.groups
         said = {key: settings[key] if key in options else value_of(config, resources, key) for key in axes}

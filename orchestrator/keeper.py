@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from orchestrator import journal, local
+from orchestrator import dependency, journal, local
 from orchestrator.census import Census
 from orchestrator.events import Claimed, Lost, Submitted
 from orchestrator.launch import LOCAL, LocalJob, gpu_of_slot
@@ -41,7 +41,7 @@ class Keeper:
         while local.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
             statuses = self.census.look()
         self._fill_slots(statuses)
-        return bool(self.jobs) or local.has_work(statuses)
+        return bool(self.jobs) or local.has_work(self.layout, statuses)
 
     def _bury_the_dead(self) -> None:
         """A job that ended before its first attempt left no journal: say so for it."""
@@ -63,10 +63,10 @@ class Keeper:
                 self._start(*queue.pop(0), slot=slot)
 
     def _queue(self, statuses: dict[str, TrialStatus]) -> list[tuple[TrialFolder, Claimed]]:
-        """Claims without a job: first restarts, then first come, first served."""
+        """Claims without a job that wait for no trial: first restarts, then first come, first served."""
         found = []
-        for trial_id, status in statuses.items():
-            folder = self.layout.trial(trial_id)
+        for trial_id in statuses.keys() - dependency.waiting(self.layout, statuses):
+            folder, status = self.layout.trial(trial_id), statuses[trial_id]
             if status.launcher == LOCAL and local.is_ours(status) and (claim := local.waiting(folder, status)):
                 found.append((folder, claim))
         return sorted(found, key=lambda item: (not item[1].claim, item[1].t, item[0].id))
@@ -91,7 +91,7 @@ def keep(layout: Layout, *, stop: StopFlag) -> None:
                 return
             while not stop() and keeper.tick():
                 time.sleep(TICK_S)
-        if not local.has_work(keeper.census.look()):  # a claim that came while we still held the lock
+        if not local.has_work(layout, keeper.census.look()):  # a claim that came while we still held the lock
             return
 
 

@@ -72,8 +72,12 @@ def claim(
     token: str,
     launcher: str,
     also_from: frozenset[State] = frozenset(),
+    after: str = "",
 ) -> Claimed | None:
-    """Wins the right to start this trial, or finds (None) that somebody else has it or that it is under way."""
+    """Wins the right to start this trial, or finds (None) that somebody else has it or that it is under way.
+
+    With `after` it is the right to start it once the trial of that id has finished.
+    """
     status = read_status(folder)
     if status.state not in RUNNABLE | also_from:
         return None
@@ -83,6 +87,7 @@ def claim(
         launcher=launcher,
         host=provenance.host(),
         user=provenance.user(),
+        after=after,
         resources=asdict(replace(resources, data_root=absolute(resources.data_root))),
     )
     return event if journal.claim(folder, event) else None
@@ -94,11 +99,14 @@ def absolute(folder: str) -> str:
 
 
 def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
-    """The next claim of a preempted trial, with the resources of the last one; a token of its own unless given."""
+    """The next claim of a trial that was preempted, or that need not wait for another any more.
+
+    It has the resources of the last one, and a token of its own unless given.
+    """
     last, status = newest_claim(journal.read_control(folder)), read_status(folder)
-    if not last or status.state is not State.PREEMPTED:
+    if not last or not (status.state is State.PREEMPTED or status.may_wait):
         return None
-    event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), t=0.0)
+    event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), after="", t=0.0)
     if not journal.claim(folder, event):
         return None
     if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one
@@ -118,6 +126,21 @@ def submit_local(layout: Layout, cells: Iterable[Cell], *, token: str) -> list[s
         if claim(folder, resources=cell.resources, token=token, launcher=LOCAL):
             won.append(cell.trial.id)
     if won:
+        ensure_keeper(layout)
+    return won
+
+
+def submit_waiting(layout: Layout, cells: Iterable[Cell], *, launcher: str) -> list[str]:
+    """Claims these trials, to be started once their parents have finished. Returns the ids that were won.
+
+    A keeper starts them then, or whoever looks at SLURM.
+    """
+    won = []
+    for cell in cells:
+        folder, parent = write_trial(layout, cell.trial), cell.trial.config.pretrain
+        if claim(folder, resources=cell.resources, token=new_token(), launcher=launcher, after=parent):
+            won.append(cell.trial.id)
+    if won and launcher == LOCAL:
         ensure_keeper(layout)
     return won
 

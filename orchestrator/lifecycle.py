@@ -116,6 +116,8 @@ class TrialStatus:
     job_id: str = ""
     submitted: bool = False
     """Whether a job is known for the newest claim."""
+    after: str = ""
+    """The trial that has to finish before the newest claim gets a job; empty: none."""
     launcher: str = ""
     claim_host: str = ""
     attempts: tuple[Attempt, ...] = ()
@@ -131,6 +133,11 @@ class TrialStatus:
     """Why a held trial is held, and since when (`held_t`)."""
     held_t: float = 0.0
     drifted: tuple[str, ...] = ()
+
+    @property
+    def may_wait(self) -> bool:
+        """Claimed without a job, behind another trial: it waits for that one, unless that one has finished."""
+        return self.state is State.QUEUED and not self.submitted and bool(self.after)
 
     @property
     def preemptions(self) -> int:
@@ -219,6 +226,7 @@ def _of_claim(
         "launcher": newest.launcher,
         "job_id": _job_id(control, attempts, newest=newest),
         "submitted": any(isinstance(event, Submitted) for event in under),
+        "after": newest.after,
         "held_by": holds[-1].reason if holds else "",
         "held_t": holds[-1].t if holds else 0.0,
     }

@@ -3,6 +3,7 @@
 The core checks the same and more when it builds a model; these are what a login node can say in no time.
 """
 
+import re
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -47,6 +48,7 @@ SHARES = (
     "optim.ema",
     "optim.ema_final",
 )
+TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 RESOURCES_AT_LEAST: dict[str, float] = {
     "loader_workers": 0,
     "checkpoint_every_steps": 1,
@@ -79,6 +81,8 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
             raise ConfigError(f"{key} must be between 0 and 1, not {read(config):g}")
     if config.conditioning.kind not in conditionings:
         raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
+    if config.pretrain and not TRIAL_ID.fullmatch(config.pretrain):
+        raise ConfigError(f"pretrain is the id of a trial, such as 0123456789abcdef, not '{config.pretrain}'")
     _check_images(config)
     _check_heads(config)
     mask_counts.check(config)

@@ -6,7 +6,7 @@ events idempotent, so it does not matter who comes first.
 
 from collections.abc import Mapping
 
-from orchestrator import journal, provenance
+from orchestrator import dependency, journal, provenance
 from orchestrator.events import Claimed, Lost, Submitted
 from orchestrator.launch import FOREGROUND, LOCAL, claim_again, job_is_alive
 from orchestrator.layout import Layout, TrialFolder
@@ -32,9 +32,10 @@ def is_ours(status: TrialStatus) -> bool:
     )
 
 
-def has_work(statuses: Mapping[str, TrialStatus]) -> bool:
-    """Whether a keeper is needed."""
-    return any(is_ours(status) and status.launcher == LOCAL for status in statuses.values())
+def has_work(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:
+    """Whether a keeper is needed: not for what waits for a trial that a person has to see to."""
+    ours = {key: status for key, status in statuses.items() if is_ours(status) and status.launcher == LOCAL}
+    return bool(ours.keys() - dependency.stuck(layout, statuses))
 
 
 def _act(folder: TrialFolder, status: TrialStatus) -> bool:

@@ -36,6 +36,9 @@ Seen = Mapping[str, Mapping[str, str]]
 """What SLURM last said of the jobs of live trials: `state`, `reason`, `node`, by trial id."""
 NOTHING_SEEN: Seen = {}
 NO_WORD: Mapping[str, str] = {}
+Waits = Mapping[str, str]
+"""What trials without a job wait for, by trial id."""
+NOBODY_WAITS: Waits = {}
 SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
 
 
@@ -77,30 +80,33 @@ def counts_line(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
 
 
-def status_table(results: SweepResults, *, seen: Seen = NOTHING_SEEN) -> Table:
+def status_table(results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS) -> Table:
     """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes."""
     axes = results.record.axes
     table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
     for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
     for trial in results.trials:
-        table.add_row(*_status_row(trial, axes=axes, slurm=seen.get(trial.id, {})))
+        remarks = note(trial, slurm=seen.get(trial.id, {}), waits=waits.get(trial.id, ""))
+        table.add_row(*_status_row(trial, axes=axes), remarks)
     return table
 
 
-def _status_row(trial: TrialResult, *, axes: Sequence[str], slurm: Mapping[str, str]) -> list[str | Text]:
+def _status_row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
     status = trial.status
     metrics = [show(status.metrics.get(key)) for key in SHOWN_METRICS]
     step = f"{status.step}/{status.total_steps or trial.config['train.steps']}"
     attempts = str(len(status.attempts)) if status.attempts else ""
     values = [show(trial.overrides.get(axis)) for axis in axes]
-    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics, note(trial, slurm=slurm)]
+    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics]
 
 
-def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD) -> str:
+def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD, waits: str = "") -> str:
     """What a reader must know before trusting the row."""
     status = trial.status
     notes = [slurm_word(slurm)] if slurm and status.state in WAITING else []
+    if waits:
+        notes.append(waits)
     if status.state is State.FAILED:
         notes.append(status.error)
     if status.state is State.PREEMPTED and status.error:

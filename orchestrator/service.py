@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import cluster, journal, launch, launch_slurm, local, provenance
+from orchestrator import cluster, dependency, journal, launch, launch_slurm, local, provenance
 from orchestrator.census import read_status
 from orchestrator.errors import RequestError, RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled, Held, Released
@@ -82,7 +82,7 @@ def observe(layout: Layout, store: Store) -> None:
     if any(acted):
         refresh(layout, store, trial_ids=live)
         live = store.statuses(live)
-    if local.has_work(live):
+    if local.has_work(layout, live):
         launch.ensure_keeper(layout)
 
 
@@ -93,11 +93,13 @@ class Submission:
     plan: Plan
     jobs: tuple[Array, ...]
     mlflow_url: str
+    waiting: tuple[str, ...] = ()
+    """Trials that were claimed, and get a job once another has finished."""
 
     @property
     def started(self) -> tuple[str, ...]:
         """The trials that were claimed."""
-        return tuple(trial_id for job in self.jobs for trial_id in job.trial_ids)
+        return tuple(trial_id for job in self.jobs for trial_id in job.trial_ids) + self.waiting
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm submit --json`."""
@@ -121,8 +123,8 @@ def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: 
         if launcher == launch_slurm.SLURM:
             launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
         launch.write_sweep(layout, sweep, t=round(time.time(), 3))
-        jobs = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
-    return Submission(planned, tuple(jobs), ui_url(layout))
+        jobs, waiting = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
+    return Submission(planned, tuple(jobs), ui_url(layout), waiting=tuple(waiting))
 
 
 def _obey(cells: Sequence[Cell]) -> None:
@@ -131,7 +133,17 @@ def _obey(cells: Sequence[Cell]) -> None:
         os.umask(0o002)
 
 
-def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
+def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> tuple[list[Array], list[str]]:
+    """The jobs that were started, and the trials that wait for another to finish before they get one."""
+    parents = dependency.unfinished(layout, {cell.trial.config.pretrain for cell in cells} - {""})
+    jobs = _start_ready(
+        layout, [cell for cell in cells if cell.trial.config.pretrain not in parents], launcher=launcher, name=name
+    )
+    behind = [cell for cell in cells if cell.trial.config.pretrain in parents]
+    return jobs, launch.submit_waiting(layout, behind, launcher=launcher)
+
+
+def _start_ready(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
     if launcher == launch_slurm.SLURM:
         return launch_slurm.submit_slurm(layout, cells, name=name)
     token = launch.new_token()
@@ -150,10 +162,11 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     for trial_id, status in statuses.items():
         if status.state in RUNNABLE:
             where = launch_slurm.SLURM if cluster.is_of_slurm(status) else launch.LOCAL
-            by_launcher.setdefault(where, []).append(_cell(layout, trial_id))
+            by_launcher.setdefault(where, []).append(known_cell(layout, trial_id))
     for launcher, cells in by_launcher.items():
         _obey(cells)
-        done += [key for job in _start(layout, cells, launcher=launcher, name="resumed") for key in job.trial_ids]
+        jobs, waiting = _start(layout, cells, launcher=launcher, name="resumed")
+        done += [*(key for job in jobs for key in job.trial_ids), *waiting]
     return done
 
 
@@ -161,7 +174,7 @@ def _statuses(layout: Layout, trial_ids: Sequence[str]) -> dict[str, TrialStatus
     return {trial_id: read_status(layout.trial(trial_id)) for trial_id in trial_ids}
 
 
-def _cell(layout: Layout, trial_id: str) -> Cell:
+def known_cell(layout: Layout, trial_id: str) -> Cell:
     """A known trial, with the resources of its last claim."""
     folder = layout.trial(trial_id)
     claim = newest_claim(journal.read_control(folder))
@@ -190,7 +203,7 @@ def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
 def hold(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Keeps trials from running until they are released; a live worker checkpoints first. Returns what is held."""
     statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state in HOLDABLE}
-    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status)}
+    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status) and not status.may_wait}
     held = cluster.hold(layout, on_cluster) if on_cluster else []
     held += [key for key in statuses.keys() - on_cluster.keys() if _hold(layout.trial(key), layout=layout)]
     return [key for key in trial_ids if key in held]

@@ -2,17 +2,18 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Group
 from rich.live import Live
+from rich.table import Table
 
-from orchestrator import cluster, render, service
+from orchestrator import cluster, dependency, render, service
 from orchestrator.census import read_status
 from orchestrator.launch import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State
+from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.store import Store
 
@@ -46,11 +47,25 @@ def watch(layout: Layout, name: str | None) -> None:
     with Live(console=render.out(), auto_refresh=False) as live:
         while True:
             found = statuses(layout, name)
-            seen = cluster.seen(layout)
-            live.update(Group(*(render.status_table(results, seen=seen) for results in found)), refresh=True)
+            live.update(Group(*tables(layout, found)), refresh=True)
             if not any(is_under_way(results) for results in found):
                 return
             time.sleep(EVERY_S)
+
+
+def tables(layout: Layout, found: Iterable[SweepResults]) -> list[Table]:
+    """One table per sweep, with SLURM's own word and what waits for what among the notes."""
+    seen = cluster.seen(layout)
+    return [
+        render.status_table(results, seen=seen, waits=dependency.remarks(layout, _by_id(results))) for results in found
+    ]
+
+
+def _by_id(results: SweepResults) -> dict[str, TrialStatus]:
+    """The trials that may be waiting for another, and those they may wait for; the rest is not parsed."""
+    queued = {trial.id: trial.status for trial in results.trials if trial.state is State.QUEUED}
+    behind = {status.after for status in queued.values()}
+    return queued | {trial.id: trial.status for trial in results.trials if trial.id in behind}
 
 
 def is_under_way(results: SweepResults) -> bool:

@@ -1,4 +1,4 @@
-"""The evaluation at the end of pretraining: every protocol of `PROTOCOLS` on one pair of networks.
+"""The evaluation of one pair of networks, at the end of pretraining or later: every protocol of `PROTOCOLS`.
 
 A protocol is a function from (configuration, networks) to metrics, whose names do not repeat between protocols. To add
 one: a module with such a function, and its line in the table.
@@ -42,16 +42,33 @@ def evaluate(
 ) -> dict[str, dict[str, float]]:
     """Metrics by protocol, a function of the configuration and the weights; the networks are left as they were.
 
+    Raises:
+        DataError: images that cannot be read.
+    """
+    return {
+        name: run_protocol(name, config, world_model=world_model, target=target, device=device, data_root=data_root)
+        for name in PROTOCOLS
+    }
+
+
+def run_protocol(
+    name: str,
+    config: TrialConfig,
+    *,
+    world_model: ImageWorldModel,
+    target: TargetEncoder,
+    device: torch.device,
+    data_root: str,
+) -> dict[str, float]:
+    """Metrics of the protocol `name`; the networks are left as they were.
+
     Runs in fp32 without autocast and without gradients, in evaluation mode. `data_root` is the folder of `imagefolder`.
 
     Raises:
         DataError: images that cannot be read.
     """
     with evaluation_mode(world_model, target), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        return {
-            name: measure(config, world_model=world_model, target=target, device=device, data_root=data_root)
-            for name, measure in PROTOCOLS.items()
-        }
+        return PROTOCOLS[name](config, world_model=world_model, target=target, device=device, data_root=data_root)
 
 
 @contextmanager

@@ -90,8 +90,8 @@ def status(
         return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
         return watching.watch(layout, name)
-    for results in watching.statuses(layout, name):
-        render.out().print(render.status_table(results, seen=cluster.seen(layout)))
+    for table in watching.tables(layout, watching.statuses(layout, name)):
+        render.out().print(table)
 
 
 @app.command()

@@ -49,7 +49,7 @@ def test_a_preempted_foreground_trial_waits_for_its_person(on_disk):
     folder = queued(on_disk, launcher=launch.FOREGROUND)
     on_disk.attempt(folder, [Started(claim=1), Preempted()]).close()
     assert look(on_disk, folder) == (False, State.PREEMPTED)
-    assert not local.has_work({folder.id: read_status(folder)})
+    assert not local.has_work(on_disk.layout, {folder.id: read_status(folder)})
 
 
 def test_another_machine_s_trials_are_not_ours_to_judge(on_disk):

@@ -44,8 +44,8 @@ TABLE = {  # queued, running, preempted, held for long
 }
 
 
-def status(state, *, submitted=True, held_t=0.0):
-    return TrialStatus(state=state, submitted=submitted, job_id="7", held_t=held_t)
+def status(state, *, submitted=True, held_t=0.0, after=""):
+    return TrialStatus(state=state, submitted=submitted, job_id="7", held_t=held_t, after=after)
 
 
 def step(state, said, **known):
@@ -83,6 +83,14 @@ def test_a_hold_of_a_running_job_takes_its_time(said):
 )
 def test_a_claim_without_a_record_of_its_job(sight, action):
     assert decide(status(QUEUED, submitted=False), sight, now=NOW).action is action
+
+
+def test_what_is_to_follow_another_trial_waits_for_it_and_is_then_started():
+    behind = status(QUEUED, submitted=False, after="abc")
+    assert decide(behind, Sight(waits=True), now=NOW).action is W
+    assert decide(behind, Sight(), now=NOW).action is AGAIN
+    assert decide(status(HELD, submitted=False, after="abc"), Sight(), now=NOW).action is W
+    assert decide(status(QUEUED, after="abc"), Sight(live=LIVE["runs"]), now=NOW).action is W
 
 
 def test_an_interrupted_submission_is_free():

@@ -1,0 +1,58 @@
+"""From a known trial to the trial that evaluates it."""
+
+import pytest
+
+from iwm_core.config import TrialConfig
+from iwm_core.errors import ConfigError
+from orchestrator.errors import OverrideError, RequestError
+from orchestrator.evaluation import evaluation_of
+from orchestrator.expand import single
+from orchestrator.sweep import Cell, Resources
+from orchestrator.trial import Trial
+
+PARENT = Cell(Trial(TrialConfig(seed=5)), {"seed": 5}, Resources(partition="gpu", mem_gb=3))
+
+
+def test_it_has_the_settings_of_its_trial_but_for_what_is_said():
+    sweep = evaluation_of(PARENT, ["evaluate.bank_size=128", "resources.mem_gb=4"])
+    (cell,) = sweep.cells
+    assert (cell.trial.config.pretrain, cell.trial.config.seed) == (PARENT.trial.id, 5)
+    assert (cell.trial.config.evaluate.bank_size, cell.resources.partition, cell.resources.mem_gb) == (128, "gpu", 4.0)
+    assert (sweep.name, sweep.axes) == (f"evaluate-{PARENT.trial.id[:8]}", ("evaluate.bank_size", "resources.mem_gb"))
+    assert dict(cell.overrides) == {"evaluate.bank_size": 128, "resources.mem_gb": 4.0}
+    assert cell.trial.id != PARENT.trial.id
+    assert evaluation_of(PARENT, ["evaluate.bank_size=128", "resources.mem_gb=4"]).id == sweep.id
+
+
+def test_a_group_replaces_that_of_its_trial():
+    (cell,) = evaluation_of(PARENT, ["resources=slurm", "evaluate=default"]).cells
+    assert cell.resources == single(["resources=slurm"]).resources
+    assert cell.trial.config.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "said"),
+    [
+        ("encoder.width=32", RequestError, "encoder.width"),
+        ("encoder=small", RequestError, "encoder"),
+        ("pretrain='0123456789abcdef'", RequestError, "pretrain"),
+        ("evaluate.bank_size=8,16", OverrideError, "one value"),
+        ("evaluate.bank=8", OverrideError, "bank_size"),
+        ("evaluate.bank_size=1", ConfigError, "at least 2"),
+    ],
+)
+def test_what_an_evaluation_cannot_have_is_refused(override, error, said):
+    with pytest.raises(error, match=said):
+        evaluation_of(PARENT, [override])
+
+
+def test_an_evaluation_of_an_evaluation_is_refused():
+    (cell,) = evaluation_of(PARENT, []).cells
+    with pytest.raises(RequestError, match=f"of trial {PARENT.trial.id}: evaluate that"):
+        evaluation_of(cell, [])
+
+
+def test_pretrain_is_an_id():
+    assert single(["pretrain='0123456789abcdef'"]).trial.config.pretrain == "0123456789abcdef"
+    with pytest.raises(ConfigError, match="the id of a trial"):
+        single(["pretrain=none"])
