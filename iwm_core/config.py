@@ -11,6 +11,7 @@ numerics behind it, bumps `orchestrator.trial.ID_VERSION`. Marks such as [C2] sa
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -193,6 +194,7 @@ class RuntimeConfig:
 
 
 Config = TypeVar("Config")
+_hints = functools.cache(typing.get_type_hints)
 
 
 def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") -> Config:
@@ -204,7 +206,7 @@ def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") ->
     Raises:
         ConfigError: an unknown key, a value of the wrong type or outside the field's choices; it names the valid ones.
     """
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     unknown = [key for key in raw if key not in hints]
     if unknown:
         raise ConfigError(f"unknown setting '{where}{unknown[0]}'; choose from {', '.join(hints)}")
@@ -245,7 +247,8 @@ _PLAIN = {float: "a finite number", int: "a whole number", bool: "true or false"
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as nested plain dicts, every field present."""
-    return dataclasses.asdict(config)
+    fields = ((spec.name, getattr(config, spec.name)) for spec in dataclasses.fields(config))
+    return {key: to_dict(value) if dataclasses.is_dataclass(value) else value for key, value in fields}
 
 
 def non_defaults(config: Any) -> dict[str, Any]:

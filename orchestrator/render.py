@@ -80,15 +80,28 @@ def counts_line(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
 
 
-def status_table(results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS) -> Table:
-    """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes."""
+FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")
+"""Whose rows stay where there are too many: what a person may have to act on."""
+
+
+def status_table(
+    results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS, limit: int = 100
+) -> Table:
+    """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes.
+
+    Of more than `limit` trials those are shown that a person may have to act on, in the order of the sweep.
+    """
     axes = results.record.axes
     table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
     for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
-    for trial in results.trials:
+    by_need = sorted(results.trials, key=lambda trial: FIRST_SHOWN.index(trial.state.value))
+    shown = {trial.id for trial in by_need[:limit]}
+    for trial in (trial for trial in results.trials if trial.id in shown):
         remarks = note(trial, slurm=seen.get(trial.id, {}), waits=waits.get(trial.id, ""))
         table.add_row(*_status_row(trial, axes=axes), remarks)
+    if rest := len(results.trials) - len(shown):
+        table.caption, table.caption_justify = f"... {rest} more; all of them: iwm status --json", "left"
     return table
 
 
@@ -182,7 +195,7 @@ def _finite(value: float) -> float | str:
 
 def state_counts(results: SweepResults) -> dict[str, int]:
     """Trials per state that occurs, in the order of a trial's life."""
-    counted = Counter(trial.status.state for trial in results.trials)
+    counted = Counter(trial.state for trial in results.trials)
     return {state.value: counted[state] for state in State if counted[state]}
 
 

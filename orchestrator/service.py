@@ -117,8 +117,8 @@ def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: 
     """
     if launcher not in LAUNCHERS:
         raise RequestError(f"unknown launcher '{launcher}'; choose from {', '.join(LAUNCHERS)}")
-    with observed(layout):
-        planned = plan_sweep(layout, sweep, mode=mode)
+    with observed(layout) as store:
+        planned = plan_sweep(layout, sweep, mode=mode, read=store.states())
         _obey(planned.to_start)
         if launcher == launch_slurm.SLURM:
             launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)

@@ -37,7 +37,7 @@ def read(layout: Layout, store: Store, name: str | None) -> list[SweepResults]:
     records = store.sweep_records(name) if name else store.sweep_records()
     if name and not records:
         return [service.find_sweep(layout, store, name)]
-    found = [store.results(record.id) for record in records]
+    found = [store.results_of(record) for record in records]
     single = [] if name else [store.single_trials()]
     return found + [results for results in single if results.trials]
 
@@ -70,12 +70,12 @@ def _by_id(results: SweepResults) -> dict[str, TrialStatus]:
 
 def is_under_way(results: SweepResults) -> bool:
     """Whether anything may still change by itself."""
-    return any(trial.status.state in UNDER_WAY and not _waits_for_a_person(trial) for trial in results.trials)
+    return any(trial.state in UNDER_WAY and not _waits_for_a_person(trial) for trial in results.trials)
 
 
 def _waits_for_a_person(trial: TrialResult) -> bool:
     """`iwm train` was stopped: only `iwm train` or `iwm resume` goes on with it."""
-    return trial.status.state is State.PREEMPTED and trial.status.launcher == FOREGROUND
+    return trial.state is State.PREEMPTED and trial.status.launcher == FOREGROUND
 
 
 def print_logs(folder: TrialFolder, *, follow: bool) -> None:
