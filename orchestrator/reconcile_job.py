@@ -74,7 +74,7 @@ def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     """The one step for this trial; `now` in unix seconds."""
     if status.may_wait:
         return WAIT if sight.waits else Step(Action.START_AGAIN)
-    if status.state is State.QUEUED and not status.submitted:
+    if not status.submitted and (sight.live or status.state is State.QUEUED):
         return _unrecorded(sight)
     if sight.live:
         return _live(status, sight, now=now)
@@ -84,7 +84,8 @@ def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
 
 
 def _unrecorded(sight: Sight) -> Step:
-    if sight.live or sight.ended:
+    """A job that ended unrecorded, and not by anybody's wish, has waited in vain for what its submitter owed it."""
+    if sight.live or (sight.ended and sight.ended.state == "CANCELLED"):
         return Step(Action.ADOPT)
     return WAIT if sight.submitting else Step(Action.MARK_JOB_LOST, "its submission was interrupted", Cause.REQUEUED)
 

@@ -75,7 +75,9 @@ def test_a_hold_of_a_running_job_takes_its_time(said):
     [
         (Sight(live=LIVE["runs"]), Action.ADOPT),
         (Sight(live=LIVE["is held by SLURM"]), Action.ADOPT),
-        (Sight(ended=OVER["failed"]), Action.ADOPT),
+        (Sight(ended=OVER["was cancelled"]), Action.ADOPT),
+        (Sight(ended=OVER["failed"]), JOB_LOST),
+        (Sight(ended=OVER["failed"], submitting=True), W),
         (Sight(live=LIVE["runs"], submitting=True), Action.ADOPT),
         (Sight(submitting=True), W),
         (Sight(), JOB_LOST),
@@ -93,8 +95,16 @@ def test_what_is_to_follow_another_trial_waits_for_it_and_is_then_started():
     assert decide(status(QUEUED, after="abc"), Sight(live=LIVE["runs"]), now=NOW).action is W
 
 
-def test_an_interrupted_submission_is_free():
-    assert decide(status(QUEUED, submitted=False), Sight(), now=NOW).cause is Cause.REQUEUED
+@pytest.mark.parametrize("sight", [Sight(), Sight(ended=OVER["failed"])])
+def test_an_interrupted_submission_is_free(sight):
+    assert decide(status(QUEUED, submitted=False), sight, now=NOW).cause is Cause.REQUEUED
+
+
+@pytest.mark.parametrize("state", [RUNNING, PREEMPTED])
+def test_a_job_that_has_begun_before_it_was_recorded_is_recorded_first(state):
+    assert decide(status(state, submitted=False), Sight(live=LIVE["runs"]), now=NOW).action is Action.ADOPT
+    over = decide(status(state, submitted=False), Sight(ended=OVER["failed"]), now=NOW).action
+    assert over is (LOST if state is RUNNING else AGAIN)
 
 
 @pytest.mark.parametrize("state", [QUEUED, RUNNING])
