@@ -164,7 +164,6 @@ class TrialConfig:
     """Everything that decides the result of one pretraining run, or of the evaluation of one (`pretrain`)."""
 
     seed: int = 0
-    pretrain: str = ""  # id of the trial whose final weights are evaluated; empty: this trial trains its own
     data: DataConfig = field(default_factory=DataConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     masks: MasksConfig = field(default_factory=MasksConfig)
@@ -175,6 +174,7 @@ class TrialConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    pretrain: str = ""  # id of the trial whose final weights are evaluated; empty: this trial trains its own
 
     @property
     def grid(self) -> int:

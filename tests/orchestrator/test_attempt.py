@@ -1,12 +1,14 @@
 """Who may run a trial, and which checkpoints lie on the line that led here."""
 
+import dataclasses
 import re
 
 import pytest
 
 from iwm_core import config
-from iwm_core.errors import ConfigError
-from iwm_core.events import Failed, Finished, Started
+from iwm_core.config import TrialConfig
+from iwm_core.errors import CheckpointError, ConfigError
+from iwm_core.events import Evaluated, Failed, Finished, Started
 from orchestrator import journal
 from orchestrator.attempt import (
     Job,
@@ -18,10 +20,11 @@ from orchestrator.attempt import (
     place,
     run_attempt,
 )
+from orchestrator.census import read_status
 from orchestrator.events import Cancelled, Claimed, Held
 from orchestrator.expand import single
 from orchestrator.launch import write_trial
-from orchestrator.lifecycle import Attempt
+from orchestrator.lifecycle import Attempt, State
 from orchestrator.locks import holding
 from orchestrator.trial import Trial
 from tests.fakes.tiny import TINY
@@ -76,6 +79,33 @@ def test_a_hold_or_a_cancellation_stops_a_run_that_no_signal_reached(on_disk, ev
     ended = run_attempt(folder, job=Job(token="a"), should_stop=never, listen=ask)
     assert (ended.name, getattr(ended, "signal", "")) == ("preempted", ends)
     assert 0 < ended.step < 500
+
+
+def test_an_interrupted_evaluation_goes_on_with_what_was_not_measured(on_disk):
+    trained = single([*TINY, "train.steps=2"]).trial
+    evaluation = Trial(dataclasses.replace(trained.config, pretrain=trained.id))
+    parent, folder = (write_trial(on_disk.layout, trial) for trial in (trained, evaluation))
+    journal.claim(parent, Claimed(claim=0, token="a"))
+    ended = run_attempt(parent, job=Job(token="a"), should_stop=never)
+    journal.claim(folder, Claimed(claim=0, token="a"))
+    asked = iter([None, "SIGTERM"])
+    assert run_attempt(folder, job=Job(token="a"), should_stop=lambda: next(asked)).name == "preempted"
+    journal.claim(folder, Claimed(claim=1, token="b"))
+    assert run_attempt(folder, job=Job(token="b"), should_stop=never).weights_sha256 == ended.weights_sha256
+    status = read_status(folder)
+    assert (status.step, status.repeated_steps, status.total_steps) == (2, 0, 2)
+    assert status.metrics.items() <= read_status(parent).metrics.items()
+    said = [event for events in journal.read_journals(folder).values() for event in events]
+    assert [event.protocol for event in said if isinstance(event, Evaluated)] == ["mrr", "linear"]
+
+
+def test_an_evaluation_of_what_is_not_there_is_refused_in_one_sentence(on_disk):
+    folder = write_trial(on_disk.layout, Trial(TrialConfig(pretrain="f" * 16)))
+    journal.claim(folder, Claimed(claim=0, token="a"))
+    with pytest.raises(CheckpointError, match="there is no trial ffffffffffffffff in"):
+        run_attempt(folder, job=Job(token="a"), should_stop=never)
+    status = read_status(folder)
+    assert (status.state, "\n" in status.error) == (State.FAILED, False)
 
 
 def test_one_worker_per_trial(on_disk):
