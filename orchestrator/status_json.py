@@ -18,7 +18,7 @@ from functools import cache, lru_cache, partial
 from itertools import zip_longest
 from typing import Any
 
-from orchestrator.lifecycle import Attempt, TrialStatus
+from orchestrator.lifecycle import Attempt, State, TrialStatus
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 Reader = Callable[[Any], Any]
@@ -37,9 +37,11 @@ def from_json(text: str) -> TrialStatus:
 
     Raises:
         ValueError: it is not JSON.
+        KeyError: it does not say the state.
     """
     first, _, second = text.partition("\n")
     raw = json.loads(first)
+    raw["state"] = State(raw["state"])
     pairs = zip_longest(raw.get("attempts", ()), _parse_grounds(second), fillvalue={})
     raw["attempts"] = [{**attempt, **ground} for attempt, ground in pairs if attempt]
     return _build(TrialStatus, raw)
@@ -89,13 +91,19 @@ def _plain(value: Any) -> Any:
 
 
 def _build(kind: type, raw: Mapping[str, Any]) -> Any:
-    """The dataclass `kind` from what a reader knows of its fields."""
+    """The dataclass `kind` from what a reader knows of its fields.
+
+    They are put in place at once: a frozen class sets one after the other, which takes as long as parsing them.
+    """
     known, readers = _readers(kind)
-    fields = {key: value for key, value in raw.items() if key in known}
+    made = object.__new__(kind)
+    fields = vars(made)
+    fields |= _defaults(kind)
+    fields |= raw if raw.keys() <= known else {key: value for key, value in raw.items() if key in known}
     for key, reader in readers:
-        if key in fields:
-            fields[key] = reader(fields[key])
-    return kind(**fields)
+        if key in raw:
+            fields[key] = reader(raw[key])
+    return made
 
 
 @cache
