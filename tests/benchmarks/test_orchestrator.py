@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale.bench import Row, Took
-from benchmarks.scale.roots import MIXED, make_world
 from orchestrator.layout import Layout
 from orchestrator.projection import Refreshed, refresh
 from orchestrator.store import Store
@@ -19,6 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "orchestrator.py"
 
 @pytest.fixture(scope="module")
 def benchmark():
+    """The script; while it is loaded, `benchmarks` can be imported however the tests were started."""
     before = list(sys.path)
     spec = importlib.util.spec_from_file_location("benchmark_orchestrator", SCRIPT)
     assert spec
@@ -29,7 +28,9 @@ def benchmark():
     sys.path[:] = before
 
 
-def test_a_world_has_trials_at_every_point_of_their_life(tmp_path):
+def test_a_world_has_trials_at_every_point_of_their_life(benchmark, tmp_path):
+    from benchmarks.scale.roots import MIXED, make_world
+
     world = make_world(tmp_path, trials=100, mix=MIXED)
     layout = Layout.of(world.root, environ={})
     with Store.open(layout.database_url) as store:
@@ -41,6 +42,8 @@ def test_a_world_has_trials_at_every_point_of_their_life(tmp_path):
 
 
 def test_a_row_is_the_median_and_knows_its_target(benchmark):
+    from benchmarks.scale.bench import Row, Took
+
     row = Row.of_times([Took(3.0, 1.0), Took(1.0, 0.5), Took(2.0, 0.7)], part="status", what="a look", below=2.5)
     assert (row.median, row.least, row.most, row.runs, row.cpu_s) == (2.0, 1.0, 3.0, 3, 0.7)
     text = benchmark.table([row])
