@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ class Pack:
             from orchestrator.attempt import Job
 
             processes = [_spawn(worker) for worker in self.workers]
-            codes = [process.wait() for process in processes]
+            with ThreadPoolExecutor(len(processes)) as watchers:
+                codes = list(watchers.map(_watch, self.workers, processes))
             stopped = [worker for worker in self.workers if _was_asked_to_stop(worker)]
             if stopped:
                 requeue(Job.from_environment().job_id)
@@ -102,6 +104,33 @@ def _spawn(worker: Worker) -> "subprocess.Popen[bytes]":
     finally:
         for number, handler in deaf.items():
             signal.signal(number, handler)
+
+
+def _watch(worker: Worker, process: "subprocess.Popen[bytes]") -> int:
+    """Waits for a worker; its exit code. Its job may go on for hours, so a death without a word is named at once."""
+    if code := process.wait():
+        try:
+            _name_the_dead(TrialFolder(worker.path), pid=process.pid, code=code)
+        except OSError as error:
+            log.warning("trial %s ended with %d, which cannot be written down: %s", worker.path.name, code, error)
+    return code
+
+
+def _name_the_dead(folder: TrialFolder, *, pid: int, code: int) -> None:
+    from orchestrator.census import read_status
+    from orchestrator.events import Cause, Lost
+
+    status = read_status(folder)
+    newest = status.attempts[-1] if status.attempts else None
+    if not newest or newest.pid != pid or newest.end:
+        return
+    killed = code == -signal.SIGKILL
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    reason = f"its worker {how}" + (", as happens where memory is short" if killed else "")
+    cause = Cause.KILLED if killed else Cause.ERROR
+    journal.record(
+        folder, Lost(claim=newest.claim, attempt=newest.number, reason=reason, cause=cause, node=newest.host)
+    )
 
 
 def _was_asked_to_stop(worker: Worker) -> bool:

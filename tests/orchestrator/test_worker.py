@@ -10,11 +10,11 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from iwm_core.events import Finished, Preempted, Started
+from iwm_core.events import Failed, Finished, Preempted, Started
 from orchestrator import journal, worker
 from orchestrator.attempt import CANCELLED, TOKEN
 from orchestrator.census import read_status
-from orchestrator.events import Claimed
+from orchestrator.events import Cause, Claimed, Lost
 from orchestrator.expand import single
 from orchestrator.launch import write_trial
 from orchestrator.lifecycle import State
@@ -49,6 +49,25 @@ def test_a_crash_in_a_pack_leaves_its_neighbours_alone(on_disk, monkeypatch):
     with pytest.raises(RuntimeError, match=f"1 of 2 trials.*{folders[0].id}"):
         Pack(tuple(Worker(folder.path) for folder in folders))()
     assert [read_status(folder).state for folder in folders] == [State.FAILED, State.FINISHED]
+
+
+@pytest.mark.parametrize(
+    ("code", "last", "pid", "named"),
+    [
+        (-9, [], 7, (Cause.KILLED, "its worker was killed by SIGKILL, as happens where memory is short")),
+        (-11, [], 7, (Cause.ERROR, "its worker was killed by SIGSEGV")),
+        (3, [], 7, (Cause.ERROR, "its worker ended with exit code 3")),
+        (1, [Failed(error="E")], 7, None),
+        (-9, [], 8, None),  # another start's
+    ],
+)
+def test_a_neighbour_that_died_without_a_word_is_named_at_once(on_disk, code, last, pid, named):
+    folder = on_disk.trial()
+    on_disk.attempt(folder, [Started(pid=7, host="n1"), *last]).close()
+    worker._name_the_dead(folder, pid=pid, code=code)
+    lost = [event for event in journal.read_control(folder) if isinstance(event, Lost)]
+    assert [(event.cause, event.reason) for event in lost] == ([named] if named else [])
+    assert all((event.attempt, event.node) == (0, "n1") for event in lost)
 
 
 @pytest.mark.parametrize(
