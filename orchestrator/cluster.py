@@ -18,7 +18,7 @@ from orchestrator import dependency, journal, launch_slurm, provenance, slurm
 from orchestrator.batch import Batch, places
 from orchestrator.census import read_status
 from orchestrator.errors import IwmError
-from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Submitted
+from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Requeued, Submitted
 from orchestrator.last_words import last_words
 from orchestrator.launch import HYDRA, claim_again
 from orchestrator.launch_slurm import SLURM, Wanted
@@ -187,7 +187,7 @@ class _Look:
                 return
             case Action.RELEASE:
                 self.to_release.append(status.job_id)
-                return
+                journal.record(folder, Requeued(claim=claim, reason=step.reason))
             case Action.ADOPT:
                 self._adopt(key, status)
             case Action.MARK_ATTEMPT_LOST:

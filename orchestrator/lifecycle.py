@@ -132,6 +132,8 @@ class TrialStatus:
     held_by: str = ""
     """Why a held trial is held, and since when (`held_t`)."""
     held_t: float = 0.0
+    relaunches: int = 0
+    """How often a job that SLURM could not start was released again, under the newest claim."""
     drifted: tuple[str, ...] = ()
 
     @property
@@ -229,6 +231,7 @@ def _of_claim(
         "after": newest.after,
         "held_by": holds[-1].reason if holds else "",
         "held_t": holds[-1].t if holds else 0.0,
+        "relaunches": sum(isinstance(event, Requeued) for event in under),
     }
 
 

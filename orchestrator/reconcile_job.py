@@ -11,8 +11,15 @@
 | cancelled                      | cancelled      | cancelled        | cancelled     | cancelled |
 | over, or not known any more    | job lost       | attempt lost     | start again   | wait      |
 
+<<<<<<< Updated upstream
 A claim behind another trial has no job to ask for: it waits until that trial has finished, and while it is held; then
 the trial is claimed and submitted (start again).
+=======
+A job that SLURM could not start is released `RELAUNCHES_MAX` times; then it is as if somebody held it.
+
+A queued claim that is to be followed up once another trial has finished has no job yet: until then, and while it is
+held, it waits; then it is started again, which is to say claimed and submitted.
+>>>>>>> Stashed changes
 
 "Not known" is what a controller says that answered; where none answered, nobody asks for a decision. And a decision
 that turns out wrong costs time, never results: a job that shows up again under an older claim ends at once.
@@ -27,6 +34,8 @@ from orchestrator.slurm import Job
 
 HOLD_SETTLES_S = 30.0
 """How long a hold may take to be seen: a running job is stopped first."""
+RELAUNCHES_MAX = 3
+"""After this many starts that failed, somebody must look: SLURM drains a node for each."""
 ORPHAN_S = 60.0
 """After this, a claim that no job came of is given up, where its submitter is on another machine and cannot be seen."""
 
@@ -100,7 +109,8 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     if job.is_held:
         if state is State.HELD:
             return WAIT
-        return Step(Action.RELEASE) if job.failed_to_launch else Step(Action.MARK_HELD, job.reason)
+        again = job.failed_to_launch and status.relaunches < RELAUNCHES_MAX
+        return Step(Action.RELEASE if again else Action.MARK_HELD, job.reason)
     if state is State.HELD and (job.state == "PENDING" or now - status.held_t > HOLD_SETTLES_S):
         return Step(Action.MARK_RELEASED)
     return WAIT

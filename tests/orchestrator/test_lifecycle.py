@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from iwm_core.events import Checkpoint, Evaluated, Failed, Finished, Preempted, Started, Step
-from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Submitted, Withdrawn
+from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Requeued, Submitted, Withdrawn
 from orchestrator.lifecycle import State, fold, history, newest_claim
 
 CLAIMED = Claimed(claim=0, token="t", launcher="local", host="here")
@@ -174,6 +174,12 @@ def test_its_own_last_word_counts_more_than_being_overtaken():
     newer = Started(attempt=1, claim=0)
     status = fold([CLAIMED], {0: [STARTED, Preempted(step=30)], 1: [newer]})
     assert [attempt.end for attempt in status.attempts] == ["preempted", None]
+
+
+def test_releases_after_failed_launches_are_counted_under_the_newest_claim():
+    again = [Claimed(claim=0), Requeued(claim=0), Requeued(claim=0)]
+    assert fold(again, {}).relaunches == 2
+    assert fold([*again, Claimed(claim=1)], {}).relaunches == 0
 
 
 def test_nodes_that_failed_are_counted():

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.events import Cause
 from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.reconcile_job import HOLD_SETTLES_S, Action, Sight, Step, decide
+from orchestrator.reconcile_job import HOLD_SETTLES_S, RELAUNCHES_MAX, Action, Sight, Step, decide
 from orchestrator.slurm import Job
 
 NOW = 1_000.0
@@ -44,8 +44,8 @@ TABLE = {  # queued, running, preempted, held for long
 }
 
 
-def status(state, *, submitted=True, held_t=0.0, after=""):
-    return TrialStatus(state=state, submitted=submitted, job_id="7", held_t=held_t, after=after)
+def status(state, *, submitted=True, **known):
+    return TrialStatus(state=state, submitted=submitted, job_id="7", **known)
 
 
 def step(state, said, **known):
@@ -56,6 +56,14 @@ def step(state, said, **known):
 def test_the_table(said):
     states = QUEUED, RUNNING, PREEMPTED, HELD
     assert [step(state, said).action for state in states] == list(TABLE[said])
+
+
+@pytest.mark.parametrize("state", [QUEUED, PREEMPTED])
+def test_a_job_that_slurm_cannot_start_is_released_so_often_and_then_held(state):
+    sight = Sight(live=LIVE["is held by SLURM"])
+    assert decide(status(state, relaunches=RELAUNCHES_MAX - 1), sight, now=NOW).action is Action.RELEASE
+    held = decide(status(state, relaunches=RELAUNCHES_MAX), sight, now=NOW)
+    assert (held.action, "launch failed" in held.reason) == (HOLDS, True)
 
 
 @pytest.mark.parametrize("state", [State.FINISHED, State.FAILED, State.CANCELLED, State.PLANNED])
