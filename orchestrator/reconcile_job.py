@@ -11,15 +11,10 @@
 | cancelled                      | cancelled      | cancelled        | cancelled     | cancelled |
 | over, or not known any more    | job lost       | attempt lost     | start again   | wait      |
 
-<<<<<<< Updated upstream
-A claim behind another trial has no job to ask for: it waits until that trial has finished, and while it is held; then
-the trial is claimed and submitted (start again).
-=======
 A job that SLURM could not start is released `RELAUNCHES_MAX` times; then it is as if somebody held it.
 
-A queued claim that is to be followed up once another trial has finished has no job yet: until then, and while it is
-held, it waits; then it is started again, which is to say claimed and submitted.
->>>>>>> Stashed changes
+A claim behind another trial has no job to ask for: it waits until that trial has finished, and while it is held; then
+the trial is claimed and submitted (start again).
 
 "Not known" is what a controller says that answered; where none answered, nobody asks for a decision. And a decision
 that turns out wrong costs time, never results: a job that shows up again under an older claim ends at once.
