@@ -162,8 +162,7 @@ class _Attempt:
         except (Superseded, NoRightToRun, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._open(0, [], {})
-            self.emit(Failed(step=self.step, error=one_line(error) + place(error), traceback=traceback.format_exc()))
+            self._journal_failure(error)
             raise
         finally:
             if self.journal:
@@ -255,6 +254,15 @@ class _Attempt:
         assert self.journal, "the journal opens before the first event"
         self.step = max(self.step, getattr(event, "step", 0))
         self.listen(self.journal.append(event))
+
+    def _journal_failure(self, error: BaseException) -> None:
+        """Says why, unless the journal is what failed: then the log says it."""
+        failed = Failed(step=self.step, error=one_line(error) + place(error), traceback=traceback.format_exc())
+        try:
+            self._open(0, [], {})
+            self.emit(failed)
+        except OSError as full:
+            log.error("cannot journal '%s': %s", failed.error, full)
 
     def should_stop(self) -> str | None:
         """A signal's name, `cancelled` or `held`; looks at what others wrote, who may be on another machine."""

@@ -31,18 +31,25 @@ class Journal:
             FileExistsError: another process has this attempt number.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.attempt = attempt
+        self.attempt, self.path = attempt, path
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o666)
 
     def append(self, event: Event) -> Event:
-        """Writes one line, stamped with the time where it has none."""
+        """Writes one line, stamped with the time where it has none.
+
+        Raises:
+            OSError: the disk does not take it; a part of it may be there.
+        """
         stamped = event if event.t else dataclasses.replace(event, t=round(time.time(), 3))
         line = to_json(stamped).encode() + b"\n"
-        written = os.write(self._file, line)
-        if written < len(line):
-            os.write(self._file, b"\n")  # so that the torn line costs no other
-            raise OSError(errno.ENOSPC, f"the journal took {written} of {len(line)} bytes")
-        os.fsync(self._file)
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):
+                os.write(self._file, b"\n")  # so that the torn line costs no other
+                raise OSError(errno.ENOSPC, f"it took {written} of {len(line)} bytes")
+            os.fsync(self._file)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot write the journal: {error.strerror}", str(self.path)) from error
         return stamped
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import resource
 
 import pytest
 
@@ -131,6 +132,23 @@ def test_an_error_before_the_first_step_is_journalled(on_disk):
     assert started.name == "started"
     assert isinstance(failed, Failed)
     assert "Traceback" in failed.traceback
+
+
+def test_where_the_journal_is_what_fails_that_is_raised(on_disk, caplog):
+    folder = write_trial(on_disk.layout, single([*TINY, "train.steps=20"]).trial)
+    journal.claim(folder, Claimed(claim=0, token="a"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(said):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (folder.attempt(0).stat().st_size, hard))
+
+    try:
+        with pytest.raises(OSError, match="cannot write the journal"):
+            run_attempt(folder, job=Job(token="a"), should_stop=never, listen=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [event.name for event in journal.read_journals(folder)[0]] == ["started"]
+    assert "cannot journal 'OSError: " in caplog.text
 
 
 def test_an_attempt_that_another_finished_under_while_it_loaded_leaves_without_a_trace(on_disk):

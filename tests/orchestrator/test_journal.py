@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_a_torn_last_line_is_skipped(folder, torn):
     with folder.attempt(0).open("ab") as file:
         file.write(torn)
     assert [event.name for event in read_journals(folder)[0]] == ["started", "step"]
+
+
+@pytest.mark.parametrize("room", [0, 20])
+def test_a_disk_that_takes_no_whole_line_is_named(folder, room):
+    writer = Journal(folder.attempt(0), attempt=0)
+    writer.append(Started())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (folder.attempt(0).stat().st_size + room, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot write the journal: .*attempt-0000\.jsonl"):
+            writer.append(Step(step=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        writer.close()
+    assert [event.name for event in read_journals(folder)[0]] == ["started"]
 
 
 def test_every_torn_prefix_of_a_journal_can_be_read(folder):
@@ -100,7 +116,7 @@ def test_a_short_write_is_an_error_and_costs_no_other_line(folder, monkeypatch):
     writer.append(Started())
     write_all = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write_all(file, data[:9]))
-    with pytest.raises(OSError, match="the journal took 9 of"):
+    with pytest.raises(OSError, match="it took 9 of"):
         writer.append(Step(step=1))
     monkeypatch.undo()
     writer.append(Step(step=2))
