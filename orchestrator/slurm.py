@@ -107,10 +107,14 @@ class Job:
 
     @property
     def cause(self) -> Cause:
-        """Why it ended. SIGKILL (9) is also what the kernel does when memory is short."""
+        """Why it ended. SIGKILL (9) is also what the kernel does when memory is short.
+
+        Of SIGTERM (15) and SIGUSR2 (12) a worker dies that was told to stop in its first milliseconds, still deaf.
+        """
         if self.state in _CAUSES:
             return _CAUSES[self.state]
-        return Cause.KILLED if self.signal == 9 or self.exit_code == 9 else Cause.ERROR
+        codes = {self.signal, self.exit_code}
+        return Cause.KILLED if 9 in codes else Cause.VANISHED if codes & {12, 15} else Cause.ERROR
 
     @property
     def sentence(self) -> str:

@@ -82,6 +82,8 @@ def test_sacct_gives_each_task_of_an_array_that_was_cancelled_before_it_started(
         ("FAILED", (3, 0), Cause.ERROR, "FAILED 3:0 on n1"),
         ("FAILED", (9, 0), Cause.KILLED, "FAILED 9:0 on n1"),
         ("FAILED", (0, 9), Cause.KILLED, "FAILED 0:9 on n1"),
+        ("FAILED", (15, 0), Cause.VANISHED, "FAILED 15:0 on n1"),
+        ("FAILED", (0, 12), Cause.VANISHED, "FAILED 0:12 on n1"),
         ("OUT_OF_MEMORY", (0, 125), Cause.OUT_OF_MEMORY, "OUT_OF_MEMORY 0:125 on n1"),
         ("NODE_FAIL", (1, 0), Cause.NODE_FAIL, "NODE_FAIL 1:0 on n1"),
         ("BOOT_FAIL", (0, 0), Cause.NODE_FAIL, "BOOT_FAIL on n1"),
