@@ -20,6 +20,7 @@ from benchmarks.scale.bench import Bench, Row, conditions
 from benchmarks.scale.looking import first_refresh, status
 from benchmarks.scale.memory import memory
 from benchmarks.scale.planning import plan, resubmit
+from benchmarks.scale.queueing import compare, look, submit
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "plan": plan,
@@ -27,6 +28,9 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "status": status,
     "resubmit": resubmit,
     "memory": memory,
+    "submit": submit,
+    "look": look,
+    "compare": compare,
 }
 
 
