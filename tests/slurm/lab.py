@@ -31,7 +31,7 @@ STEPS = 300
 """Of a trial: about seven seconds of training where nobody else works."""
 LOG_EVERY = 5
 CHECKPOINT_EVERY = 10
-TIMEOUT_S = 150
+TIMEOUT_S = 240
 POLL_S = 0.2
 LOOK_S = 0.5
 SWEEP = f"""

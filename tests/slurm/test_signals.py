@@ -14,15 +14,15 @@ def test_a_signal_while_python_imports_is_survived(new_lab: Callable[..., Lab]) 
     trials = dict(zip(("USR2", "TERM"), lab.submit("resources.partition=gpu", "seed=0,1"), strict=True))
     struck: set[str] = set()
 
-    def all_importing() -> bool:
-        """Strikes every job that is there and has not begun; whether all were struck."""
+    def all_have_begun() -> bool:
+        """Strikes every job that runs and has not begun to train."""
         for signal, trial in trials.items():
             if lab.slurm_state(trial) == "RUNNING" and not lab.status(trial).attempts:
                 lab.cluster.run("scancel", f"--signal={signal}", lab.status(trial).job_id, check=False)
                 struck.add(signal)
         return all(lab.status(trial).attempts for trial in trials.values())
 
-    lab.until(all_importing)
+    lab.until(all_have_begun, looking=True)
     assert struck == set(trials)
     lab.until_finished(*trials.values())
     for trial in trials.values():
