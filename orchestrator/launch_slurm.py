@@ -142,7 +142,7 @@ def check_classes(layout: Layout, cells: Sequence[Cell], *, name: str) -> None:
 
 
 def check(layout: Layout, resources: Resources, *, name: str) -> None:
-    """Asks SLURM whether it would take a job of this class.
+    """Asks SLURM whether it would take a job of this class, now or once a node that is down or drained is back.
 
     Raises:
         RefusedError: it would not; its own words.
@@ -154,6 +154,8 @@ def check(layout: Layout, resources: Resources, *, name: str) -> None:
         script.write_text(_executor(layout, batch, folder=Path(folder)).script())
         with outside_of_a_job():
             answer = slurm.run(slurm.test_command(script))
+    if not answer.ok and slurm.is_for_now(answer, states=slurm.run(slurm.node_states_command()).out):
+        return
     _raise_unless(answer)
 
 

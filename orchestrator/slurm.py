@@ -312,6 +312,21 @@ def array_size(config: dict[str, str]) -> int:
     return max(1, int(config.get("MaxArraySize", "1001")))
 
 
+def node_states_command() -> list[str]:
+    """Every node's state, once per partition that it is in."""
+    return ["sinfo", "--noheader", "--Node", "--format", "%T"]
+
+
+def is_for_now(answer: Answer, *, states: str) -> bool:
+    """Whether `sbatch --test-only` may have said no because a node is away, for which sbatch itself would wait."""
+    away = [state for state in states.split() if "*" in state or state.rstrip("~#!%$@^+-") not in _PRESENT]
+    return _UNAVAILABLE in answer.err and bool(away)
+
+
+_UNAVAILABLE = "Requested node configuration is not available"
+_PRESENT = frozenset({"allocated", "blocked", "completing", "idle", "mixed", "planned", "reserved"})
+
+
 def is_refusal(answer: Answer) -> bool:
     """Whether SLURM itself said no, as opposed to not having been reached, after which the job may exist."""
     unreached = ("timed out", "unable to contact", "connection refused", "communication", "did not answer")

@@ -201,3 +201,19 @@ def test_how_long_an_array_may_be():
     assert config["MailProg"] == "/a=b"
     assert slurm.array_size({}) == 1001
     assert slurm.array_size({"MaxArraySize": "0"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("states", "for_now"),
+    [
+        ("idle\nmixed\nallocated+\nidle~\n", False),
+        ("idle\ndrained\n", True),
+        ("down*\nidle\n", True),
+        ("idle*\n", True),
+        ("", False),
+    ],
+)
+def test_a_refusal_may_be_for_now_where_a_node_is_away(states, for_now):
+    answer = refused("allocation failure: Requested node configuration is not available")
+    assert slurm.is_for_now(answer, states=states) is for_now
+    assert not slurm.is_for_now(refused(REFUSED), states=states)
