@@ -49,6 +49,8 @@ REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_N
 """MLflow is there, and does not want this."""
 
 
+DATABASES = frozenset({"sqlite", "postgresql", "mysql", "mssql"})
+
 LUXURIES = ("pandas", "pyarrow")
 """What MLflow's client loads and we never use: 75 MB and a second."""
 
@@ -92,7 +94,7 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         folder = self.layout.artifacts / quote(name, safe=" ")
-        location = folder.as_uri() if sqlite_file(self.layout.tracking_uri) else None
+        location = folder.as_uri() if is_database(self.layout.tracking_uri) else None
         try:
             return self._client.get_experiment(self._client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
@@ -237,6 +239,11 @@ def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite tracking URI, as SQLAlchemy reads it (`%23` and `#` are both a `#`); None for any other."""
     scheme, _, file = uri.partition(":///")
     return Path(unquote(file.partition("?")[0])) if scheme == "sqlite" else None
+
+
+def is_database(uri: str) -> bool:
+    """Whether no server stands between us and MLflow's database: then artifacts are files under the root."""
+    return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 def without_credentials(uri: str) -> str:

@@ -16,9 +16,9 @@ AFTER_FAILURE = 5.0
 
 
 class Duty(threading.Thread):
-    """Calls `act` every `every_s` seconds until `ended` is set. `act` answers whether more is waiting already."""
+    """Calls `act` every `every_s` seconds until `ended` is set. `act` may answer that more is waiting already."""
 
-    def __init__(self, act: Callable[[], bool], *, name: str, every_s: float, ended: threading.Event) -> None:
+    def __init__(self, act: Callable[[], bool | None], *, name: str, every_s: float, ended: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self._act, self._every_s, self._ended = act, every_s, ended
         self._failing = False

@@ -1,6 +1,6 @@
-"""One loop per root: keep MLflow's server up while two threads fold, reconcile and send, until a signal comes.
+"""One process per root, until a signal comes. Three threads do the work, so that none waits for what another waits for.
 
-    main thread   MLflow's server: started, watched (not where MLFLOW_TRACKING_URI names one)
+    server        MLflow's server: started, watched, started again (not where MLFLOW_TRACKING_URI names one)
     reconciler    service.observe: fold, name the lost, start the preempted again, on this machine and on SLURM
     gatherer      fold, send to MLflow, keep reports there; a report is made by a process of its own
 
@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from orchestrator.store import Store
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
+LOOK_S = 3.0
 TAKE_S = 0.5
 FREE_S = 8.0
 """How long the port may stay taken by the server of an `iwm serve` that was killed a moment ago."""
@@ -64,18 +65,17 @@ def serve(
             raise BusyError(f"root '{layout.root}' is served already{_by_whom(_note_of(layout))}")
         wait_s = FREE_S if _note_of(layout) else 0.0
         server = None if is_server(layout) else Server(layout, address.choose(host, port=port, wait_s=wait_s))
-        with _kept_up(layout, server), _at_work(layout, poll_s=poll_s, gather_s=gather_s):
-            _watch(layout, server, stop=stop, announce=announce)
+        _note(layout, {"pid": os.getpid()})
+        with _at_work(layout, server, poll_s=poll_s, gather_s=gather_s):
+            _wait(layout, server, stop=stop, announce=announce)
         _note(layout, {})
         log.info("ended by %s", stop())
 
 
-def _watch(layout: Layout, server: Server | None, *, stop: StopFlag, announce: Announce) -> None:
-    """Looks after the server until a signal comes."""
+def _wait(layout: Layout, server: Server | None, *, stop: StopFlag, announce: Announce) -> None:
+    """Says where to look, once there is something to see; then for a signal."""
     url, announced = server.address.url if server else ui_url(layout), False
     while not stop():
-        if server:
-            server.look()
         if not announced and (server is None or server.is_ready):
             _note(layout, {"url": url, "pid": os.getpid()})
             announce(url)
@@ -83,44 +83,40 @@ def _watch(layout: Layout, server: Server | None, *, stop: StopFlag, announce: A
         time.sleep(TICK_S)
 
 
-def _reconcile(layout: Layout) -> bool:
-    with Store.open(layout.database_url) as store:
-        service.observe(layout, store)
-    return False
-
-
 @contextlib.contextmanager
-def _kept_up(layout: Layout, server: Server | None) -> Iterator[None]:
-    """The server's first look, which makes MLflow's database before anybody else wants it; at last, its end."""
-    _note(layout, {"pid": os.getpid()})
-    try:
-        if server:
-            server.look()
-        yield
-    finally:
-        if server:
-            server.close()
-
-
-@contextlib.contextmanager
-def _at_work(layout: Layout, *, poll_s: float, gather_s: float) -> Iterator[None]:
-    """The reconciler and the gatherer, while the block lasts."""
+def _at_work(layout: Layout, server: Server | None, *, poll_s: float, gather_s: float) -> Iterator[None]:
+    """The threads, while the block lasts."""
     ended = threading.Event()
     gatherer = Gatherer(layout, ended=ended.is_set)
     threads = [
         Duty(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
         Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended),
     ]
+    if server:
+        threads.insert(0, Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended))
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
         ended.set()
-        deadline = time.monotonic() + FINISH_S
-        for thread in threads:
-            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        _end(threads, server)
         gatherer.close()
+
+
+def _end(threads: Sequence[threading.Thread], server: Server | None) -> None:
+    """MLflow's server first: it takes longest."""
+    deadline = time.monotonic() + FINISH_S
+    threads[0].join(timeout=LOOK_S)
+    if server:
+        server.close()
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _reconcile(layout: Layout) -> None:
+    with Store.open(layout.database_url) as store:
+        service.observe(layout, store)
 
 
 def _note(layout: Layout, told: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
-"""MLflow's server as a child: started, watched, started again, ended. A look returns at once, but for the database.
+"""MLflow's server as a child: started, watched, started again, ended.
 
+A look returns at once, but where the database does not answer: MLflow tries that for two minutes. Hence it is a thread
+that looks, and another one that ends the server.
 The database is made or migrated before the server opens it, by the one who knows how to do that alone. Where somebody
 deleted and remade it, the server, which would go on showing the deleted file, is started again.
 """
@@ -12,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.errors import TrackingError
@@ -31,12 +34,14 @@ LOG_BYTES = 1_000_000
 class Server:
     """MLflow's server of one root."""
 
-    def __init__(self, layout: Layout, address: Address) -> None:
+    def __init__(
+        self, layout: Layout, address: Address, *, command: Callable[[Address], list[str]] = server_command
+    ) -> None:
         self.address, self.is_ready = address, False
-        self._layout = layout
+        self._layout, self._command = layout, command
         self._warden: subprocess.Popen[bytes] | None = None
         self._failures, self._not_before = 0, 0.0
-        self._database = 0
+        self._database, self._is_closed = 0, False
 
     def look(self) -> None:
         """Starts the server where it does not run, and says so where it has ended."""
@@ -45,13 +50,17 @@ class Server:
         if self._warden.poll() is not None:
             self._mourn()
         elif self._database != inode(self._layout):
-            log.info("MLflow's database was made anew; its server is started again")
-            self.close()
+            log.info("MLflow's database was deleted or made anew; its server is started again")
+            self._end()
         elif not self.is_ready and answers(self.address):
             self.is_ready, self._failures = True, 0
 
     def close(self) -> None:
-        """Ends the server and every process of it."""
+        """Ends the server and every process of it, for good."""
+        self._is_closed = True
+        self._end()
+
+    def _end(self) -> None:
         if self._warden is not None:
             _close_pipe(self._warden)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -64,14 +73,15 @@ class Server:
         try:
             Tracking(self._layout)
             self._database = inode(self._layout)
-            self._warden = self._spawn()
+            if not self._is_closed:
+                self._warden = self._spawn()
         except (TrackingError, OSError) as error:
             self._later(f"MLflow's server is not started: {error}")
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with _fresh(self._layout.server_log).open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.serving.warden", *server_command(self.address)],
+                [sys.executable, "-m", "orchestrator.serving.warden", *self._command(self.address)],
                 env=server_environment(self._layout, environ=os.environ),
                 stdin=subprocess.PIPE,
                 stdout=out,

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
 from orchestrator.run_card import RunCard
-from orchestrator.tracking import RefusedError, Tracking, sqlite_file, without_credentials
+from orchestrator.tracking import RefusedError, Tracking, is_database, sqlite_file, without_credentials
 
 CARD = RunCard(name="one", status="RUNNING", start_ms=5, end_ms=None, params={}, tags={"key": "value"})
 
@@ -134,3 +134,16 @@ def test_a_folder_of_odd_signs_is_used_as_it_is_spelled(tmp_path, empty_mlflow, 
 )
 def test_a_place_is_the_same_for_everybody(uri, place):
     assert without_credentials(uri) == place
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_one"),
+    [
+        ("sqlite:////data/mlflow.db", True),
+        ("postgresql+psycopg://db/mlflow", True),
+        ("https://mlflow.lab", False),
+        ("databricks", False),
+    ],
+)
+def test_artifacts_lie_under_the_root_where_no_server_keeps_them(uri, is_one):
+    assert is_database(uri) is is_one
