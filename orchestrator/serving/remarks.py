@@ -35,3 +35,4 @@ def speak() -> None:
     handler.addFilter(Once())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("orchestrator").setLevel(logging.INFO)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # every try at a database; we say it once
