@@ -61,8 +61,7 @@ def reconcile(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:
         queue = ask(ours)
         if queue is None:
             return False
-        _Look(layout, ours, queue).act()
-        return True
+        return _Look(layout, ours, queue).act()
 
 
 @dataclass(frozen=True)
@@ -126,6 +125,7 @@ class _Look:
     queue: Queue
     again: list[str] = field(default_factory=list)
     to_release: list[str] = field(default_factory=list)
+    unwritten: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._batches: dict[str, Batch | None] = {}
@@ -133,15 +133,19 @@ class _Look:
         self._by_token = {(job.token, job.index): job for job in self.queue.live.values() if job.token}
         self._ended_by_token = {(job.token, job.index): job for job in self.queue.ended.values() if job.token}
 
-    def act(self) -> None:
+    def act(self) -> bool:
+        """Acts on every trial; says whether on any."""
         seen = {key: self._sight(key, status) for key, status in self.statuses.items()}
         now = time.time()
         steps = {key: decide(status, seen[key], now=now) for key, status in self.statuses.items()}
         for key, step in steps.items():
+            if step.action is Action.WAIT:
+                continue
             try:
                 self._apply(key, self.statuses[key], step)
             except OSError as error:  # one full disk must not keep the others from being looked after
                 log.warning("trial %s: cannot write down '%s': %s", key[:8], step.action.value, error)
+                self.unwritten[key] = str(error)
         if self.to_release:
             slurm.run(slurm.release_command(sorted(set(self.to_release))))
         hit = [key for key, step in steps.items() if step.cause is Cause.NODE_FAIL]
@@ -149,7 +153,8 @@ class _Look:
         avoid = _worst_half(bad_nodes(self.statuses.values()))
         self._keep_away(seen, avoid)
         self._start_again(avoid)
-        _note_seen(self.layout, seen)
+        _note_seen(self.layout, seen, unwritten=self.unwritten)
+        return any(step.action is not Action.WAIT for step in steps.values())
 
     def _sight(self, key: str, status: TrialStatus) -> Sight:
         """The job of the newest claim; an id alone can be another's, after the controller lost its memory."""
@@ -179,8 +184,6 @@ class _Look:
     def _apply(self, key: str, status: TrialStatus, step: Step) -> None:
         folder, claim = self.layout.trial(key), status.claim
         match step.action:
-            case Action.WAIT:
-                return
             case Action.START_AGAIN:
                 if status.launcher == SLURM:
                     self.again.append(key)
@@ -243,7 +246,7 @@ class _Look:
         for name, wanted in by_name.items():
             try:
                 launch_slurm.start(self.layout, wanted, name=name, avoid=avoid)
-            except IwmError as error:
+            except (IwmError, OSError) as error:
                 log.warning("%d trials could not be submitted again: %s", len(wanted), error)
 
     def _name(self, status: TrialStatus) -> str:
@@ -281,15 +284,20 @@ def _worst_half(bad: list[str]) -> list[str]:
     return bad[: len(nodes) // 2]
 
 
-def _note_seen(layout: Layout, seen: Mapping[str, Sight]) -> None:
-    """For tables: SLURM's own word for each job."""
-    said = {key: _shown(sight) for key, sight in seen.items() if sight.live}
-    journal.replace_file(layout.slurm_seen, json.dumps(said).encode())
+def _note_seen(layout: Layout, seen: Mapping[str, Sight], *, unwritten: Mapping[str, str]) -> None:
+    """For tables: SLURM's own word for each job, and what could not be written down of those that ended."""
+    said = {key: _shown(sight.live) for key, sight in seen.items() if sight.live}
+    for key, error in unwritten.items():
+        ended = seen[key].ended
+        said[key] = (_shown(ended) if ended else {"state": "gone"}) | {"reason": f"cannot be written down: {error}"}
+    try:
+        journal.replace_file(layout.slurm_seen, json.dumps(said).encode())
+    except OSError as error:
+        log.warning("what SLURM says is not shown: %s", error)
 
 
-def _shown(sight: Sight) -> dict[str, str]:
-    assert sight.live
-    return {"state": sight.live.state, "reason": sight.live.reason, "node": sight.live.node}
+def _shown(job: Job) -> dict[str, str]:
+    return {"state": job.state, "reason": job.reason, "node": job.node}
 
 
 def seen(layout: Layout) -> dict[str, dict[str, str]]:

@@ -92,7 +92,10 @@ def test_an_interrupted_evaluation_goes_on_with_what_was_not_measured(on_disk):
     asked = iter([None, "SIGTERM"])
     assert run_attempt(folder, job=Job(token="a"), should_stop=lambda: next(asked)).name == "preempted"
     journal.claim(folder, Claimed(claim=1, token="b"))
-    assert run_attempt(folder, job=Job(token="b"), should_stop=never).weights_sha256 == ended.weights_sha256
+    again = run_attempt(folder, job=Job(token="b"), should_stop=never)
+    assert isinstance(again, Finished)
+    assert isinstance(ended, Finished)
+    assert again.weights_sha256 == ended.weights_sha256
     status = read_status(folder)
     assert (status.step, status.repeated_steps, status.total_steps) == (2, 0, 2)
     assert status.metrics.items() <= read_status(parent).metrics.items()

@@ -7,7 +7,7 @@ import pytest
 
 from iwm_core.events import Preempted, Started
 from orchestrator import journal, provenance, service
-from orchestrator.census import Census, read_status
+from orchestrator.census import read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled, Claimed, Held, Released, Submitted
 from orchestrator.keeper import Keeper

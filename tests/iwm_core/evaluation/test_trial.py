@@ -50,6 +50,7 @@ def trained(tmp_path_factory):
         on_start=lambda *said: None,
     )
     measured = {event.protocol: event.metrics for event in events if isinstance(event, Evaluated)}
+    assert isinstance(end, Finished)
     return Parent(config=TRAINED, checkpoints=checkpoints, weights_sha256=end.weights_sha256), measured
 
 
@@ -81,6 +82,7 @@ def test_it_measures_with_its_own_settings_and_writes_nothing(trained):
     parent, measured = trained
     before = sorted(parent.checkpoints.path.iterdir())
     end, _, _ = evaluation(LARGER, parent)
+    assert isinstance(end, Finished)
     assert end.metrics["mrr_floor"] != measured["mrr"]["mrr_floor"]
     assert sorted(parent.checkpoints.path.iterdir()) == before
 
