@@ -49,7 +49,7 @@ class Journal:
                 raise OSError(errno.ENOSPC, f"it took {written} of {len(line)} bytes")
             os.fsync(self._file)
         except OSError as error:
-            raise OSError(error.errno, f"cannot write the journal: {error.strerror}", str(self.path)) from error
+            raise OSError(error.errno, f"cannot write the journal: {error.strerror}", str(self.path)) from None
         return stamped
 
     def close(self) -> None:

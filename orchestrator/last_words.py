@@ -5,15 +5,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LINES = 3
+ERROR = re.compile(r"[\w.]*(Error|Exception|Exit)\b|.* (ERROR|CRITICAL) ")
+"""What a traceback or a log ends with, where something else comes after it."""
 TAIL_BYTES = 8192
-NOISE = re.compile(r"srun: |submitit |slurmstepd-\S+: error: \*\*\*|[\d-]+ [\d:,]+ (DEBUG|INFO) ")
+NOISE = re.compile(
+    r"srun: |submitit |slurmstepd-\S+: error: \*\*\*|[\d-]+ [\d:,]+ (DEBUG|INFO) |[\^~]+$|because of "
+    r"|.* ERROR (Submitted job triggered an exception|Could not dump error)"
+)
 """What SLURM, submitit and we say of every job."""
 
 
 def last_words(files: Iterable[Path]) -> str:
-    """The last lines of the last of these files that says anything; empty where none does."""
+    """The last lines of the last of these files that says anything, up to its last error; empty where none does."""
     said = [words for file in files if (words := _words(file))]
-    return " | ".join(said[-1][-LINES:]) if said else ""
+    if not said:
+        return ""
+    errors = [number for number, line in enumerate(said[-1]) if ERROR.match(line)]
+    end = errors[-1] + 1 if errors else len(said[-1])
+    return " | ".join(said[-1][max(0, end - LINES) : end])
 
 
 def _words(file: Path) -> list[str]:

@@ -9,6 +9,7 @@ submitit ERROR (2026-11-21 06:12:51,721) - Submitted job triggered an exception
 Traceback (most recent call last):
   File "/code/orchestrator/worker.py", line 1, in <module>
     import a_module_that_is_gone
+    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 ModuleNotFoundError: No module named 'a_module_that_is_gone'
 
 slurmstepd-n1: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-11-21T06:12:53 ***
@@ -33,6 +34,13 @@ def test_the_last_file_that_says_anything(tmp_path):
     files = logs(tmp_path, JOB, MEMORY, "srun: nothing of note\n", "")
     assert last_words([*files, tmp_path / "absent"]) == "slurmstepd-n1: error: Exceeded job memory limit"
     assert last_words(files[2:]) == ""
+
+
+def test_an_error_counts_more_than_what_comes_after_it(tmp_path):
+    said = "2026-11-21 06:12:51,721 ERROR cannot journal 'OSError: full'"
+    more = "2026-11-21 06:12:52,063 ERROR Could not dump error:\nFile too large\n\nbecause of [Errno 27] File too large"
+    cut = "Traceback (most recent call last):\n  File"
+    assert last_words(logs(tmp_path, f"{said}\n{more}\n{cut}")) == said
 
 
 def test_a_long_log_is_read_from_its_end(tmp_path):
