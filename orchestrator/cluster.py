@@ -27,6 +27,7 @@ from orchestrator.lifecycle import State, TrialStatus, newest_claim
 from orchestrator.locks import holding, is_held
 from orchestrator.reconcile_job import ORPHAN_S, Action, Sight, Step, decide
 from orchestrator.slurm import Job
+from orchestrator.strays import strays
 from orchestrator.sweep import Resources
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,8 @@ class _Look:
         self.statuses = {**self.statuses, **{key: read_status(self.layout.trial(key)) for key in hit}}
         avoid = _worst_half(bad_nodes(self.statuses.values()))
         self._keep_away(seen, avoid)
+        for stray in strays(self.layout, self.statuses.values(), live=self.queue.live.values()):
+            slurm.run(slurm.cancel_command([stray.id], name=stray.name))
         self._start_again(avoid)
         _note_seen(self.layout, seen, unwritten=self.unwritten)
         return any(step.action is not Action.WAIT for step in steps.values())

@@ -19,6 +19,7 @@ SQUEUE = """\
 54832|PENDING|rq-00000000deadbeef||job requeued in held state|(job requeued in held state)
 54833|SPECIAL_EXIT|rq-00000000deadbeef||job_requeued_in_held_state|(job_requeued_in_held_state)
 54810_1|RUNNING|pair|odd-0123456789abcdef|n1|None|n1
+54831|SPECIAL_EXIT|code-00000000deadbeef||JobHeldUser|(JobHeldUser)
 """
 SACCT = """\
 54812|FAILED|bad-00000000deadbeef|n1|3:0|2026-01-31T10:00:02
