@@ -140,8 +140,6 @@ _CAUSES = {
     "PENDING": Cause.REQUEUED,
     "RUNNING": Cause.VANISHED,
 }
-_HELD_AFTER_EXIT = frozenset({"REQUEUE_HOLD", "SPECIAL_EXIT"})
-"""What SLURM calls a held job where the site has it hold what ends with certain exit codes (RequeueExitHold)."""
 _SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
 _SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode", "End")
 _SECONDS = "%Y-%m-%dT%H:%M:%S"

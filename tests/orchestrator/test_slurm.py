@@ -19,7 +19,7 @@ SQUEUE = """\
 54832|PENDING|rq-00000000deadbeef||job requeued in held state|(job requeued in held state)
 54833|SPECIAL_EXIT|rq-00000000deadbeef||job_requeued_in_held_state|(job_requeued_in_held_state)
 54810_1|RUNNING|pair|odd-0123456789abcdef|n1|None|n1
-54831|SPECIAL_EXIT|code-00000000deadbeef||JobHeldUser|(JobHeldUser)
+54834|SPECIAL_EXIT|code-00000000deadbeef||JobHeldUser|(JobHeldUser)
 """
 SACCT = """\
 54812|FAILED|bad-00000000deadbeef|n1|3:0|2026-01-31T10:00:02
@@ -46,12 +46,12 @@ def refused(err: str, *, code: int = 1) -> Answer:
 
 def test_squeue():
     jobs = {job.id: job for job in slurm.parse_squeue(SQUEUE)}
-    assert len(jobs) == 10
+    assert len(jobs) == 11
     assert jobs["54810_1"] == Job(id="54810_1", state="RUNNING", name="pair|odd-0123456789abcdef", node="n1")
     assert (jobs["54810_2"].token, jobs["54810_2"].index) == ("0123456789abcdef", 2)
     assert (jobs["54811"].token, jobs["54811"].index) == ("", 0)
     assert [job.id for job in jobs.values() if job.is_over] == ["54810_0", "54812"]
-    assert [job.id for job in jobs.values() if job.is_held] == ["54811", "54830", "54831", "54832", "54833"]
+    assert [job.id for job in jobs.values() if job.is_held] == ["54811", "54830", "54831", "54832", "54833", "54834"]
     assert [job.id for job in jobs.values() if job.failed_to_launch] == ["54830", "54831"]
 
 
