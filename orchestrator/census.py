@@ -11,8 +11,9 @@ and exact only then:
 A folder's time says nothing of a second change in the same tick of the clock, so a glance holds only once both folders
 have been left alone for `SETTLED_S`; until then, and on a file system that does not keep the time of folders (its
 `control/` is older than a file in it), folders are listed every time. What nothing here ever does is noticed by
-`iwm sync --rebuild` at the latest: a control file edited in place, a file restored with its old size and time. On NFS a
-change on another machine shows as late as its attributes are cached: a minute at most, unless mounted otherwise.
+`iwm sync --rebuild` at the latest: a control file edited in place, a file restored with its old size and time, a
+`trial.json` changed or taken away. On NFS a change on another machine shows as late as its attributes are cached: a
+minute at most, unless mounted otherwise.
 """
 
 import os
@@ -59,11 +60,10 @@ def look(folder: TrialFolder, *, now_s: float | None = None) -> Look:
 
 
 def is_unchanged(path: str, glance: str) -> bool:
-    """Whether the trial folder at `path` still looks like that, and has its value file."""
+    """Whether the trial folder at `path` still looks like that."""
     if glance == NEVER:
         return False
     try:
-        os.stat(f"{path}/trial.json")
         times = _time_ns(f"{path}/control"), _time_ns(f"{path}/journal")
         attempts = [_file(path, part.partition("/")[0]) for part in glance.split(" ")[2:]]
     except OSError:  # whoever then reads the files says what it is

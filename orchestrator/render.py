@@ -82,21 +82,22 @@ def counts_line(counts: Mapping[str, int]) -> str:
 
 FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")
 """Whose rows stay where there are too many: what a person may have to act on."""
+MANY = 200
 
 
 def status_table(
-    results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS, limit: int = 100
+    results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS, many: int = MANY, limit: int = 60
 ) -> Table:
     """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes.
 
-    Of more than `limit` trials those are shown that a person may have to act on, in the order of the sweep.
+    Of more than `many` trials `limit` are shown: those that a person may have to act on, in the order of the sweep.
     """
     axes = results.record.axes
     table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
     for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
     by_need = sorted(results.trials, key=lambda trial: FIRST_SHOWN.index(trial.state.value))
-    shown = {trial.id for trial in by_need[:limit]}
+    shown = {trial.id for trial in (by_need[:limit] if len(by_need) > many else by_need)}
     for trial in (trial for trial in results.trials if trial.id in shown):
         remarks = note(trial, slurm=seen.get(trial.id, {}), waits=waits.get(trial.id, ""))
         table.add_row(*_status_row(trial, axes=axes), remarks)

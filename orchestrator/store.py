@@ -10,6 +10,7 @@ part says so: the trial's points are replaced as a whole, and `run_is_stale` tel
 """
 
 import contextlib
+import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -257,8 +258,17 @@ class Store:
             query = select(trials.c.id, trials.c.state, trials.c.config, trials.c.status).where(condition)
             return {row[0]: row for row in connection.execute(query).all()}
 
-    def _read(self) -> contextlib.AbstractContextManager[Connection]:
-        return transaction(self._engine, writes=False)
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """A transaction that only reads. None of its many rows is garbage, so nobody looks for any."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            with transaction(self._engine, writes=False) as connection:
+                yield connection
+        finally:
+            if was_enabled:
+                gc.enable()
 
     def _write(self) -> contextlib.AbstractContextManager[Connection]:
         return transaction(self._engine, writes=True)

@@ -52,7 +52,6 @@ CHANGES = {
     "an attempt": lambda folder: folder.attempt(1).touch(),
     "a journal is gone": lambda folder: folder.attempt(0).unlink(),
     "all journals are gone": lambda folder: shutil.rmtree(folder.journal),
-    "the value is gone": lambda folder: folder.value_file.unlink(),
     "the trial is gone": lambda folder: shutil.rmtree(folder.path),
 }
 

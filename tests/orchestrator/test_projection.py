@@ -151,7 +151,6 @@ def test_a_broken_sweep_is_named_and_left_out(on_disk, store):
 
 def test_a_trial_whose_value_is_gone_is_forgotten(on_disk, store):
     folder = on_disk.trial()
-    age(folder)
     refresh(on_disk.layout, store)
     folder.value_file.unlink()
     assert refresh(on_disk.layout, store) == Refreshed(forgotten=1)
