@@ -22,6 +22,8 @@ KILLED = 10
 """Submitters that are killed somewhere."""
 LANES = 2
 """So many at a time."""
+SBATCH_S = 4
+"""So long does an sbatch take that SLURM is slow to answer."""
 FROM_START_S, FROM_CLAIM_S = 2.5, 0.04
 """Up to so long after its start, or after its claim, a submitter is killed; some 20 ms later it would be through."""
 
@@ -65,6 +67,23 @@ def test_killed_just_before_or_just_after_sbatch(new_lab: Callable[..., Lab], tm
     assert [lab.status(trial).claims for trial in trials] == [2, 1, 1]
     for trial in trials:
         assert len(lab.survived(trial).attempts) == lab.finishes(trial) == 1
+
+
+def test_a_job_that_comes_after_its_claim_was_given_up_is_cancelled(
+    new_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    """The submitter dies, and the sbatch that it left behind takes its time."""
+    lab = new_lab(**NODES)
+    close_nodes(lab)
+    (trial,) = [cell.trial.id for cell in lab.sweep("seed=0", *SHORT).cells]
+    late, done = f'kill -9 $PPID; sleep {SBATCH_S}; "$sbatch" "$@"; touch "$0.done"', tmp_path / "bin" / "sbatch.done"
+    start(lab, "seed=0", path=sbatch_that(late, folder=tmp_path / "bin")).communicate()
+    lab.until(lambda: lab.status(trial).submitted, looking=True)
+    lab.until(done.exists)
+    assert queued(lab) == {trial: 2}
+    lab.look()
+    assert queued(lab) == {trial: 1}
+    assert (lab.status(trial).claims, lab.slurm_state(trial)) == (2, "PENDING")
 
 
 def test_two_shells_that_submit_the_same_sweep_start_each_trial_once(new_lab: Callable[..., Lab]) -> None:
