@@ -8,7 +8,7 @@ from orchestrator import provenance
 def test_packages_and_platform():
     told = provenance.provenance()
     assert told["packages"]["torch"]
-    assert set(told) == {"commit", "dirty", "packages", "python", "platform"}
+    assert set(told) == {"commit", "dirty", "core_sha256", "packages", "python", "platform"}
 
 
 def test_commit_and_changes_of_a_checkout(tmp_path):
