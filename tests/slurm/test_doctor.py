@@ -104,7 +104,7 @@ def test_a_canary_that_may_not_fly(dev_cluster, doctor, tmp_path):
 
 def test_a_canary_that_waits_too_long(dev_cluster, doctor):
     cluster = dev_cluster(nodes=1)
-    cluster.run("sbatch", "--partition=urgent", "--exclusive", "--wrap", "sleep 100")
+    cluster.run("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap", "sleep 100")
     code, found, _ = doctor(cluster, *CANARY, "--wait", "0.1")
     assert (code, found["start"]["verdict"]) == (1, "failed")
     assert "PENDING" in found["start"]["value"]
