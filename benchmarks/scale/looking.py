@@ -7,15 +7,19 @@ STATUS_S = 1.0
 
 
 def status(bench: Bench) -> list[Row]:
-    """The second look and later ones: nothing has changed on disk."""
-    world = bench.mixed
+    """The second look and later ones: nothing has changed on disk. Most trials are at their end, or none is."""
+    return [
+        _status(bench, world=bench.mixed, which="trials"),
+        _status(bench, world=bench.live, which="live trials"),
+        _status(bench, "--json", world=bench.mixed, which="trials", below=None),
+    ]
+
+
+def _status(bench: Bench, *words: str, world: World, which: str, below: float | None = STATUS_S) -> Row:
     bench.time_iwm("status", world=world, runs=1)
-    rows = []
-    for words, below in (((), STATUS_S), (("--json",), None)):
-        took = bench.time_iwm("status", *words, world=world)
-        what = " ".join(("iwm status", *words)) + f", {len(world.sweep.cells):,} trials"
-        rows.append(Row.of_times(took, part="status", what=what, below=below))
-    return rows
+    took = bench.time_iwm("status", *words, world=world)
+    what = " ".join(("iwm status", *words)) + f", {len(world.sweep.cells):,} {which}"
+    return Row.of_times(took, part="status", what=what, below=below)
 
 
 def first_refresh(bench: Bench) -> list[Row]:

@@ -54,7 +54,8 @@ def test_a_row_is_the_median_and_knows_its_target(benchmark):
 def test_a_part_is_measured_in_real_processes(benchmark, capsys):
     benchmark.main(["--parts", "status", "--trials", "10", "--runs", "1", "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert [row["what"] for row in document["rows"]] == ["iwm status, 10 trials", "iwm status --json, 10 trials"]
+    whats = [row["what"] for row in document["rows"]]
+    assert whats == ["iwm status, 10 trials", "iwm status, 10 live trials", "iwm status --json, 10 trials"]
     assert all(0 < row["cpu_s"] < 60 for row in document["rows"])
     assert {"processor", "load", "date"} <= set(document)
 
