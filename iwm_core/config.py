@@ -74,8 +74,10 @@ class MasksConfig:
     context_area_min: float = 0.85  # [C1 I-JEPA] of `multiblock`
     context_area_max: float = 1.0
     context_ratio: float = 0.4375  # K_context / N
-    target_ratio: float = 0.4375  # K_target / N
+    target_ratio: float = 0.4375  # K_target / N; of each block where `sequences` is `blocks`
     per: Literal["sample", "step"] = "sample"
+    sequences: Literal["union", "blocks"] = "union"  # one target sequence [C2], or one a block [C1]
+    official_quirks: bool = False  # [C1 I-JEPA's code] bounds, one draw a step, cut to the batch's least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,7 @@ class PredictorConfig:
     depth: int = 2
     heads: int = 2  # [C1 I-JEPA] the encoder's head count
     mlp_ratio: float = 4.0
+    position_noise: float = 0.0  # [C1 StoP] deviation of the stochastic positions of the mask tokens; 0: none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +115,14 @@ class ConditioningConfig:
 class ObjectiveConfig:
     """What is minimised."""
 
-    kind: Literal["iwm"] = "iwm"
+    kind: str = "iwm"  # one of the table in objectives/
     loss: Literal["mse", "smooth_l1"] = "mse"  # [OURS] mean over positions and features
     target_norm: bool = True  # [OURS, as I-JEPA's code] parameter-free LayerNorm on the targets
+    invariance: float = 25.0  # of `vicreg`: weights of its three terms [C1 VICReg]
+    variance: float = 25.0
+    covariance: float = 1.0
+    expander_width: int = 256  # [OURS] VICReg has 8192 behind a ResNet-50
+    expander_layers: int = 3  # [C1 VICReg]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +152,35 @@ class TrainConfig:
     threads: int = 1  # of torch on the CPU: another count gives other bits
     deterministic: bool | None = None  # None: on the CPU
     log_every: int = 20  # steps between two `step` events
+    accumulate: int = 1  # micro-batches whose gradients make one step
+    compile: bool = False  # torch.compile of the networks: other bits, the same function
+    online_every: int = 0  # steps between two online evaluations (MRR and k-NN on few images); 0: none
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """What the protocols that train something train with. The defaults are those of the toy networks."""
+
+    steps: int = 300
+    batch_size: int = 64
+    lr: float = 1e-3  # of heads, and of a predictor that starts at random; peak, cosine to 0
+    pretrained_lr_ratio: float = 0.1  # [C2] of a pretrained predictor, and of an encoder
+    layer_decay: float = 1.0  # of an encoder: each block's rate is this share of the next one's
+    weight_decay: float = 0.05
+    warmup_ratio: float = 0.05
+    label_smoothing: float = 0.0
+    mixup: float = 0.0  # alpha of the Beta distribution; 0: none
+    cutmix: float = 0.0
+    predictor: Literal["pretrained", "random"] = "pretrained"
+    head_heads: int = 2  # of the attentive head
+    tasks: str = ""  # of `multitask`: names, separated by commas; empty: all that the data set has
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """The evaluation at the end of pretraining, fixed beforehand."""
+    """What is measured, fixed beforehand: at the end of pretraining, or of a trial that was pretrained before."""
 
+    protocol: str = ""  # one of the table in evaluation/protocols.py; empty: those at the end of pretraining
     bank_size: int = 256  # [C2] augmented versions of each image
     bank_images: int = 32  # held-out images
     bank_strength: float = 1.0  # one strength for every trial, so that rows can be compared
@@ -157,6 +188,9 @@ class EvaluateConfig:
     probe_train_images: int = 5000  # at most
     probe_test_images: int = 2000  # at most
     probe_l2: float = 1e-3
+    neighbours: int = 20  # of k-NN [C1 DINO]
+    temperature: float = 0.07  # of its votes [C1 DINO]
+    weights: str = ""  # which weights a timm model has; their file belongs to the runtime. `pretrained`: timm's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +208,9 @@ class TrialConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    pretrain: str = ""  # id of the trial whose final weights are evaluated; empty: this trial trains its own
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    pretrain: str = ""  # whose weights are evaluated: a trial's id or `timm:<name>`; empty: this trial trains its own
+    target: str = "ema"  # what the targets are made by: `ema`, or `frozen:<timm name>`, a teacher that stays as it is
 
     @property
     def grid(self) -> int:
@@ -191,6 +227,8 @@ class RuntimeConfig:
     checkpoint_every_steps: int = 50
     keep_checkpoints: int = 2
     data_root: str = ""  # folder of `imagefolder`
+    weights_file: str = ""  # weights of a timm model, where `evaluate.weights` or `target` names one
+    checkpoint_activations: bool = False  # computes the blocks' activations a second time instead of keeping them
 
 
 Config = TypeVar("Config")

@@ -16,7 +16,7 @@ from orchestrator.service import Submission
 from orchestrator.sweep import Cell, Sweep
 from orchestrator.trial import Trial
 
-MAY_CHANGE = ("evaluate", "resources")
+MAY_CHANGE = ("evaluate", "tune", "resources")
 
 
 def submit_evaluation(
@@ -47,7 +47,7 @@ def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | 
     cell = changed(replace(parent, trial=Trial(config)), overrides, sweeps_dir=sweeps_dir)
     for key in cell.overrides:
         if key.partition(".")[0] not in MAY_CHANGE:
-            raise RequestError(f"an evaluation has the {key} of its trial; set evaluate.* or resources.*")
+            raise RequestError(f"an evaluation has the {key} of its trial; set evaluate.*, tune.* or resources.*")
     return Sweep(
         name=f"evaluate-{trial.id[:8]}",
         axes=tuple(cell.overrides),

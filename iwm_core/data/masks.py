@@ -36,19 +36,24 @@ class Masks:
     target_BM: Tensor
 
 
-def sample(config: TrialConfig, step: int, *, batch: int, device: torch.device | str) -> Masks:
-    """The masks of `batch` samples at `step`; one draw for all of them where `masks.per` is `step`."""
-    rows = 1 if config.masks.per == "step" else batch
+def sample(
+    config: TrialConfig, step: int, *, batch: int, device: torch.device | str, rows: slice = slice(None)
+) -> Masks:
+    """The masks of `rows` of the `batch` samples at `step`; one draw for all of them where `masks.per` is `step`."""
+    drawn = 1 if config.masks.per == "step" else batch
     patches, per_draw = config.grid**2, numbers(config.masks) * 4
-    u_XB = uniform(config.seed, "masks", step, (patches + tries(config) * per_draw, rows))
+    u_XB = uniform(config.seed, "masks", step, (patches + tries(config) * per_draw, drawn))
+    if drawn > 1:
+        u_XB = u_XB[:, rows]
     key_BN = torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)).to(device, non_blocking=True)
-    u_BRM4 = u_XB[patches:].T.reshape(rows, -1, numbers(config.masks), 4)
+    u_BRM4 = u_XB[patches:].T.reshape(len(key_BN), -1, numbers(config.masks), 4)
     union_BN, free_BN = _first_accepted(u_BRM4, config=config, device=device)
     context, target = counts(config)
     target_BM = _choose(key_BN, (~union_BN).long(), target)
     taken_BN = torch.zeros_like(union_BN).scatter_(1, target_BM, True)
     context_BK = _choose(key_BN, (~free_BN).long() + 2 * taken_BN, context)
-    return Masks(context_BK.expand(batch, -1).contiguous(), target_BM.expand(batch, -1).contiguous())
+    count = len(range(batch)[rows])
+    return Masks(context_BK.expand(count, -1).contiguous(), target_BM.expand(count, -1).contiguous())
 
 
 def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str) -> tuple[Tensor, Tensor]:

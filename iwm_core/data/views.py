@@ -31,11 +31,11 @@ class Views:
     a_BA: Tensor
 
 
-def make_views(image_BCHW: Tensor, config: TrialConfig, step: int) -> Views:
-    """The views of the uint8 crops of `step`: a function of (seed, step, sample)."""
-    shape = (len(image_BCHW), photometric.UNIFORMS)
-    p_BP = photometric.draw(config.photometric, uniform(config.seed, "source", step, shape), view="source")
-    q_BP = photometric.draw(config.photometric, uniform(config.seed, "target", step, shape), view="target")
+def make_views(image_BCHW: Tensor, config: TrialConfig, step: int, *, first: int = 0) -> Views:
+    """The views of uint8 crops of `step`, samples `first`, ... of its batch: a function of (seed, step, sample)."""
+    shape = (first + len(image_BCHW), photometric.UNIFORMS)
+    p_BP = photometric.draw(config.photometric, uniform(config.seed, "source", step, shape)[first:], view="source")
+    q_BP = photometric.draw(config.photometric, uniform(config.seed, "target", step, shape)[first:], view="target")
     image_BCHW = to_unit(image_BCHW)
     x_BCHW, y_BCHW = (photometric.apply(image_BCHW, params, config=config.photometric) for params in (p_BP, q_BP))
     a_BA = photometric.action(p_BP, q_BP, config=config.photometric).to(image_BCHW.device, non_blocking=True)

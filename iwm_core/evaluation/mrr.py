@@ -42,7 +42,7 @@ from iwm_core.data.datasets import load
 from iwm_core.data.masks import Masks
 from iwm_core.evaluation import ranking
 from iwm_core.evaluation.subset import spread
-from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.models.networks import Networks
 from iwm_core.randomness import uniform
 from iwm_core.training.ema import TargetEncoder
 
@@ -51,7 +51,7 @@ CHUNK = 256
 
 
 def measure(
-    config: TrialConfig, *, world_model: ImageWorldModel, target: TargetEncoder, device: torch.device, data_root: str
+    config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above, over `evaluate.bank_images` images spread over the test split."""
     dataset = load(config.data, split="test", root=data_root)
@@ -68,7 +68,7 @@ def measure(
 
 
 def queries_and_bank(
-    image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: ImageWorldModel, target: TargetEncoder
+    image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: Networks, target: TargetEncoder
 ) -> tuple[Tensor, Tensor]:
     """Predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k of both is member k."""
     z_1ND = world_model.encoder(views.clean(image_1CSS))

@@ -36,9 +36,9 @@ from iwm_core.data import datasets, views
 from iwm_core.evaluation import logistic
 from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.subset import spread
-from iwm_core.models import world_model as models
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.models.networks import Networks
+from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 CHUNK = 256
@@ -58,10 +58,10 @@ PROBES = {
 
 
 def measure(
-    config: TrialConfig, *, world_model: ImageWorldModel, target: TargetEncoder, device: torch.device, data_root: str
+    config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above; the random encoder is built anew from the trial's configuration."""
-    encoders = {"target": target.encoder, "random": models.build(config).encoder.to(device).eval()}
+    encoders = {"target": target.encoder, "random": objectives.build(config).encoder.to(device).eval()}
     train = read(config, encoders=encoders, split="train", device=device, data_root=data_root)
     test = read(config, encoders=encoders, split="test", device=device, data_root=data_root)
     l2, threads = config.evaluate.probe_l2, config.train.threads

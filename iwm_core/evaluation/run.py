@@ -13,7 +13,7 @@ from torch import nn
 
 from iwm_core.config import TrialConfig
 from iwm_core.evaluation import mrr, probes
-from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.models.networks import Networks
 from iwm_core.training.ema import TargetEncoder
 
 
@@ -24,7 +24,7 @@ class Measure(Protocol):
         self,
         config: TrialConfig,
         *,
-        world_model: ImageWorldModel,
+        world_model: Networks,
         target: TargetEncoder,
         device: torch.device,
         data_root: str,
@@ -38,7 +38,7 @@ PROTOCOLS: dict[str, Measure] = {
 
 
 def evaluate(
-    config: TrialConfig, *, world_model: ImageWorldModel, target: TargetEncoder, device: torch.device, data_root: str
+    config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
 ) -> dict[str, dict[str, float]]:
     """Metrics by protocol, a function of the configuration and the weights; the networks are left as they were.
 
@@ -55,7 +55,7 @@ def run_protocol(
     name: str,
     config: TrialConfig,
     *,
-    world_model: ImageWorldModel,
+    world_model: Networks,
     target: TargetEncoder,
     device: torch.device,
     data_root: str,

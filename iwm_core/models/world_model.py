@@ -8,17 +8,16 @@ predictor. Source: IWM [C2 S1, S2].
 Shapes: B batch, C channels, H height, W width, N all patches, M targets, D encoder width, A scalars of the action.
 """
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from iwm_core.config import TrialConfig
 from iwm_core.data.masks import Masks
 from iwm_core.models.encoder import Encoder
+from iwm_core.models.networks import Networks
 from iwm_core.models.predictor import Predictor
-from iwm_core.randomness import torch_seed
 
 
-class ImageWorldModel(nn.Module):
+class ImageWorldModel(Networks):
     """Encoder and predictor, trained together."""
 
     def __init__(self, config: TrialConfig) -> None:
@@ -33,14 +32,3 @@ class ImageWorldModel(nn.Module):
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
         """The same from latents that are already encoded: z holds those of `masks.context_BK`, in that order."""
         return self.predictor(z_BND, a_BA, masks)
-
-
-def build(config: TrialConfig) -> ImageWorldModel:
-    """A world model on the CPU, a pure function of the configuration; the global random state is left as it was.
-
-    Raises:
-        ConfigError: sizes that do not fit each other, or an unknown conditioning.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch_seed(config.seed, "weights"))
-        return ImageWorldModel(config)

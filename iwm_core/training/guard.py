@@ -8,14 +8,15 @@ Shapes: B batch, C channels, H height, W width, A action, K context, M targets.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from iwm_core.config import TrialConfig
-from iwm_core.data import masks as masking
 from iwm_core.data.loader import Batch
-from iwm_core.data.views import make_views
+from iwm_core.objectives import table as objectives
+from iwm_core.objectives.objective import Part
 from iwm_core.training.step import Outcome
 
 
@@ -42,12 +43,18 @@ def is_finite(model: nn.Module) -> bool:
 
 
 def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
-    """Writes what step `batch.step` saw to `folder` for inspection: images, both views, action, masks."""
-    view = make_views(batch.image_BCHW, config, batch.step)
-    masks = masking.sample(config, batch.step, batch=len(batch.image_BCHW), device=batch.image_BCHW.device)
+    """Writes what step `batch.step` saw to `folder` for inspection: images, and all that its objective drew."""
+    drawn = objectives.of(config).draw(Part(image_BCHW=batch.image_BCHW, step=batch.step), config)
     file = folder / f"nonfinite-step-{batch.step:08d}.pt"
     seen = {"step": batch.step, "index_B": torch.from_numpy(batch.index_B), "image_BCHW": batch.image_BCHW}
-    views = {"x_BCHW": view.x_BCHW, "y_BCHW": view.y_BCHW, "a_BA": view.a_BA}
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({**seen, **views, "context_BK": masks.context_BK, "target_BM": masks.target_BM}, file)
+    torch.save({**seen, **_tensors(drawn)}, file)
     return file
+
+
+def _tensors(drawn: Any) -> dict[str, torch.Tensor]:
+    """Every tensor in nested dataclasses, by its field's name."""
+    found: dict[str, torch.Tensor] = {}
+    for name, value in vars(drawn).items():
+        found |= {name: value} if isinstance(value, torch.Tensor) else _tensors(value)
+    return found

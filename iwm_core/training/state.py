@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from iwm_core.config import TrialConfig
-from iwm_core.models import world_model
 from iwm_core.models.attention import attention_path, take_path
-from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.models.networks import Networks
+from iwm_core.objectives import table as objectives
 from iwm_core.training import optim
 from iwm_core.training.ema import TargetEncoder
 
@@ -23,7 +23,7 @@ from iwm_core.training.ema import TargetEncoder
 class TrainState:
     """The state after `step` optimiser steps; `metrics` are those of the last step that was logged."""
 
-    world_model: ImageWorldModel
+    world_model: Networks
     target: TargetEncoder
     optimizer: AdamW
     step: int = 0
@@ -48,9 +48,9 @@ def build(config: TrialConfig, *, device: torch.device) -> TrainState:
     """The state before the first step, on `device`.
 
     Raises:
-        ConfigError: sizes that do not fit each other, or an unknown conditioning.
+        ConfigError: sizes that do not fit each other, or an unknown objective or conditioning.
     """
-    model = world_model.build(config)
+    model = objectives.build(config)
     take_path(model, attention_path(device.type, precision=config.train.precision))
     model.to(device)
     target = TargetEncoder(model.encoder, normalise=config.objective.target_norm)

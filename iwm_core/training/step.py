@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from iwm_core.config import TrialConfig
-from iwm_core.data import masks as masking
-from iwm_core.data.views import make_views
+from iwm_core.objectives import table as objectives
+from iwm_core.objectives.objective import Part, Terms
 from iwm_core.training import numerics, optim, schedules
-from iwm_core.training.objective import Terms, iwm_loss
 from iwm_core.training.state import TrainState
 
 
@@ -32,10 +31,10 @@ class Outcome:
 def optimise(state: TrainState, *, image_BCHW: Tensor, config: TrialConfig) -> Outcome:
     """Changes `state` by one step on uint8 images that are already on its device."""
     step, total, device = state.step, config.train.steps, image_BCHW.device
-    view = make_views(image_BCHW, config, step)
-    masks = masking.sample(config, step, batch=len(image_BCHW), device=device)
+    objective = objectives.of(config)
+    drawn = objective.draw(Part(image_BCHW=image_BCHW, step=step), config)
     with numerics.autocast(config.train, device=device):
-        terms = iwm_loss(state.world_model, state.target, view=view, masks=masks, loss=config.objective.loss)
+        terms = objective.loss(state.world_model, state.target, drawn, config)
 
     state.optimizer.zero_grad(set_to_none=True)
     terms.loss.backward()

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from iwm_core.config import ConditioningConfig, EvaluateConfig, PhotometricConfig, TrialConfig
-from iwm_core.models import world_model
-from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.models.networks import Networks
+from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 
@@ -32,7 +32,7 @@ def config() -> TrialConfig:
 
 
 @pytest.fixture
-def networks(config: TrialConfig) -> tuple[ImageWorldModel, TargetEncoder]:
+def networks(config: TrialConfig) -> tuple[Networks, TargetEncoder]:
     """A world model as the trial starts, and its target encoder."""
-    model = world_model.build(config)
+    model = objectives.build(config)
     return model, TargetEncoder(model.encoder, normalise=True)

@@ -9,7 +9,7 @@ from iwm_core.config import ConditioningConfig
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import load
 from iwm_core.evaluation import mrr, ranking
-from iwm_core.models import world_model
+from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_a_predictor_that_knows_what_the_action_does_scores_1(config, networks):
 @pytest.mark.parametrize("kind", ["none", "sequence", "feature"])
 def test_a_collapsed_encoder_scores_below_the_floor(config, kind):
     config = dataclasses.replace(config, conditioning=ConditioningConfig(kind=kind))
-    model = world_model.build(config)
+    model = objectives.build(config)
     nn.init.zeros_(model.encoder.vit.patch_embed.proj.weight)
     metrics = measured(config, model, TargetEncoder(model.encoder, normalise=True))
     assert metrics["mrr"] == pytest.approx(1 / 64)

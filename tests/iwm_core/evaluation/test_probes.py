@@ -6,15 +6,15 @@ import torch
 
 from iwm_core.data.datasets import load
 from iwm_core.evaluation import probes
-from iwm_core.models import world_model
+from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 CPU = torch.device("cpu")
 
 
 def measured(config, *, target_seed=0):
-    model = world_model.build(config)
-    target = TargetEncoder(world_model.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
+    model = objectives.build(config)
+    target = TargetEncoder(objectives.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
     with torch.no_grad():
         return probes.measure(config, world_model=model, target=target, device=CPU, data_root="")
 
@@ -38,7 +38,7 @@ def test_probes_are_a_function_of_trial_and_weights(config):
 
 
 def test_a_split_is_read_with_its_labels(config, networks):
-    encoders = {"random": world_model.build(config).encoder.eval()}
+    encoders = {"random": objectives.build(config).encoder.eval()}
     with torch.no_grad():
         split = probes.read(config, encoders=encoders, split="test", device=CPU, data_root="")
         dataset = load(config.data, split="test")

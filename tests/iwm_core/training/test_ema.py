@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from iwm_core.models import world_model
+from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 Y_BCHW = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -9,7 +9,7 @@ Y_BCHW = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def encoder(tiny):
-    return world_model.build(tiny).encoder
+    return objectives.build(tiny).encoder
 
 
 def test_starts_as_a_copy_that_is_not_trained(encoder):

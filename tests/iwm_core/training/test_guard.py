@@ -4,8 +4,8 @@ import torch
 
 from iwm_core.data.datasets import load
 from iwm_core.data.loader import batch_at
+from iwm_core.objectives.objective import Terms
 from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
-from iwm_core.training.objective import Terms
 from iwm_core.training.step import Outcome
 
 CPU = torch.device("cpu")

@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 
+from iwm_core.objectives.objective import Terms
 from iwm_core.training.meter import Meter
-from iwm_core.training.objective import Terms
 from iwm_core.training.step import Outcome
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iwm_core.config import ConditioningConfig, OptimConfig
-from iwm_core.models import world_model
+from iwm_core.objectives import table as objectives
 from iwm_core.training import optim
 
 OPTIM = OptimConfig(weight_decay=0.1, weight_decay_final=0.3)
@@ -12,7 +12,7 @@ OPTIM = OptimConfig(weight_decay=0.1, weight_decay_final=0.3)
 
 @pytest.fixture
 def model(tiny):
-    return world_model.build(dataclasses.replace(tiny, conditioning=ConditioningConfig(kind="sequence")))
+    return objectives.build(dataclasses.replace(tiny, conditioning=ConditioningConfig(kind="sequence")))
 
 
 def names_of(model, group):

@@ -13,40 +13,43 @@ Two losses say little about two runs: the target moves. Collapse is read off the
 Shapes: B batch, C channels, H height, W width, N all patches, M targets, D encoder width.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-from torch.nn import functional
-
+from iwm_core.config import TrialConfig
+from iwm_core.data import masks as masking
 from iwm_core.data.masks import Masks
-from iwm_core.data.views import Views
+from iwm_core.data.views import Views, make_views
+from iwm_core.models.networks import Networks
 from iwm_core.models.world_model import ImageWorldModel
+from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
 from iwm_core.training.ema import TargetEncoder
 
-PREDICTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": functional.mse_loss,
-    "smooth_l1": functional.smooth_l1_loss,
-}
+
+@dataclass(frozen=True)
+class Drawn:
+    """Both views of a batch, the action between them, and what is masked."""
+
+    view: Views
+    masks: Masks
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """The loss (0-dim) and what it compares: predictions [B, M, D] and the targets of every patch [B, N, D]."""
+def draw(part: Part, config: TrialConfig) -> Drawn:
+    """What a step sees of these crops."""
+    view = make_views(part.image_BCHW, config, part.step, first=part.first)
+    rows = slice(part.first, part.first + len(part.image_BCHW))
+    device = part.image_BCHW.device
+    masks = masking.sample(config, part.step, batch=config.train.batch_size, device=device, rows=rows)
+    return Drawn(view, masks)
 
-    loss: Tensor
-    p_BMD: Tensor
-    h_BND: Tensor
 
-
-def iwm_loss(world_model: ImageWorldModel, target: TargetEncoder, *, view: Views, masks: Masks, loss: str) -> Terms:
-    """The equation above, on one batch of views."""
+def loss(world_model: Networks, target: TargetEncoder, drawn: Drawn, config: TrialConfig) -> Terms:
+    """The equation above, on one batch."""
+    view, masks = drawn.view, drawn.masks
     latents = target(view.y_BCHW)
     h_BMD = latents.at(masks.target_BM)
     p_BMD = world_model(view.x_BCHW, view.a_BA, masks)
-    return Terms(loss=prediction_loss(p_BMD, h_BMD, kind=loss), p_BMD=p_BMD.detach(), h_BND=latents.h_BND)
+    loss = prediction_loss(p_BMD, h_BMD, kind=config.objective.loss)
+    return Terms(loss=loss, p_BMD=p_BMD.detach(), h_BND=latents.h_BND)
 
 
-def prediction_loss(p_BMD: Tensor, h_BMD: Tensor, *, kind: str = "mse") -> Tensor:
-    """Mean over batch, positions and features, in fp32; `kind` is one of `PREDICTION_LOSSES`."""
-    return PREDICTION_LOSSES[kind](p_BMD.float(), h_BMD.float())
+IWM = Objective(networks=ImageWorldModel, draw=draw, loss=loss)

@@ -1,0 +1,62 @@
+"""What an objective is: networks, what they see of a batch, and a loss; each a pure function.
+
+    objective = OBJECTIVES[config.objective.kind]
+    drawn = objective.draw(part, config)                          views, masks: a function of (seed, step, sample)
+    terms = objective.loss(networks, target, drawn, config)       under autocast; the loss itself in fp32
+
+To add one: a file with these three functions, and its line in `table.OBJECTIVES`.
+
+Shapes: B batch, C channels, H height, W width, N all patches, M targets, D width of the latents.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from iwm_core.config import TrialConfig
+from iwm_core.models.networks import Networks
+from iwm_core.training.ema import TargetEncoder
+
+PREDICTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """uint8 crops of step `step`, on the training device: samples `first`, `first` + 1, ... of the global batch."""
+
+    image_BCHW: Tensor
+    step: int
+    first: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The loss (0-dim) and what it compares: predictions [B, M, D] and the targets of every patch [B, N, D]."""
+
+    loss: Tensor
+    p_BMD: Tensor
+    h_BND: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """One line of the table.
+
+    `networks` draws its weights from torch's default generator. `loss` calls the networks once, as a module, whatever
+    they return.
+    """
+
+    networks: Callable[[TrialConfig], Networks]
+    draw: Callable[[Part, TrialConfig], Any]
+    loss: Callable[[Networks, TargetEncoder, Any, TrialConfig], Terms]
+
+
+def prediction_loss(p_BMD: Tensor, h_BMD: Tensor, *, kind: str = "mse") -> Tensor:
+    """Mean over batch, positions and features, in fp32; `kind` is one of `PREDICTION_LOSSES`."""
+    return PREDICTION_LOSSES[kind](p_BMD.float(), h_BMD.float())
