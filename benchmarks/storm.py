@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class Storm:
     layout: Layout
     sweep: Sweep
     rng: random.Random
+    only: Sequence[str]
     told: Counter[str] = field(default_factory=Counter)
     repairs: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
     service_process: "subprocess.Popen[bytes] | None" = None
@@ -92,7 +93,7 @@ class Storm:
         if not at_work:
             return ""
         trial_id, status = self.rng.choice(at_work)
-        name = self.rng.choice(list(FAULTS))
+        name = self.rng.choice(self.only)
         with contextlib.suppress(ClusterError, ProcessLookupError):  # what was aimed at may have ended meanwhile
             FAULTS[name](self, trial_id, status)
             self.told[name] += 1
@@ -238,14 +239,19 @@ class Outcome:
         return finished and not self.differing and not self.doubled
 
 
-def run_storm(folder: Path, *, trials: int, faults: int, steps: int, seed: int, log: bool = False) -> Outcome:
-    """A whole storm in this folder, on a cluster of its own; the process's environment is turned to it meanwhile."""
+def run_storm(
+    folder: Path, *, trials: int, faults: int, steps: int, seed: int, only: Sequence[str] = (), log: bool = False
+) -> Outcome:
+    """A whole storm in this folder, on a cluster of its own; the process's environment is turned to it meanwhile.
+
+    `only`: names of the faults to draw from; empty: all of `FAULTS`.
+    """
     layout = Layout.of(folder / "runs", environ={})
     sweep = expand("demo", [*TINY, f"train.steps={steps}", f"seed=range({trials // 2})", *ONE_CELL], sweeps_dir=None)
     assert len(sweep.cells) == trials
     started = time.monotonic()
     with DevCluster.up(folder / "c", spec=SPEC) as cluster, _turned_to(cluster):
-        storm = Storm(cluster, layout, sweep, random.Random(seed))
+        storm = Storm(cluster, layout, sweep, random.Random(seed), only or list(FAULTS))
         service.submit(layout, sweep, launcher="slurm")
         storm.start_service()
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orchestrator import slurm
 from orchestrator.events import Cause
 from orchestrator.lifecycle import State
 from tests.slurm.lab import Lab
@@ -18,6 +19,7 @@ def test_two_looks_after_slurm_has_lost_a_node_its_trials_are_under_way_elsewher
     lab.cluster.crash("n1")
     lab.until_slurm(requeued, "PENDING")
     lab.until_slurm(submitted, "NODE_FAIL")
+    lab.until(lambda: accounted(lab, requeued) == ["NODE_FAIL"])
     lab.look()
     lab.look()
     assert [lab.status(trial).claims for trial in trials] == [1, 2]
@@ -70,6 +72,12 @@ def fail_n1(lab: Lab, trial_id: str) -> None:
 def turn(lab: Lab, node: str, state: str) -> None:
     """What an administrator does."""
     lab.cluster.run("scontrol", "update", f"NodeName={node}", f"State={state}", "Reason=test")
+
+
+def accounted(lab: Lab, trial_id: str) -> list[str]:
+    """How the accounting says that the starts of the trial's newest job ended."""
+    answer = slurm.run(slurm.sacct_command([], since="", job_ids=[lab.status(trial_id).job_id]))
+    return [job.state for job in slurm.parse_sacct(answer.out) if job.is_over]
 
 
 def excluded(lab: Lab, trial_id: str) -> str:

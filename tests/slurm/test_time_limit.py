@@ -6,14 +6,14 @@ from orchestrator.lifecycle import State
 from tests.slurm.lab import Lab
 
 SLOW = ("train.batch_size=256", "train.steps=400")
-"""Some 90 seconds of training on one core, where nobody else works."""
+"""Some 90 seconds of training on one core, where nobody else works: more than two minutes' limits leave for it."""
 BUSY_S = 900
 """On a machine where many others work."""
 
 
 def test_a_limit_of_one_minute_carries_a_longer_trial_home(new_lab: Callable[..., Lab]) -> None:
     limited, undisturbed = new_lab(nodes=1), new_lab(nodes=1)
-    limit = ("resources.partition=short", "resources.time_limit_min=1", "resources.signal_before_s=5")
+    limit = ("resources.partition=short", "resources.time_limit_min=1", "resources.signal_before_s=25")
     (trial,) = limited.submit(*SLOW, *limit)
     undisturbed.submit(*SLOW, "resources.partition=gpu")
     limited.until_finished(trial, timeout_s=BUSY_S)
