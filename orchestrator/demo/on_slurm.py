@@ -97,7 +97,7 @@ class _Story:
     sweep: Sweep
     say: Console
     cluster: DevCluster
-    preempted: bool = False
+    preempted: frozenset[str] = frozenset()  # trials that the urgent job was meant to hit
     crashed: bool = False
 
     def follow(self) -> None:
@@ -118,16 +118,17 @@ class _Story:
     def _disturb(self, statuses: Mapping[str, TrialStatus]) -> None:
         ripe = [cell for cell in self.sweep.cells if is_ripe(statuses[cell.trial.id])]
         if not self.preempted and len(ripe) >= AT_ONCE:
-            self.preempted = True
+            self.preempted = frozenset(cell.trial.id for cell in ripe)
             everything = ("--partition=urgent", f"--nodes={SPEC.nodes}", "--exclusive")
             self.cluster.run("sbatch", *everything, "--job-name=urgent", "--wrap=sleep 2", "--output=/dev/null")
             for cell in ripe:
                 self._tell("PREEMPT", cell, statuses[cell.trial.id])
-        elif self.preempted and not self.crashed and ripe:
+        spared = [cell for cell in ripe if cell.trial.id not in self.preempted]
+        if self.preempted and not self.crashed and spared:
             self.crashed = True
-            node = statuses[ripe[0].trial.id].attempts[-1].host
+            node = statuses[spared[0].trial.id].attempts[-1].host
             self.cluster.crash(node)
-            self._tell(f"CRASH {node}", ripe[0], statuses[ripe[0].trial.id])
+            self._tell(f"CRASH {node}", spared[0], statuses[spared[0].trial.id])
 
     def _tell(self, what: str, cell: Cell, status: TrialStatus) -> None:
         self.say.print(f"{what:<9} {cell.trial.id[:8]}  {describe(cell):<40} on purpose, at step {status.step}")
