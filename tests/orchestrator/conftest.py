@@ -1,5 +1,6 @@
 """Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -129,16 +130,20 @@ def tracked(on_disk, empty_mlflow) -> OnDisk:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """A throwaway PostgreSQL server that listens on a socket in its own folder."""
-    pytest.importorskip("psycopg", reason="needs the driver: pip install 'iwm-orchestrator[postgres]'")
-    if not shutil.which("initdb") or not shutil.which("pg_ctl"):
-        pytest.skip("needs initdb and pg_ctl of a PostgreSQL server on the PATH")
+    """A throwaway PostgreSQL server that listens on a socket in its own folder.
+
+    Skips where its parts are not installed; fails there under IWM_REQUIRE_POSTGRESQL=1.
+    """
+    programs = _postgresql()
+    if programs is None:
+        refuse = pytest.fail if os.environ.get("IWM_REQUIRE_POSTGRESQL") == "1" else pytest.skip
+        refuse("needs PostgreSQL (apt install postgresql) and its driver (pip install 'iwm-orchestrator[postgres]')")
     user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="iwm-pg-"))
     shutil.chown(folder, user or os.getuid())
 
-    def run(*command: str) -> None:
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    def run(program: str, *words: str) -> None:
+        subprocess.run([programs / program, *words], user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
     data = str(folder / "data")
     try:
@@ -150,3 +155,13 @@ def postgresql_url() -> Iterator[str]:
         if Path(data, "postmaster.pid").exists():
             run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder)
+
+
+def _postgresql() -> Path | None:
+    """The folder of initdb and pg_ctl, which Debian keeps off the PATH; None where it or the driver is missing."""
+    if not importlib.util.find_spec("psycopg"):
+        return None
+    on_path = shutil.which("initdb")
+    places = [Path(on_path).parent] if on_path else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()), None)
