@@ -101,10 +101,11 @@ class Catalogue:
         for bundle in design.bundles:
             columns = zip(bundle.keys, zip(*bundle.rows, strict=True), strict=True)
             rows = zip(*(self.values(key, column) for key, column in columns), strict=True)
-            bundles.append(replace(bundle, rows=tuple(rows), when=self._pattern(bundle.when)))
-        return Design(tuple(bundles), tuple(self._pattern(pattern) for pattern in design.exclude))
+            bundles.append(replace(bundle, rows=tuple(rows), when=self.pattern(bundle.when)))
+        return Design(tuple(bundles), tuple(self.pattern(pattern) for pattern in design.exclude))
 
-    def _pattern(self, pattern: Pattern) -> Pattern:
+    def pattern(self, pattern: Pattern) -> Pattern:
+        """The pattern with every key and value as above."""
         return {key: self.values(key, values) for key, values in pattern.items()}
 
     def check_key(self, key: str) -> None:

@@ -5,18 +5,14 @@ evaluation is the same trial, and asked for twice it is reused; and it waits unt
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import service
 from orchestrator.errors import RequestError
-from orchestrator.expand import changed
+from orchestrator.expand import evaluated
 from orchestrator.layout import Layout
 from orchestrator.service import Submission
 from orchestrator.sweep import Cell, Sweep
-from orchestrator.trial import Trial
-
-MAY_CHANGE = ("evaluate", "tune", "resources")
 
 
 def submit_evaluation(
@@ -43,11 +39,7 @@ def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | 
     trial = parent.trial
     if trial.config.pretrain:
         raise RequestError(f"trial {trial.id} is an evaluation itself, of trial {trial.config.pretrain}: evaluate that")
-    config = replace(trial.config, pretrain=trial.id)
-    cell = changed(replace(parent, trial=Trial(config)), overrides, sweeps_dir=sweeps_dir)
-    for key in cell.overrides:
-        if key.partition(".")[0] not in MAY_CHANGE:
-            raise RequestError(f"an evaluation has the {key} of its trial; set evaluate.*, tune.* or resources.*")
+    cell = evaluated(parent, overrides, sweeps_dir=sweeps_dir)
     return Sweep(
         name=f"evaluate-{trial.id[:8]}",
         axes=tuple(cell.overrides),

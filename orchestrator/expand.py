@@ -16,7 +16,7 @@ same result: tests/orchestrator/test_expand.py compares the two on random cells.
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -42,11 +42,12 @@ from yaml import YAMLError
 
 from iwm_core.config import to_dict
 from iwm_core.errors import ConfigError
-from orchestrator import limits, sweepfile
-from orchestrator.axes import POINTS_MAX, Design, points, spelled, with_axis
+from orchestrator import limits, protocols, sweepfile
+from orchestrator.axes import POINTS_MAX, Design, matches, points, spelled, with_axis
 from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue
 from orchestrator.composition import RESOURCES, Builder, Tree, merge, resolve, value_of
-from orchestrator.errors import OverrideError
+from orchestrator.errors import OverrideError, RequestError
+from orchestrator.protocols import Protocol
 from orchestrator.sweep import Cell, Scalar, Sweep
 from orchestrator.trial import Trial
 
@@ -72,11 +73,14 @@ def expand(name: str, overrides: Sequence[str] = (), *, sweeps_dir: Path | None 
             fixed.pop(setting.key, None)
         else:
             fixed = {key: kept for key, kept in fixed.items() if key != setting.key} | {setting.key: setting}
-    cells = _cells(design, _values(fixed.values()), catalogue)
+    with _in_file(file.where):
+        entries = _entries(file.protocols, catalogue)
+    cells = _cells(design, _values(fixed.values()), catalogue, entries=entries)
     if not cells:
         raise OverrideError(f"the sweep '{file.name}' has no trial left: its exclusions match every one")
     said = tuple(setting.text for setting in fixed.values())
-    return Sweep(file.name, axes=design.keys, cells=cells, fixed=said, description=file.description)
+    axes = (*design.keys, protocols.AXIS) if entries else design.keys
+    return Sweep(file.name, axes=axes, cells=cells, fixed=said, description=file.description)
 
 
 def single(overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> Cell:
@@ -92,16 +96,17 @@ def single(overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> 
     return Composer(catalogue).cell(values, axes=values)
 
 
-def changed(cell: Cell, overrides: Sequence[str], *, sweeps_dir: Path | None = None) -> Cell:
-    """A known cell with these overrides on top, which become its place on axes of their own.
+def evaluated(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | None = None) -> Cell:
+    """The evaluation of a known trial, with these overrides, which become its place on axes of their own.
 
     Raises:
+        RequestError: a setting that an evaluation has from its trial.
         OverrideError, ConfigError: as `single`.
     """
     catalogue = Catalogue.of(sweeps_dir)
     settings = read_overrides(overrides, catalogue)
     _refuse_axes(settings, "this is one trial")
-    return Composer(catalogue).changed(cell, _values(settings))
+    return Composer(catalogue).evaluation(parent, _values(settings))
 
 
 def sweep_names(sweeps_dir: Path | None = None) -> dict[str, str]:
@@ -210,20 +215,58 @@ def _in_file(where: str) -> Iterator[None]:
     """Says which file an error is in."""
     try:
         yield
-    except (OverrideError, ConfigError) as error:
+    except (OverrideError, RequestError, ConfigError) as error:
         raise type(error)(f"{where}: {error}") from error
 
 
-def _cells(design: Design, fixed: Mapping[str, Scalar], catalogue: Catalogue) -> tuple[Cell, ...]:
+Entry = tuple[Protocol, Mapping[str, Scalar]]
+"""A protocol, and its overrides as they were understood."""
+
+
+def _entries(found: Iterable[Protocol], catalogue: Catalogue) -> tuple[Entry, ...]:
+    entries = []
+    for protocol in found:
+        settings = read_overrides(protocol.overrides, catalogue)
+        _refuse_axes(settings, f"the protocol '{protocol.label}' is one trial")
+        said = _values(settings)
+        protocols.check(said)
+        catalogue.values(protocols.GROUP, [said.get(protocols.GROUP, protocol.label)])
+        entries.append((replace(protocol, when=catalogue.pattern(protocol.when)), said))
+    return tuple(entries)
+
+
+def _cells(
+    design: Design, fixed: Mapping[str, Scalar], catalogue: Catalogue, *, entries: tuple[Entry, ...] = ()
+) -> tuple[Cell, ...]:
     composer = Composer(catalogue)
     cells: dict[str, Cell] = {}
+    trained = protocols.of_pretraining(fixed, design.keys) if entries else fixed
     for point in points(design):
-        try:
-            cell = composer.cell({**fixed, **point}, axes=point)
-        except ConfigError as error:
-            raise ConfigError(f"{error}; in the trial {spelled(point)}" if point else str(error)) from error
-        cells.setdefault(cell.trial.id, cell)
+        with _in_trial(point):
+            cell = composer.cell({**trained, **point}, axes=point)
+        if cell.trial.id in cells:
+            continue
+        cells[cell.trial.id] = cell
+        for protocol, said in entries:
+            if matches(protocol.when, point):
+                place = {**point, protocols.AXIS: protocol.label}
+                settings = protocols.of_evaluation(protocol.label, said, of_all={**fixed, **point})
+                with _in_trial(place):
+                    evaluation = replace(composer.evaluation(cell, settings), overrides={**cell.overrides, **place})
+                twin = cells.setdefault(evaluation.trial.id, evaluation)
+                if twin is not evaluation:
+                    other = twin.overrides[protocols.AXIS]
+                    raise OverrideError(f"the protocols '{other}' and '{protocol.label}' measure the same")
     return tuple(cells.values())
+
+
+@contextmanager
+def _in_trial(point: Mapping[str, Scalar]) -> Iterator[None]:
+    """Says which trial settings cannot work in."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{error}; in the trial {spelled(point)}" if point else str(error)) from error
 
 
 class Composer:
@@ -243,6 +286,17 @@ class Composer:
             ConfigError: settings that cannot work.
         """
         return self._cell(self.tree(settings), settings, axes=axes)
+
+    def evaluation(self, parent: Cell, settings: Mapping[str, Scalar]) -> Cell:
+        """The evaluation of that trained cell with these valid settings.
+
+        Raises:
+            RequestError: a setting that an evaluation has from its trial.
+            OverrideError, ConfigError: as `cell`.
+        """
+        protocols.check(settings)
+        config = replace(parent.trial.config, pretrain=parent.trial.id)
+        return self.changed(replace(parent, trial=Trial(config)), settings)
 
     def changed(self, cell: Cell, settings: Mapping[str, Scalar]) -> Cell:
         """That cell with these valid settings on top; a group that is named replaces the cell's.

@@ -14,20 +14,26 @@
     exclude:                                       # trials that match every key of one entry are left out
       - {encoder: base, predictor.depth: 4}
     seeds: 3                                       # 0, 1, 2; or a list. `seed` is the last axis and varies fastest
+    protocols:                                     # what is measured of each trained trial: `orchestrator.protocols`
+      knn:
+      random_predictor: [evaluate=predictor_finetune, tune.predictor=random]
+      attentive: {overrides: [tune.steps=500], when: {conditioning: feature}}
 
 Every key is optional. What the keys and values of axes mean is checked by `orchestrator.expand`, which knows the tree.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.axes import Bundle, Design, Pattern
 from orchestrator.errors import OverrideError
 from orchestrator.marked_yaml import Page
+from orchestrator.protocols import Protocol
 from orchestrator.sweep import Scalar
 
-KEYS = ("name", "description", "overrides", "axes", "zipped", "conditional", "exclude", "seeds")
+KEYS = ("name", "description", "overrides", "axes", "zipped", "conditional", "exclude", "seeds", "protocols")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -40,6 +46,7 @@ class SweepFile:
     description: str
     overrides: tuple[str, ...]
     design: Design
+    protocols: tuple[Protocol, ...] = ()
 
 
 def read(path: Path) -> SweepFile:
@@ -63,12 +70,14 @@ def parse(text: str, *, where: str) -> SweepFile:
     name = raw.get("name", Path(where).stem)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         page.fail(f"name {name!r} must be letters, digits, '_', '-' and '.'", "name")
+    design = _design(page)
     return SweepFile(
         where=where,
         name=name,
         description=" ".join(str(raw.get("description") or "").split()),
         overrides=page.texts("overrides"),
-        design=_design(page),
+        design=design,
+        protocols=tuple(_protocol(page, label, design) for label in page.mapping(("protocols",))),
     )
 
 
@@ -109,7 +118,18 @@ def _conditional(page: Page, at: int, before: list[Bundle]) -> list[Bundle]:
     ]
 
 
-def _pattern(page: Page, path: tuple[str | int, ...], bundles: list[Bundle]) -> Pattern:
+def _protocol(page: Page, label: str, design: Design) -> Protocol:
+    """An entry is nothing, a list of overrides, or both keys of a `Protocol`."""
+    here = ("protocols", label)
+    if not NAME.fullmatch(label):
+        page.fail(f"the label {label!r} must be letters, digits, '_', '-' and '.'", *here)
+    if not isinstance(page.at(*here), Mapping):
+        return Protocol(label, page.texts(*here))
+    page.mapping(here, known=("overrides", "when"))
+    return Protocol(label, page.texts(*here, "overrides"), _pattern(page, (*here, "when"), design.bundles))
+
+
+def _pattern(page: Page, path: tuple[str | int, ...], bundles: Sequence[Bundle]) -> Pattern:
     axes = Design(tuple(bundles)).keys
     pattern = page.mapping(path)
     for key in pattern:

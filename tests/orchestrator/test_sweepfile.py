@@ -2,6 +2,7 @@ import pytest
 
 from orchestrator.axes import points
 from orchestrator.errors import OverrideError
+from orchestrator.protocols import Protocol
 from orchestrator.sweepfile import parse, read
 
 EVERYTHING = """
@@ -33,6 +34,15 @@ def test_everything_that_a_sweep_can_say():
     assert file.design.bundles[1].rows == ((1e-3,), (3e-4,), (1,))
 
 
+def test_a_protocol_is_a_label_with_overrides_and_a_condition():
+    said = "axes: {a: [1, 2]}\nprotocols:\n  knn:\n  b: [x=1]\n  c: {overrides: [x=2], when: {a: 2}}"
+    assert parse(said, where="x.yaml").protocols == (
+        Protocol("knn"),
+        Protocol("b", ("x=1",)),
+        Protocol("c", ("x=2",), {"a": (2,)}),
+    )
+
+
 def test_a_file_without_axes_is_one_trial():
     assert list(points(parse("", where="x.yaml").design)) == [{}]
 
@@ -57,6 +67,11 @@ def test_a_file_without_axes_is_one_trial():
         ("conditional:\n  - when: {b: 1}\n    axes: {a: [1]}", "line 2: 'b' is not an axis here; the axes are none"),
         ("conditional:\n  - axes: {a: [1]}", "line 2: a conditional entry needs 'when' and 'axes'"),
         ("conditional:\n  - {wenn: 1}", "line 2: unknown key 'wenn'; choose from when, axes"),
+        ("protocols: [linear]", "line 1: 'protocols' must be 'key: value' pairs"),
+        ("protocols:\n  linear: 3", "line 2: 'linear' must be a list"),
+        ("protocols:\n  a b:", "line 2: the label 'a b' must be letters"),
+        ("protocols:\n  linear: {wenn: 1}", "line 2: unknown key 'wenn'; choose from overrides, when"),
+        ("protocols:\n  linear: {when: {b: 1}}", "line 2: 'b' is not an axis here; the axes are none"),
         ("axes: {a: [1]}\nexclude:\n  - {a: 1, b: 1}", "line 3: 'b' is not an axis here; the axes are a"),
     ],
 )
