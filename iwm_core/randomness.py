@@ -10,7 +10,19 @@ the same numbers. There is no state to save: a run resumed at step s draws what 
 
 import numpy as np
 
-STREAMS = {"weights": 0, "order": 1, "crop": 2, "source": 3, "target": 4, "masks": 5, "data": 6, "bank": 7, "probe": 8}
+STREAMS = {
+    "weights": 0,
+    "order": 1,
+    "crop": 2,
+    "source": 3,
+    "target": 4,
+    "masks": 5,
+    "data": 6,
+    "bank": 7,
+    "probe": 8,
+    "positions": 9,
+    "teacher": 10,
+}
 """Append only: the number is part of every run's identity."""
 
 

@@ -21,6 +21,7 @@ AT_LEAST: dict[str, float] = {
     "predictor.width": 4,
     "predictor.depth": 1,
     "predictor.heads": 1,
+    "predictor.position_noise": 0,
     "conditioning.layers": 1,
     "photometric.strength": 0,
     "photometric.brightness_max": 0,

@@ -1,4 +1,4 @@
-"""Which of timm's two attention paths a model takes, and a block's output for a few of its tokens.
+"""Which of timm's two attention paths a model takes, and a block's output: modulated, or for a few of its tokens.
 
 `fused` is torch's scaled_dot_product_attention, `explicit` writes the product out. On the CPU under bf16 autocast the
 backward pass of the fused kernel is pathological, so that one pair takes the explicit path. Forward and backward of two
@@ -15,7 +15,7 @@ Deviation: none in the mathematics; the two paths differ in rounding, so the cho
 Shapes: B batch, S tokens, M the last of them, D width, H heads, F features of a head.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from timm.layers import Attention  # pyright: ignore[reportPrivateImportUsage]
 from timm.models.vision_transformer import Block
@@ -37,13 +37,37 @@ def take_path(model: nn.Module, path: AttentionPath) -> None:
             module.fused_attn = path == "fused"  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def last_tokens(block: Block, s_BSD: Tensor, *, count: int) -> Tensor:
-    """`block(s_BSD)[:, -count:]`, [B, M, D], at the cost of those tokens: all are keys, only the last `count` ask.
+class Change(NamedTuple):
+    """What happens to one branch f of a block: x + gate f(norm(x) (1 + scale) + shift). Each is [B, 1, D]."""
 
-    For a plain timm block: no layer scale, drop path, gate or norm of queries and keys.
+    shift_B1D: Tensor
+    scale_B1D: Tensor
+    gate_B1D: Tensor
+
+
+class Modulation(NamedTuple):
+    """Both branches of a block."""
+
+    attention: Change
+    mlp: Change
+
+
+def modulated(block: Block, s_BSD: Tensor, modulation: Modulation | None) -> Tensor:
+    """`block(s_BSD)`, [B, S, D], with its two branches changed by `modulation`. For a plain timm block, as below."""
+    if modulation is None:
+        return block(s_BSD)
+    branch_BSD = block.attn(_shifted(block.norm1(s_BSD), modulation.attention))
+    return _with_mlp(block, s_BSD + _gated(branch_BSD, modulation.attention), modulation)
+
+
+def last_tokens(block: Block, s_BSD: Tensor, *, count: int, modulation: Modulation | None = None) -> Tensor:
+    """`modulated(block, s_BSD)[:, -count:]`, [B, M, D], at the cost of those tokens: only the last `count` ask.
+
+    All tokens are keys. For a plain timm block: no layer scale, drop path, gate or norm of queries and keys.
     """
     attn: Any = block.attn
-    D, normed_BSD = s_BSD.shape[-1], block.norm1(s_BSD)
+    change = modulation and modulation.attention
+    D, normed_BSD = s_BSD.shape[-1], _shifted(block.norm1(s_BSD), change)
     weight, bias = attn.qkv.weight, attn.qkv.bias
     q_BHMF = _heads(functional.linear(normed_BSD[:, -count:], weight[:D], bias[:D]), count=attn.num_heads)
     k_BHSF, v_BHSF = (
@@ -54,8 +78,21 @@ def last_tokens(block: Block, s_BSD: Tensor, *, count: int) -> Tensor:
         o_BHMF = functional.scaled_dot_product_attention(q_BHMF, k_BHSF, v_BHSF)
     else:
         o_BHMF = (attn.scale * q_BHMF @ k_BHSF.transpose(-2, -1)).softmax(dim=-1) @ v_BHSF
-    t_BMD = s_BSD[:, -count:] + attn.proj(o_BHMF.transpose(1, 2).flatten(2))
-    return t_BMD + block.mlp(block.norm2(t_BMD))
+    branch_BMD = attn.proj(o_BHMF.transpose(1, 2).flatten(2))
+    return _with_mlp(block, s_BSD[:, -count:] + _gated(branch_BMD, change), modulation)
+
+
+def _with_mlp(block: Block, t_BMD: Tensor, modulation: Modulation | None) -> Tensor:
+    change = modulation and modulation.mlp
+    return t_BMD + _gated(block.mlp(_shifted(block.norm2(t_BMD), change)), change)
+
+
+def _shifted(x_BSD: Tensor, change: Change | None) -> Tensor:
+    return x_BSD if change is None else x_BSD * (1 + change.scale_B1D) + change.shift_B1D
+
+
+def _gated(branch_BSD: Tensor, change: Change | None) -> Tensor:
+    return branch_BSD if change is None else change.gate_B1D * branch_BSD
 
 
 def _heads(x_BSD: Tensor, *, count: int) -> Tensor:

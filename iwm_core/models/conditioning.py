@@ -3,55 +3,71 @@ r"""How the predictor learns of the action a.
     none      q_i                                                       a is ignored: the invariant control
     sequence  q_i, and one more token per scalar: t_j = a_j w_j + b_j   w_j, b_j ~ N(0, 0.5^2), learned
     feature   MLP(concat(q_i, a)),  back to the predictor's width       context tokens are not touched
+    adaln     x + g f(LN(x) (1 + s) + b),   (b, s, g) = W_l silu(e(a)) + w_l      both branches f of every block l
 
-Symbols: q_i = mask token + position of target i; a_j scalar j of the action; identity is a = 0.
+Symbols: q_i = mask token + position of target i; a_j scalar j of the action; identity is a = 0; e a small MLP.
 Source: IWM, both conditionings and their comparison [C2 S1]; Linear-ReLU-Linear-ReLU-Linear without output norm for
 `feature` [IMPL K1]; one projection per scalar for `sequence` [RECALLED, high], since attention could not tell bare
-scalars apart; its scale 0.5 [OURS], near that of the positions it competes with.
+scalars apart; its scale 0.5 [OURS], near that of the positions it competes with. `adaln` is AdaLN-zero as in IWM's
+successors [C1 K5, K7]; e = Linear-SiLU-Linear as DiT embeds its time step [RECALLED, high]. The block's norm keeps its
+own weights, which DiT takes away.
+
+What zero means here: W_l = w_l = 0, so g = 0 and every block starts as the identity. The predictor then answers every
+query with a function of its position alone; the encoder gets no gradient in the very first step, since nothing of the
+context passes a closed gate, but the gates do, and all of the network learns from the second step on. There is nothing
+pretrained to protect: the gain is a predictor that begins as the mean latent of a position and lets context and action
+in as far as they pay. The bias w_l opens gates at a = 0, too.
 
 To add one: a class, its line in `CONDITIONINGS`, a file in `sweeps/conditioning/`.
 
 Shapes: B batch, M targets, D predictor width, A scalars of the action, T further tokens.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from iwm_core.config import ConditioningConfig
 from iwm_core.errors import ConfigError
+from iwm_core.models.attention import Change, Modulation
+from iwm_core.models.initialisation import ZeroLinear
 
-Conditioned = tuple[Tensor, Tensor | None]
-"""The queries [B, M, D] and further tokens [B, T, D], if there are any."""
+
+class Conditioned(NamedTuple):
+    """The queries [B, M, D]; further tokens [B, T, D], if any; and one modulation per block, if they are modulated."""
+
+    q_BMD: Tensor
+    tokens_BTD: Tensor | None = None
+    modulations: list[Modulation] | None = None
 
 
 class NoConditioning(nn.Module):
     """The predictor is blind to the action."""
 
-    def __init__(self, config: ConditioningConfig, *, width: int, actions: int) -> None:
+    def __init__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> None:
         super().__init__()
 
     def forward(self, q_BMD: Tensor, a_BA: Tensor) -> Conditioned:
-        return q_BMD, None
+        return Conditioned(q_BMD)
 
 
 class SequenceConditioning(nn.Module):
     """One token per scalar of the action joins the sequence."""
 
-    def __init__(self, config: ConditioningConfig, *, width: int, actions: int) -> None:
+    def __init__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> None:
         super().__init__()
         self.slope_AD = nn.Parameter(torch.randn(actions, width) * 0.5)
         self.offset_AD = nn.Parameter(torch.randn(actions, width) * 0.5)
 
     def forward(self, q_BMD: Tensor, a_BA: Tensor) -> Conditioned:
-        return q_BMD, a_BA[:, :, None] * self.slope_AD + self.offset_AD
+        return Conditioned(q_BMD, a_BA[:, :, None] * self.slope_AD + self.offset_AD)
 
 
 class FeatureConditioning(nn.Module):
     """The action is mixed into every query by a small MLP."""
 
-    def __init__(self, config: ConditioningConfig, *, width: int, actions: int) -> None:
+    def __init__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Linear(width + actions, width)]
         for _ in range(config.layers - 1):
@@ -60,13 +76,30 @@ class FeatureConditioning(nn.Module):
 
     def forward(self, q_BMD: Tensor, a_BA: Tensor) -> Conditioned:
         a_BMA = a_BA[:, None, :].expand(-1, q_BMD.shape[1], -1)
-        return self.mlp(torch.cat([q_BMD, a_BMA], dim=-1)), None
+        return Conditioned(self.mlp(torch.cat([q_BMD, a_BMA], dim=-1)))
+
+
+class AdaLNConditioning(nn.Module):
+    """The action shifts, scales and gates both branches of every block."""
+
+    def __init__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(actions, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.modulate = nn.ModuleList([ZeroLinear(width, 6 * width) for _ in range(depth)])
+
+    def forward(self, q_BMD: Tensor, a_BA: Tensor) -> Conditioned:
+        e_B1D = self.embed(a_BA)[:, None]
+        parts = [modulate(e_B1D).chunk(6, dim=-1) for modulate in self.modulate]
+        return Conditioned(q_BMD, modulations=[Modulation(Change(*six[:3]), Change(*six[3:])) for six in parts])
 
 
 class Conditioning(Protocol):
-    """What the table holds: a module built from (config, width, actions) and called with (queries, action)."""
+    """What the table holds: a module for a predictor of this width and depth, called with (queries, action).
 
-    def __call__(self, config: ConditioningConfig, *, width: int, actions: int) -> nn.Module: ...
+    It may change the queries, add tokens to the sequence, and modulate the blocks; see `Conditioned`.
+    """
+
+    def __call__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> nn.Module: ...
 
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -75,15 +108,16 @@ CONDITIONINGS: dict[str, Conditioning] = {
     "none": NoConditioning,
     "sequence": SequenceConditioning,
     "feature": FeatureConditioning,
+    "adaln": AdaLNConditioning,
 }
 
 
-def build(config: ConditioningConfig, *, width: int, actions: int) -> nn.Module:
-    """The conditioning that `config.kind` names, for a predictor of `width` and an action of `actions` scalars.
+def build(config: ConditioningConfig, *, width: int, actions: int, depth: int) -> nn.Module:
+    """The conditioning that `config.kind` names, for `depth` blocks of `width` and an action of `actions` scalars.
 
     Raises:
         ConfigError: an unknown kind; it names the valid ones.
     """
     if config.kind not in CONDITIONINGS:
         raise ConfigError(f"unknown conditioning {config.kind!r}; choose from {', '.join(CONDITIONINGS)}")
-    return CONDITIONINGS[config.kind](config, width=width, actions=actions)
+    return CONDITIONINGS[config.kind](config, width=width, actions=actions, depth=depth)

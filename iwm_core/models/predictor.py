@@ -1,10 +1,13 @@
 r"""p_phi: a narrow Vision Transformer from visible latents to the latents of the target patches.
 
     c_k = U z_k + pos_k                       one token per visible patch
-    q_i = m + pos_i                           one query per target patch, then conditioned on the action a
+    q_i = m + pos_i + U n_i                   one query per target patch, then conditioned on the action a
     p_i = V norm(blocks([tokens(a), c, q]))_i       the queries' outputs only
 
-Symbols: U: encoder width -> D, V: D -> encoder width, m the learned mask token, pos fixed sine-cosine positions.
+Symbols: U: encoder width -> D (in c_k with a bias), V: D -> encoder width, m the learned mask token, pos fixed
+sine-cosine positions, n_i ~ N(0, sigma^2 I) of encoder width where `predictor.position_noise` is sigma > 0, in training
+alone: stochastic positions, whose covariance sigma^2 U U' is learned and, being tied to the context's map, cannot
+shrink to nothing [C1 StoP]. StoP's code adds U's bias in place of m; here m stays, the same function.
 Source: I-JEPA's predictor [C1 J1] with IWM's conditioning [C2 S1]; all targets in one pass [DERIVED; IMPL K1]. Only the
 queries' outputs are read, so the last block computes no others (`last_tokens`): the same function, less work.
 Deviation: weights start as in `initialisation` [OURS].
@@ -12,16 +15,20 @@ Deviation: weights start as in `initialisation` [OURS].
 Shapes: B batch, K context patches, M targets, N all patches, E encoder width, D predictor width, A action, T tokens.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.nn import functional
 
 from iwm_core.config import PredictorConfig, TrialConfig
 from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.errors import ConfigError
 from iwm_core.models import conditioning
-from iwm_core.models.attention import last_tokens
+from iwm_core.models.attention import Modulation, last_tokens, modulated
 from iwm_core.models.initialisation import xavier
 from iwm_core.models.positions import sine_cosine
 
@@ -42,7 +49,9 @@ class Predictor(nn.Module):
         _check(shape)
         self.enter = nn.Linear(config.encoder.width, shape.width)
         self.mask_token_D = nn.Parameter(nn.init.trunc_normal_(torch.empty(shape.width), std=0.02))
-        self.conditioning = conditioning.build(config.conditioning, width=shape.width, actions=ACTION_DIM)
+        self.conditioning = conditioning.build(
+            config.conditioning, width=shape.width, actions=ACTION_DIM, depth=shape.depth
+        )
         self.blocks = nn.Sequential(
             *[Block(shape.width, shape.heads, mlp_ratio=shape.mlp_ratio, qkv_bias=True) for _ in range(shape.depth)]
         )
@@ -52,16 +61,23 @@ class Predictor(nn.Module):
         position_ND = sine_cosine(shape.width, rows=config.grid, columns=config.grid)
         self.register_buffer("position_ND", position_ND, persistent=False)
 
-    def forward(self, z_BKE: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+    def forward(self, z_BKE: Tensor, a_BA: Tensor, masks: Masks, *, noise_BME: Tensor | None = None) -> Tensor:
         """Predicted latents of `masks.target_BM`, [B, M, E], from the latents of `masks.context_BK`."""
         c_BKD = self.enter(z_BKE) + self.position_ND[masks.context_BK]
         q_BMD = self.mask_token_D + self.position_ND[masks.target_BM]
-        q_BMD, tokens_BTD = self.conditioning(q_BMD, a_BA)
+        if noise_BME is not None:
+            q_BMD = q_BMD + functional.linear(noise_BME, self.enter.weight)
+        q_BMD, tokens_BTD, modulations = self.conditioning(q_BMD, a_BA)
         sequence = [c_BKD, q_BMD] if tokens_BTD is None else [tokens_BTD, c_BKD, q_BMD]
-        s_BSD = self.blocks[:-1](torch.cat(sequence, dim=1))
-        last = self.blocks[-1]
-        assert isinstance(last, Block)
-        return self.leave(self.norm(last_tokens(last, s_BSD, count=q_BMD.shape[1])))
+        return self.leave(self.norm(self._blocks(torch.cat(sequence, dim=1), modulations, count=q_BMD.shape[1])))
+
+    def _blocks(self, s_BSD: Tensor, modulations: list[Modulation] | None, *, count: int) -> Tensor:
+        """What the blocks make of the last `count` tokens, [B, M, D]."""
+        plan = zip(cast(Iterable[Block], self.blocks), modulations or [None] * len(self.blocks), strict=True)
+        *earlier, (last, modulation) = plan
+        for block, change in earlier:
+            s_BSD = modulated(block, s_BSD, change)
+        return last_tokens(last, s_BSD, count=count, modulation=modulation)
 
 
 def _check(shape: PredictorConfig) -> None:

@@ -25,9 +25,9 @@ class ImageWorldModel(Networks):
         self.encoder = Encoder(config)
         self.predictor = Predictor(config)
 
-    def forward(self, x_BCHW: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+    def forward(self, x_BCHW: Tensor, a_BA: Tensor, masks: Masks, *, noise_BMD: Tensor | None = None) -> Tensor:
         """Latents of y at `masks.target_BM`, [B, M, D], predicted from the patches `masks.context_BK` of x."""
-        return self.predictor(self.encoder(x_BCHW, keep_BK=masks.context_BK), a_BA, masks)
+        return self.predictor(self.encoder(x_BCHW, keep_BK=masks.context_BK), a_BA, masks, noise_BME=noise_BMD)
 
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
         """The same from latents that are already encoded: z holds those of `masks.context_BK`, in that order."""

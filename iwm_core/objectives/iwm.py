@@ -15,8 +15,11 @@ Shapes: B batch, C channels, H height, W width, N all patches, M targets, D enco
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from iwm_core.config import TrialConfig
 from iwm_core.data import masks as masking
+from iwm_core.data import noise
 from iwm_core.data.masks import Masks
 from iwm_core.data.views import Views, make_views
 from iwm_core.models.networks import Networks
@@ -27,10 +30,11 @@ from iwm_core.training.ema import TargetEncoder
 
 @dataclass(frozen=True)
 class Drawn:
-    """Both views of a batch, the action between them, and what is masked."""
+    """Both views of a batch, the action between them, what is masked, and the noise of stochastic positions."""
 
     view: Views
     masks: Masks
+    noise_BMD: Tensor | None = None
 
 
 def draw(part: Part, config: TrialConfig) -> Drawn:
@@ -39,7 +43,8 @@ def draw(part: Part, config: TrialConfig) -> Drawn:
     rows = slice(part.first, part.first + len(part.image_BCHW))
     device = part.image_BCHW.device
     masks = masking.sample(config, part.step, batch=config.train.batch_size, device=device, rows=rows)
-    return Drawn(view, masks)
+    noise_BMD = noise.positions(config, part.step, targets=masks.target_BM.shape[1], rows=rows, device=device)
+    return Drawn(view, masks, noise_BMD)
 
 
 def loss(world_model: Networks, target: TargetEncoder, drawn: Drawn, config: TrialConfig) -> Terms:
@@ -47,7 +52,7 @@ def loss(world_model: Networks, target: TargetEncoder, drawn: Drawn, config: Tri
     view, masks = drawn.view, drawn.masks
     latents = target(view.y_BCHW)
     h_BMD = latents.at(masks.target_BM)
-    p_BMD = world_model(view.x_BCHW, view.a_BA, masks)
+    p_BMD = world_model(view.x_BCHW, view.a_BA, masks, noise_BMD=drawn.noise_BMD)
     loss = prediction_loss(p_BMD, h_BMD, kind=config.objective.loss)
     return Terms(loss=loss, p_BMD=p_BMD.detach(), h_BND=latents.h_BND)
 

@@ -53,8 +53,9 @@ def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
 
 
 def _tensors(drawn: Any) -> dict[str, torch.Tensor]:
-    """Every tensor in nested dataclasses, by its field's name."""
+    """Every tensor in nested dataclasses, by its field's name; a field of None is left out."""
     found: dict[str, torch.Tensor] = {}
     for name, value in vars(drawn).items():
-        found |= {name: value} if isinstance(value, torch.Tensor) else _tensors(value)
+        if value is not None:
+            found |= {name: value} if isinstance(value, torch.Tensor) else _tensors(value)
     return found

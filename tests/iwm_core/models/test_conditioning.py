@@ -10,23 +10,23 @@ A_BA = torch.randn(2, 7, generator=torch.Generator().manual_seed(1))
 
 
 def made(kind, **settings):
-    return build(ConditioningConfig(kind=kind, **settings), width=16, actions=7)
+    return build(ConditioningConfig(kind=kind, **settings), width=16, actions=7, depth=3)
 
 
 @pytest.mark.parametrize("kind", CONDITIONINGS)
 def test_queries_keep_their_shape_and_tokens_have_their_width(kind):
-    q_BMD, tokens_BTD = made(kind)(Q_BMD, A_BA)
+    q_BMD, tokens_BTD, _ = made(kind)(Q_BMD, A_BA)
     assert q_BMD.shape == Q_BMD.shape
     assert tokens_BTD is None or tokens_BTD.shape[::2] == (2, 16)
 
 
 def test_none_hands_the_queries_on():
-    assert made("none")(Q_BMD, A_BA) == (Q_BMD, None)
+    assert made("none")(Q_BMD, A_BA) == (Q_BMD, None, None)
 
 
 def test_sequence_adds_one_token_per_scalar():
-    module = SequenceConditioning(ConditioningConfig(kind="sequence"), width=16, actions=7)
-    _, tokens_BTD = module(Q_BMD, A_BA)
+    module = SequenceConditioning(ConditioningConfig(kind="sequence"), width=16, actions=7, depth=3)
+    tokens_BTD = module(Q_BMD, A_BA).tokens_BTD
     assert tokens_BTD is not None
     token_D = A_BA[1, 3] * module.slope_AD[3] + module.offset_AD[3]
     assert tokens_BTD.shape == (2, 7, 16)
@@ -42,11 +42,19 @@ def test_feature_has_as_many_layers_as_it_is_told(layers, linears):
 
 def test_feature_is_one_network_per_position():
     module = made("feature", activation="gelu")
-    whole, _ = module(Q_BMD, A_BA)
-    alone, _ = module(Q_BMD[:, 2:3], A_BA)
+    whole, alone = module(Q_BMD, A_BA).q_BMD, module(Q_BMD[:, 2:3], A_BA).q_BMD
     torch.testing.assert_close(whole[:, 2:3], alone)
 
 
+def test_adaln_starts_with_closed_gates_in_every_block():
+    q_BMD, _, modulations = made("adaln")(Q_BMD, A_BA)
+    assert torch.equal(q_BMD, Q_BMD)
+    assert modulations is not None
+    assert len(modulations) == 3
+    for branch in (branch for modulation in modulations for branch in modulation):
+        assert all(part.shape == (2, 1, 16) and not part.any() for part in branch)
+
+
 def test_an_unknown_kind_is_answered_with_the_valid_ones():
-    with pytest.raises(ConfigError, match=r"unknown conditioning 'film'; choose from none, sequence, feature"):
+    with pytest.raises(ConfigError, match=r"unknown conditioning 'film'; choose from none, sequence, feature, adaln"):
         made("film")

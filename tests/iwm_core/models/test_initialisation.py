@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from iwm_core.models.initialisation import xavier
+from iwm_core.models.initialisation import ZeroLinear, xavier
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ def test_norms_are_left_alone():
     norm = nn.LayerNorm(4)
     xavier(norm)
     assert torch.all(norm.weight == 1)
+
+
+def test_what_starts_at_zero_stays_there_and_draws_nothing():
+    before = torch.get_rng_state()
+    module = ZeroLinear(4, 4)
+    xavier(module)
+    assert not any(parameter.any() for parameter in module.parameters())
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.data.views import Views
 from iwm_core.objectives.iwm import IWM, Drawn
+from iwm_core.objectives.objective import Part
 from iwm_core.training import state
 
 DRAW = torch.Generator().manual_seed(0)
@@ -35,3 +38,19 @@ def test_gradient_reaches_the_world_model_and_stops_at_the_target(made, tiny):
     trained = [parameter for parameter in made.world_model.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in trained)
     assert all(parameter.grad is None for parameter in made.target.parameters())
+
+
+IMAGE_BCHW = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=DRAW)
+
+
+def test_stochastic_positions_are_drawn_for_training_by_sample(tiny):
+    noisy = dataclasses.replace(tiny, predictor=dataclasses.replace(tiny.predictor, position_noise=0.25))
+    whole, part = (IWM.draw(Part(image_BCHW=IMAGE_BCHW[at:], step=5, first=at), noisy) for at in (0, 6))
+    assert IWM.draw(Part(image_BCHW=IMAGE_BCHW, step=5), tiny).noise_BMD is None
+    assert torch.equal(whole.noise_BMD[6:], part.noise_BMD)
+
+
+def test_stochastic_positions_change_the_loss(made, tiny):
+    noise_BMD = torch.randn(2, 3, tiny.encoder.width, generator=DRAW)
+    losses = [IWM.loss(made.world_model, made.target, Drawn(VIEW, MASKS, n), tiny).loss for n in (None, noise_BMD)]
+    assert losses[0] != losses[1]
