@@ -1,0 +1,10 @@
+"""The rooms of `benchmarks/step.py`, `pipeline.py` and `checkpoint.py`: how fast a trial trains.
+
+cases.py       which networks, batches and counts are measured, on a CPU core and on a GPU
+ours.py        one of our steps, as training runs it
+official.py    one step of I-JEPA's published code, from a checkout that the user points to
+stages.py      which part of a step its time goes to, by hooks on the modules themselves
+contender.py   a step that can be timed, whoever wrote it
+clock.py       seconds of a device, contenders in turns, waits of the host
+machine.py     the hardware, versions and date that stand under every figure
+"""

@@ -1,0 +1,41 @@
+"""One of our steps, as training runs it: views, masks, forward, backward, clip, AdamW, moving average.
+
+Shapes: B batch, C channels, H height, W width.
+"""
+
+import torch
+
+from benchmarks.speed.cases import Case
+from benchmarks.speed.contender import Contender
+from benchmarks.speed.stages import Watched
+from iwm_core.objectives import table as objectives
+from iwm_core.objectives.objective import Part
+from iwm_core.training import numerics, state
+from iwm_core.training.flops import step_flops
+from iwm_core.training.step import optimise
+
+
+def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
+    """The step of `objective` on uint8 images that lie on the device."""
+    config = case.config(objective)
+    built = state.build(config, device=device)
+    drawn = torch.Generator().manual_seed(0)
+    image_BCHW = torch.randint(256, (case.batch, 3, case.image, case.image), dtype=torch.uint8, generator=drawn)
+    image_BCHW = image_BCHW.to(device)
+
+    def step() -> None:
+        with numerics.arithmetic(config.train, device=device):
+            optimise(built, image_BCHW=image_BCHW, config=config)
+
+    return Contender(
+        name=objective,
+        step=step,
+        draw=lambda: objectives.of(config).draw(Part(image_BCHW=image_BCHW, step=built.step), config),
+        flops=step_flops(built.world_model, built.target, config=config).total,
+        watched=Watched(
+            target=built.target,
+            encoder=built.world_model.encoder,
+            predictor=built.world_model,
+            optimizer=built.optimizer,
+        ),
+    )
