@@ -11,6 +11,7 @@ from typing import Any
 from iwm_core.config import TrialConfig
 from iwm_core.data import mask_counts
 from iwm_core.errors import ConfigError
+from iwm_core.objectives import requirements
 from orchestrator.sweep import Resources
 
 AT_LEAST: dict[str, float] = {
@@ -84,6 +85,7 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
         raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
     if config.pretrain and not TRIAL_ID.fullmatch(config.pretrain):
         raise ConfigError(f"pretrain is the id of a trial, such as 0123456789abcdef, not '{config.pretrain}'")
+    requirements.check(config)
     _check_images(config)
     _check_heads(config)
     mask_counts.check(config)

@@ -3,10 +3,11 @@
     K_context = round(context_ratio N)      K_target = round(target_ratio N)      N = grid^2
     failure after R tries = (1 - accepted)^R < 1e-6
 
-A draw of blocks is accepted when the targets can be chosen inside the union of the blocks and the context outside it
-(and inside I-JEPA's context block, for `multiblock`). The share of accepted draws is found once per setting by
-simulation, with numpy alone, so that a login node can refuse a setting before anything is queued. [OURS] I-JEPA cuts
-every mask to the smallest of its batch instead, so that its context depends on the batch size.
+A draw of blocks is accepted when the targets can be chosen inside the union of the blocks (inside each block, where
+`masks.sequences` is `blocks`) and the context outside it (and inside I-JEPA's context block, for `multiblock`). The
+share of accepted draws is found once per setting by simulation, with numpy alone, so that a login node can refuse a
+setting before anything is queued. [OURS] I-JEPA cuts every mask to the smallest of its batch instead, so that its
+context depends on the batch size: `masks.official_quirks`, official_masks.py.
 
 Shapes: S draws, M blocks, G the side of the grid.
 """
@@ -17,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from iwm_core.config import MasksConfig, TrialConfig
+from iwm_core.data import official_masks
 from iwm_core.data.blocks import Array, Blocks, blocks, inside, union
 from iwm_core.errors import ConfigError
 
@@ -47,6 +49,8 @@ def check(config: TrialConfig) -> None:
     if patch < 1 or size < patch or size % patch:
         raise ConfigError(f"data.image_size={size} is not a multiple of encoder.patch_size={patch}")
     _check_ranges(config.masks)
+    if config.masks.official_quirks:
+        return official_masks.check(config)
     _check_counts(config.masks, config.grid)
     redrawn = 1 - acceptance(config.masks, grid=config.grid)
     if redrawn > REDRAWN_MAX:
@@ -61,9 +65,13 @@ def check(config: TrialConfig) -> None:
 def acceptance(masks: MasksConfig, *, grid: int) -> float:
     """Share of the draws that give enough targets and enough context, from a fixed simulation."""
     u_SM4 = np.random.Generator(np.random.Philox(0)).random((SIMULATED, numbers(masks), 4), dtype=np.float32)
-    union_SGG, free_SGG = regions(rectangles(u_SM4, masks=masks, grid=grid), cells_G=np.arange(grid))
+    drawn, cells_G = rectangles(u_SM4, masks=masks, grid=grid), np.arange(grid)
+    union_SGG, free_SGG = regions(drawn, cells_G=cells_G)
+    room_S = union_SGG.sum((-1, -2))
+    if masks.sequences == "blocks":
+        room_S = inside(drawn[0], cells_G).sum((-1, -2)).min(-1)
     context, target = _counts(masks, grid)
-    enough = (union_SGG.sum((-1, -2)) >= target) & (free_SGG.sum((-1, -2)) >= context)
+    enough = (room_S >= target) & (free_SGG.sum((-1, -2)) >= context)
     return float(enough.mean())
 
 

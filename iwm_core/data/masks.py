@@ -49,9 +49,9 @@ def sample(
     u_BRM4 = u_XB[patches:].T.reshape(len(key_BN), -1, numbers(config.masks), 4)
     union_BN, free_BN = _first_accepted(u_BRM4, config=config, device=device)
     context, target = counts(config)
-    target_BM = _choose(key_BN, (~union_BN).long(), target)
+    target_BM = choose(key_BN, (~union_BN).long(), target)
     taken_BN = torch.zeros_like(union_BN).scatter_(1, target_BM, True)
-    context_BK = _choose(key_BN, (~free_BN).long() + 2 * taken_BN, context)
+    context_BK = choose(key_BN, (~free_BN).long() + 2 * taken_BN, context)
     count = len(range(batch)[rows])
     return Masks(context_BK.expand(count, -1).contiguous(), target_BM.expand(count, -1).contiguous())
 
@@ -60,7 +60,7 @@ def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.de
     """bool [B, N] twice (union, free) of each sample's first accepted draw, or of the one that lacks least."""
     drawn = rectangles(u_BRM4, masks=config.masks, grid=config.grid)  # on the host: every device rounds alike
     cells_G = torch.arange(config.grid, device=device)
-    on_device = (_moved(drawn[0], device), drawn[1] and _moved(drawn[1], device))
+    on_device = (moved(drawn[0], device), drawn[1] and moved(drawn[1], device))
     union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G))
     context, target = counts(config)
     lacking_BR = (target - union_BRN.sum(2)).clip(min=0) + (context - free_BRN.sum(2)).clip(min=0)
@@ -68,10 +68,11 @@ def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.de
     return union_BRN.gather(1, chosen_B1N).squeeze(1), free_BRN.gather(1, chosen_B1N).squeeze(1)
 
 
-def _moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
+def moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
+    """The same rectangles, on the device."""
     return Blocks(*(torch.from_numpy(field.astype(np.int16)).to(device, non_blocking=True) for field in rectangles))
 
 
-def _choose(key_BN: Tensor, rank_BN: Tensor, count: int) -> Tensor:
+def choose(key_BN: Tensor, rank_BN: Tensor, count: int) -> Tensor:
     """`count` indices of each row in ascending order: lowest rank first, uniformly (by key) within a rank."""
     return (key_BN + rank_BN).argsort(dim=1, stable=True)[:, :count].sort(1).values

@@ -5,12 +5,15 @@ import torch
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
 from iwm_core.models.networks import Networks
+from iwm_core.objectives import requirements
+from iwm_core.objectives.ijepa import IJEPA
 from iwm_core.objectives.iwm import IWM
 from iwm_core.objectives.objective import Objective
 from iwm_core.randomness import torch_seed
 
 OBJECTIVES: dict[str, Objective] = {
     "iwm": IWM,
+    "ijepa": IJEPA,
 }
 
 
@@ -30,8 +33,9 @@ def build(config: TrialConfig) -> Networks:
     """The networks on the CPU, a pure function of the configuration; the global random state is left as it was.
 
     Raises:
-        ConfigError: sizes that do not fit each other, or an unknown objective or conditioning.
+        ConfigError: sizes or settings that do not fit each other, or an unknown objective or conditioning.
     """
+    requirements.check(config)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(config.seed, "weights"))
         return of(config).networks(config)

@@ -9,10 +9,22 @@ from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import state
 from iwm_core.training.step import optimise
 
+IJEPA = {
+    "objective.kind": "ijepa",
+    "objective.loss": "smooth_l1",
+    "conditioning.kind": "none",
+    "masks.kind": "multiblock",
+    "masks.sequences": "blocks",
+    "masks.context_ratio": 0.25,
+    "masks.target_ratio": 0.14,
+}
 KINDS = {
     "iwm": {},
     "iwm with adaln": {"conditioning.kind": "adaln"},
     "iwm with stochastic positions": {"predictor.position_noise": 0.25},
+    "ijepa": IJEPA,
+    "ijepa with stochastic positions": {**IJEPA, "predictor.position_noise": 0.25},
+    "ijepa with official masks": {**IJEPA, "encoder.patch_size": 2, "masks.official_quirks": True},
 }
 IMAGE_BCHW = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
