@@ -1,19 +1,22 @@
 """A sweep's results as a factorial table. Pure.
 
-    cell        the trials that differ in their seed alone
-    y(cell)     mean and interval over the cell's finished seeds
+    cell          the trials that differ in their seed alone
+    y(cell)       mean and interval over the cell's finished seeds
+    score(cell)   the same of its evaluations under one label (orchestrator/protocols.py)
 
 A cell without a finished trial has no value: it is missing, never zero. What an unfinished trial has measured so far
-is no result and enters no mean.
+is no result and enters no mean. Evaluations make no cells: they join that of the trial whose weights they measured.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dashboards.cost import Cost, cost_of, total
 from dashboards.estimate import Estimate, estimate
+from dashboards.scores import score
 from orchestrator.lifecycle import State
+from orchestrator.protocols import AXIS
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.sweep import Scalar
 
@@ -22,10 +25,19 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Cell:
-    """One place on the axes. `levels` holds the axes that the cell's trials were given, without the seed."""
+    """One place on the axes. `levels` holds the axes that the cell's trials were given, without the seed; `evaluations`
+    the trials that measured theirs, by label."""
 
     levels: Mapping[str, Scalar]
     trials: tuple[TrialResult, ...]
+    evaluations: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
+
+    @property
+    def everything(self) -> Iterator[TrialResult]:
+        """Its trials, then their evaluations."""
+        yield from self.trials
+        for found in self.evaluations.values():
+            yield from found
 
     @cached_property
     def finished(self) -> tuple[TrialResult, ...]:
@@ -36,6 +48,11 @@ class Cell:
         """The metric's final value by seed, of the finished trials that have it."""
         known = ((trial.seed, trial.status.metrics) for trial in self.finished)
         return {seed: metrics[metric] for seed, metrics in known if metric in metrics}
+
+    def scores(self, label: str) -> dict[int, float]:
+        """By seed, the score of each finished evaluation under this label."""
+        done = (trial for trial in self.evaluations.get(label, ()) if trial.status.state is State.FINISHED)
+        return {trial.seed: value for trial in done if (value := score(trial)) is not None}
 
     def estimate(self, metric: str) -> Estimate | None:
         """Mean and interval over seeds; None where no finished trial has the metric."""
@@ -48,13 +65,13 @@ class Cell:
 
     @property
     def cost(self) -> Cost:
-        """Of all trials, finished or not."""
-        return total(cost_of(trial.status) for trial in self.trials)
+        """Of all trials and their evaluations, finished or not."""
+        return total(cost_of(trial.status) for trial in self.everything)
 
 
 @dataclass(frozen=True)
 class Table:
-    """All cells of a sweep, in the sweep's order; `axes` without the seed."""
+    """All cells of a sweep, in the sweep's order; `axes` without the seed and without the protocol."""
 
     axes: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -74,6 +91,11 @@ class Table:
         """The most seeds that any one cell has finished."""
         return max((len({trial.seed for trial in cell.finished}) for cell in self.cells), default=0)
 
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What the cells' evaluations are called, in the sweep's order."""
+        return tuple(dict.fromkeys(label for cell in self.cells for label in cell.evaluations))
+
     @property
     def varying(self) -> tuple[str, ...]:
         """The axes with more than one level."""
@@ -90,12 +112,18 @@ class Table:
 
 def tabulate(results: SweepResults) -> Table:
     """Groups a sweep's trials into cells."""
-    grouped: dict[tuple[tuple[str, Scalar], ...], list[TrialResult]] = {}
-    axes = tuple(axis for axis in results.record.axes if axis != SEED)
+    grouped: dict[tuple[tuple[str, Scalar], ...], dict[str, list[TrialResult]]] = {}
+    axes = tuple(axis for axis in results.record.axes if axis not in (SEED, AXIS))
     for trial in results.trials:
         place = tuple((axis, trial.overrides[axis]) for axis in axes if axis in trial.overrides)
-        grouped.setdefault(place, []).append(trial)
-    return Table(axes, tuple(Cell(dict(place), tuple(trials)) for place, trials in grouped.items()))
+        label = str(trial.overrides.get(AXIS, ""))
+        grouped.setdefault(place, {}).setdefault(label, []).append(trial)
+    return Table(axes, tuple(_cell(dict(place), found) for place, found in grouped.items()))
+
+
+def _cell(levels: Mapping[str, Scalar], found: Mapping[str, list[TrialResult]]) -> Cell:
+    evaluations = {label: tuple(trials) for label, trials in found.items() if label}
+    return Cell(levels, tuple(found.get("", ())), evaluations)
 
 
 def is_numeric(levels: tuple[Scalar, ...]) -> bool:

@@ -91,7 +91,7 @@ def _collapsed(table: Table) -> Iterator[Finding]:
 
 def _drifted(table: Table) -> Iterator[Finding]:
     for cell in table.cells:
-        for trial in cell.trials:
+        for trial in cell.everything:
             if trial.status.drifted:
                 metrics = listed(plain(metric) for metric in trial.status.drifted)
                 text = f"Trial {trial.id[:8]} drifted: repeated steps gave other values of {metrics}."
@@ -100,7 +100,7 @@ def _drifted(table: Table) -> Iterator[Finding]:
 
 def _numerics(table: Table) -> Iterator[Finding]:
     """Precision and threads are the trial's own, so only where it ran is compared."""
-    attempts = [attempt for cell in table.cells for trial in cell.trials for attempt in trial.status.attempts]
+    attempts = [attempt for cell in table.cells for trial in cell.everything for attempt in trial.status.attempts]
     prints = [attempt.fingerprint for attempt in attempts if attempt.fingerprint]
     differing = [key for key in ("device", "ranks", "torch") if len({str(item.get(key)) for item in prints}) > 1]
     if differing:

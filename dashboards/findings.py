@@ -56,7 +56,7 @@ def _axes(table: Table) -> Iterator[Finding]:
 
 
 def _next_steps(table: Table, *, name: str) -> Iterator[Finding]:
-    states = {trial.status.state for cell in table.cells for trial in cell.trials}
+    states = {trial.status.state for cell in table.cells for trial in cell.everything}
     if states & RUNNABLE:
         yield Finding(Kind.NEXT, f"Some trials have stopped early: `iwm resume {shlex.quote(name)}` goes on with them.")
     elif states - {State.FINISHED}:

@@ -18,6 +18,7 @@ from dashboards.latex import to_latex
 from dashboards.markdown import to_markdown
 from dashboards.page import to_html
 from dashboards.rows import to_csv
+from dashboards.scores import score_of
 from dashboards.wording import axis_name, counted, level_name, listed, metric_name, plain
 from orchestrator.errors import RequestError
 from orchestrator.identity import identity
@@ -66,6 +67,7 @@ def _blocks(results: SweepResults, table: Table) -> Iterator[Block]:
     yield Heading("Results")
     yield tables.main(table)
     yield Paragraph(_reading(table))
+    yield from _evaluations(table)
     yield Picture(f"{metric_name(headline(table) or '')} of every cell, beside the probes")
     yield from _findings(results)
     yield from _effects(table)
@@ -79,9 +81,11 @@ def _what_was_run(results: SweepResults, table: Table) -> Iterator[Block]:
     record = results.record
     states = Counter(trial.status.state for trial in results.trials)
     submitted = datetime.datetime.fromtimestamp(record.t, tz=datetime.UTC)
+    evaluations = sum(1 for cell in table.cells for found in cell.evaluations.values() for _ in found)
+    among = f" ({counted(evaluations, 'evaluation')} among them)" if evaluations else ""
     yield Paragraph(
         f"{counted(len(table.cells), 'cell')}, {counted(len(table.seeds), 'seed')}, "
-        f"{counted(len(results.trials), 'trial')}: "
+        f"{counted(len(results.trials), 'trial')}{among}: "
         f"{listed(f'{states[state]} {state.value}' for state in State if states[state])}. "
         f"Sweep `{plain(record.id)}`, submitted {submitted:%Y-%m-%d %H:%M} UTC."
     )
@@ -89,6 +93,19 @@ def _what_was_run(results: SweepResults, table: Table) -> Iterator[Block]:
     fixed = [f"the same for all: `{plain(' '.join(record.fixed))}`"] if record.fixed else []
     if axes or fixed:
         yield Bullets((*axes, *fixed))
+
+
+def _evaluations(table: Table) -> Iterator[Block]:
+    if grid := tables.evaluations(table):
+        names = {
+            label: score_of(str(trial.config.get("evaluate.protocol", "")))
+            for cell in table.cells
+            for label, found in cell.evaluations.items()
+            for trial in found
+        }
+        yield grid
+        said = listed(f"{axis_name(label)}: `{plain(names[label])}`" for label in table.labels)
+        yield Paragraph(f"An evaluation is a trial of its own, on the final weights of its cell's trial. {said}.")
 
 
 def _reading(table: Table) -> str:

@@ -6,7 +6,7 @@ from dashboards import effects
 from dashboards.ablation import Cell, Table
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Grid
-from dashboards.estimate import Estimate
+from dashboards.estimate import Estimate, estimate
 from dashboards.wording import MISSING, axis_name, level_name, metric_name, number, place_name, plain, signed
 from orchestrator.identity import identity
 from orchestrator.lifecycle import State
@@ -38,6 +38,20 @@ def main(table: Table) -> Grid:
     header = (*map(axis_name, table.axes), "state", "seeds", *map(metric_name, metrics), "attempts")
     rows = tuple(_main_row(cell, axes=table.axes, metrics=metrics) for cell in table.cells)
     return Grid("Final metrics of every cell.", header, rows, labels=len(table.axes) + 1)
+
+
+def evaluations(table: Table) -> Grid | None:
+    """Every cell with the scores of its evaluations, a column per label; None where the sweep has no protocols."""
+    header = (*map(axis_name, table.axes), *map(axis_name, table.labels))
+    rows = tuple(
+        (
+            *_place(cell, axes=table.axes),
+            *(spread(estimate(cell.scores(label).values())) for label in table.labels),
+        )
+        for cell in table.cells
+        if cell.evaluations
+    )
+    return Grid("Evaluations of every cell.", header, rows, labels=len(table.axes)) if rows else None
 
 
 def _main_row(cell: Cell, *, axes: tuple[str, ...], metrics: list[str]) -> tuple[str, ...]:
