@@ -11,6 +11,7 @@ from typing import Literal
 
 from dashboards import tables
 from dashboards.ablation import Table, tabulate
+from dashboards.beside import beside
 from dashboards.comparisons import headline
 from dashboards.document import Block, Bullets, Document, Heading, Paragraph, Picture
 from dashboards.findings import Kind, find
@@ -70,6 +71,7 @@ def _blocks(results: SweepResults, table: Table) -> Iterator[Block]:
     yield from _evaluations(table)
     yield Picture(f"{metric_name(headline(table) or '')} of every cell, beside the probes")
     yield from _findings(results)
+    yield from beside(table)
     yield from _effects(table)
     yield Heading("Cost")
     yield tables.cost(table)

@@ -59,7 +59,8 @@ def _main_row(cell: Cell, *, axes: tuple[str, ...], metrics: list[str]) -> tuple
         str(len(cell.trials)) if len(cell.finished) == len(cell.trials) else f"{len(cell.finished)}/{len(cell.trials)}"
     )
     values = (spread(cell.estimate(metric), bare=metric in REFERENCES) for metric in metrics)
-    return (*_place(cell, axes=axes), _state(cell), seeds, *values, str(cell.cost.attempts))
+    attempts = sum(len(trial.status.attempts) for trial in cell.trials)
+    return (*_place(cell, axes=axes), _state(cell), seeds, *values, str(attempts))
 
 
 def _place(cell: Cell, *, axes: tuple[str, ...]) -> list[str]:

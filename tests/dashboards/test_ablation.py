@@ -2,6 +2,7 @@ import pytest
 
 from dashboards.ablation import is_numeric, tabulate
 from orchestrator.lifecycle import State, TrialStatus
+from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import finished, results, sweep, trial
 
 AXES = {"conditioning": ["none", "feature"], "predictor.depth": [2, 4]}
@@ -76,3 +77,14 @@ def test_a_sweep_without_axes_is_one_cell():
 @pytest.mark.parametrize(("levels", "expected"), [((1, 2.5), True), ((1, "2"), False), ((True, False), False)])
 def test_numbers_have_an_order(levels, expected):
     assert is_numeric(levels) is expected
+
+
+def test_evaluations_join_the_cell_of_their_trial():
+    table = tabulate(paper_sweep(seeds=2))
+    assert table.axes == ("predictor", "conditioning", "photometric")
+    assert table.labels == ("predictor_finetune", "random_predictor")
+    (cell, *_) = table.cells
+    assert cell.scores("random_predictor") == {0: 0.51, 1: 0.49}
+    assert cell.scores("unknown") == {}
+    assert (len(cell.trials), cell.cost.trials) == (2, 6)
+    assert "predictor_finetune_top1" not in table.metrics

@@ -3,6 +3,7 @@ import io
 
 from dashboards.rows import to_csv
 from orchestrator.lifecycle import State, TrialStatus
+from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import attempt, finished, results, sweep, trial
 
 
@@ -47,3 +48,10 @@ def test_attempts_are_counted():
     resumed = finished({}, attempts=[attempt(end="lost", step=60), attempt(1, resumed_from_step=50)])
     (row,) = read(sweep({"a": [1]}, measure=lambda levels, seed: {}, unfinished={(1, 0): resumed}))
     assert (row["attempts"], row["preemptions"], row["repeated_steps"]) == ("2", "1", "10")
+
+
+def test_an_evaluation_is_a_row_of_its_own():
+    header, trained, evaluation, *_ = to_csv(paper_sweep(seeds=1)).splitlines()
+    assert header.startswith("predictor,conditioning,photometric,protocol,seed,state,linear_probe_top1,mrr,")
+    assert trained.startswith("d12w384,feature,destructive,,0,finished,0.755,0.09,0.024,,")
+    assert evaluation.startswith("d12w384,feature,destructive,predictor_finetune,0,finished,,,,0.5225,")

@@ -2,6 +2,7 @@ from dashboards import tables
 from dashboards.ablation import tabulate
 from dashboards.estimate import Estimate
 from orchestrator.lifecycle import State, TrialStatus
+from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import attempt, finished, sweep
 
 AXES = {"conditioning": ["none", "feature"], "predictor.depth": [2, 4]}
@@ -83,3 +84,11 @@ def test_spread():
     assert tables.spread(Estimate(0.5, 1, None)) == "0.500"
     assert tables.spread(Estimate(0.5, 2, 0.1)) == "0.500 ± 0.100"
     assert tables.spread(Estimate(0.5, 2, 0.1), bare=True) == "0.500"
+
+
+def test_evaluations_have_a_column_per_label():
+    grid = tables.evaluations(tabulate(paper_sweep()))
+    assert grid
+    assert grid.header == ("predictor", "conditioning", "photometric", "predictor finetune", "random predictor")
+    assert grid.rows[0] == ("d12w384", "feature", "destructive", "0.522 ± 0.000", "0.503 ± 0.029")
+    assert tables.evaluations(tabulate(sweep(AXES, measure=measure))) is None

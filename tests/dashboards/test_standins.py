@@ -1,0 +1,48 @@
+import pytest
+
+from dashboards.ablation import tabulate
+from dashboards.paper import EQUI, IJEPA, INV, SHEETS, Column, Model
+from dashboards.standins import model_of, standins, transforms_of, values
+from tests.fakes.paper_sweep import JITTER, paper_sweep
+from tests.fakes.results import finished, results, trial
+
+MRR = SHEETS[0].columns[0]
+
+
+def test_the_models_of_a_sweep():
+    models = standins(tabulate(paper_sweep()))
+    assert list(models) == [INV, EQUI, Model("iwm", "18×384", conditioning="sequence"), MRR_NONE]
+    assert values(models[INV], MRR) == pytest.approx({0: 0.09, 1: 0.10, 2: 0.11})
+
+
+MRR_NONE = Model("iwm", "18×384", conditioning="none")
+
+
+def test_protocols_count_before_what_pretraining_has_measured():
+    (cell, *_) = tabulate(paper_sweep(seeds=1)).cells
+    column = Column("any", "predictor_*", {INV: 1.0}, metric="mrr")
+    assert values(cell, column) == pytest.approx({0: 52.25})
+    assert values(cell, Column("both", "*predictor*", {})) == pytest.approx({0: (52.25 + 51.0) / 2})
+    assert values(cell, Column("none", "segmentation", {})) == {}
+
+
+def test_a_model_of_two_cells_is_left_out():
+    both = [trial({"predictor": "d12w384", "optim.lr": lr}, status=finished({"mrr": 0.1})) for lr in (1, 2)]
+    assert standins(tabulate(results(both, axes=["predictor", "optim.lr"]))) == {}
+
+
+def test_only_a_known_predictor_stands_for_one():
+    (cell,) = tabulate(results([trial({"predictor": "toy"}, status=finished({}))], axes=["predictor"])).cells
+    assert model_of(cell) is None
+
+
+def test_ijepa_has_no_conditioning():
+    ijepa = trial({"predictor": "d2w64"}, status=finished({}), config={"objective.kind": "ijepa"})
+    (cell,) = tabulate(results([ijepa], axes=["predictor"])).cells
+    assert model_of(cell) == IJEPA
+
+
+def test_transforms_are_known_by_their_settings():
+    assert transforms_of({}) == "destructive"
+    assert transforms_of(JITTER) == "jitter"
+    assert transforms_of({"photometric.brightness_max": 0.8}) == "strong"
