@@ -104,7 +104,7 @@ KINDS: dict[str, type[Event]] = {
     kind.name: kind for kind in (Started, Step, Checkpoint, Evaluated, Preempted, Finished, Failed)
 }
 
-TELEMETRY = frozenset({"images_per_s", "data_wait_share", "train_s", "evaluate_s"})
+TELEMETRY = frozenset({"images_per_s", "data_wait_share", "starving_alarm", "mfu", "train_s", "evaluate_s"})
 """Metrics of the wall clock: two equal runs differ in them, so they are never compared."""
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -34,7 +34,10 @@ class Crops:
 
     def row(self, sample: int) -> "Crops":
         """The draws of one sample, still as a batch."""
-        keep = slice(sample, sample + 1)
+        return self.rows(slice(sample, sample + 1))
+
+    def rows(self, keep: slice) -> "Crops":
+        """The draws of some samples."""
         return Crops(
             area_BT=self.area_BT[keep],
             aspect_BT=self.aspect_BT[keep],

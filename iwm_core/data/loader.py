@@ -3,7 +3,8 @@
     position g = step B + b      epoch e = g // n      image = permutation_e[g mod n]
 
 Symbols: b the sample's place in the global batch of B, n the images of the set. A batch is a function of (seed, step),
-so there is no iterator to save or to replay, and the number of worker processes changes nothing but the speed.
+so there is no iterator to save or to replay, and the number of worker processes changes nothing but the speed. Of
+several ranks each asks for its rows of that batch, and draws what it would be in the whole.
 
 Worker processes come from multiprocessing's fork server, which is single-threaded: forking the trainer itself, with its
 threads and its device, is what deadlocks elsewhere. They are started with the signals of preemption blocked, so that a
@@ -58,19 +59,24 @@ def indices(config: TrialConfig, dataset_len: int, step: int) -> np.ndarray:
     return index_B
 
 
-def batch_at(dataset: ImageDataset, config: TrialConfig, step: int) -> Batch:
-    """The batch of `step`."""
-    index_B = indices(config, len(dataset), step)
-    crops = draw_crops(config.data, seed=config.seed, step=step, batch=len(index_B))
+def batch_at(dataset: ImageDataset, config: TrialConfig, step: int, *, rows: slice = slice(None)) -> Batch:
+    """The batch of `step`, or some rows of it."""
+    index_B = indices(config, len(dataset), step)[rows]
+    crops = draw_crops(config.data, seed=config.seed, step=step, batch=config.train.batch_size).rows(rows)
     return Batch(step, dataset.crops(index_B, crops, config.data.image_size), index_B)
 
 
-def batches(dataset: ImageDataset, config: TrialConfig, *, start: int, workers: int) -> Generator[Batch, None, None]:
-    """The batches of steps `start` to `train.steps` - 1, in order; closing the generator ends its processes."""
+def batches(
+    dataset: ImageDataset, config: TrialConfig, *, start: int, workers: int, rows: slice = slice(None)
+) -> Generator[Batch, None, None]:
+    """The batches (or those rows of them) of steps `start` to `train.steps` - 1, in order.
+
+    Closing the generator ends its processes.
+    """
     steps = range(start, config.train.steps)
     if workers == 0 or not steps:
-        return (batch_at(dataset, config, step) for step in steps)
-    stream = _from_workers(_Steps(dataset, config), steps, workers)
+        return (batch_at(dataset, config, step, rows=rows) for step in steps)
+    stream = _from_workers(_Steps(dataset, config, rows), steps, workers)
     atexit.register(_close, weakref.ref(stream))  # before multiprocessing's own exit, which would wait for the workers
     return stream
 
@@ -78,12 +84,12 @@ def batches(dataset: ImageDataset, config: TrialConfig, *, start: int, workers: 
 class _Steps(torch.utils.data.Dataset[Batch | CoreError]):
     """The batches as a data set that is indexed by step; an error of ours is handed over as it is, to be raised."""
 
-    def __init__(self, dataset: ImageDataset, config: TrialConfig) -> None:
-        self.dataset, self.config = dataset, config
+    def __init__(self, dataset: ImageDataset, config: TrialConfig, rows: slice) -> None:
+        self.dataset, self.config, self.rows = dataset, config, rows
 
     def __getitem__(self, step: int) -> Batch | CoreError:
         try:
-            return batch_at(self.dataset, self.config, step)
+            return batch_at(self.dataset, self.config, step, rows=self.rows)
         except CoreError as error:
             return error
 

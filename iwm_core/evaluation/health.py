@@ -31,7 +31,16 @@ def collapse_health(h_BND: Tensor) -> dict[str, Tensor]:
 
     One image has std 0 and rank 1; latents that are not finite have NaN for both.
     """
-    m_BD = h_BND.detach().float().mean(1)
+    return pooled_health(pool(h_BND))
+
+
+def pool(h_BND: Tensor) -> Tensor:
+    """m, the mean over positions, [B, D] in fp32, without gradient."""
+    return h_BND.detach().float().mean(1)
+
+
+def pooled_health(m_BD: Tensor) -> dict[str, Tensor]:
+    """The same of latents that are pooled already."""
     centred_BD = m_BD - m_BD.mean(0)
     return {
         "target_std": centred_BD.square().mean(0).sqrt().mean(),

@@ -17,7 +17,10 @@ from iwm_core.config import TrialConfig
 from iwm_core.data.loader import Batch
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
+from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.step import Outcome
+
+NEVER = torch.iinfo(torch.int64).max
 
 
 class NonFiniteGuard:
@@ -28,13 +31,13 @@ class NonFiniteGuard:
 
     def watch(self, outcome: Outcome) -> None:
         """Looks at one step, without waiting for the device."""
-        broken = ~torch.isfinite(outcome.terms.loss.detach() + outcome.grad_norm)
+        broken = ~torch.isfinite(outcome.loss + outcome.grad_norm)
         self._first = torch.where(broken & (self._first < 0), outcome.step, self._first)
 
-    def first_broken_step(self) -> int | None:
-        """The first step that was not finite, if any. Waits for the device."""
-        first = int(self._first)
-        return None if first < 0 else first
+    def first_broken_step(self, world: World = ALONE) -> int | None:
+        """The first step that was not finite on any rank. Waits for the device, and for the other ranks."""
+        first = int(world.least(torch.where(self._first < 0, NEVER, self._first)))
+        return None if first == NEVER else first
 
 
 def is_finite(model: nn.Module) -> bool:

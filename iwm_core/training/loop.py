@@ -1,16 +1,18 @@
 """Training, from the newest checkpoint to the last step and its evaluation.
 
 `train` is the whole of it: a function of the trial's configuration that says what happens through `emit` and asks
-`should_stop` once per step. Stopped at any step and called again it ends with the bits it would have ended with.
+`should_stop` once per step. Stopped at any step and called again it ends with the bits it would have ended with. Where
+several ranks train together, the first one calls `train` and the others `follow`: they do the same steps, and leave the
+trial's folder, what is said and the evaluation to the first.
 """
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.data.datasets import ImageDataset, load
@@ -18,8 +20,11 @@ from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.run import evaluate
 from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
-from iwm_core.training import numerics, state
+from iwm_core.training import flops, numerics, state
+from iwm_core.training.agreement import Agreement
+from iwm_core.training.alarms import Alarms
 from iwm_core.training.checkpoint import CheckpointFolder
+from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
 from iwm_core.training.meter import Meter
 from iwm_core.training.state import TrainState, weights_sha256
@@ -34,18 +39,21 @@ _FINAL = ("loss", "target_std", "effective_rank")
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One attempt at a trial."""
+    """One attempt at a trial, on one rank. `checkpoints` is None on those that follow."""
 
     config: TrialConfig
     runtime: RuntimeConfig
+    world: World
     device: torch.device
     dataset: ImageDataset
     state: TrainState
-    checkpoints: CheckpointFolder
+    networks: nn.Module
+    checkpoints: CheckpointFolder | None
     emit: Callable[[Event], None]
     should_stop: Callable[[], str | None]
+    agreement: Agreement
     guard: NonFiniteGuard
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter
 
     @property
     def total(self) -> int:
@@ -60,6 +68,7 @@ def train(
     emit: Callable[[Event], None],
     should_stop: Callable[[], str | None],
     on_start: OnStart,
+    world: World = ALONE,
 ) -> Finished | Preempted:
     """Trains a trial to its end, or until `should_stop` names a signal; emits and returns how it ended.
 
@@ -68,51 +77,111 @@ def train(
         DataError: images that cannot be read.
         CheckpointError: a checkpoint could not be written; those before it are untouched.
         NonFiniteLossError: the loss became NaN or infinite; its batch is kept beside the checkpoints.
+        RankError: another rank ended in an error.
     """
-    device = numerics.device(runtime)
-    with numerics.arithmetic(config.train, device=device):
-        resumed, skipped = _resume(config, checkpoints=checkpoints, device=device)
-        run = _Run(
-            config=config,
-            runtime=runtime,
-            device=device,
-            dataset=load(config.data, split="train", root=runtime.data_root),
-            state=resumed,
-            checkpoints=checkpoints,
-            emit=emit,
-            should_stop=should_stop,
-            guard=NonFiniteGuard(device=device),
-        )
-        fingerprint = numerics.fingerprint(config, device=device) | {"images": run.dataset.digest}
-        on_start(resumed.step, skipped, fingerprint)
+    device = _device(config, runtime, world=world)
+    with numerics.arithmetic(config.train, device=device), world.explaining():
+        world.start(device)
+        run, skipped = _begin(config, runtime, world, device, checkpoints=checkpoints, emit=emit, asked=should_stop)
+        fingerprint = numerics.fingerprint(config, device=device, ranks=world.ranks)
+        on_start(run.state.step, skipped, fingerprint | {"images": run.dataset.digest})
         signal = _advance(run)
-        end = _finish(run) if signal is None else Preempted(step=resumed.step, signal=signal)
+        end = _finish(run) if signal is None else Preempted(step=run.state.step, signal=signal)
     emit(end)
     return end
 
 
+def follow(
+    config: TrialConfig, runtime: RuntimeConfig, *, should_stop: Callable[[], str | None], world: World
+) -> str | None:
+    """Does every step of `train` on this rank's rows; the signal that ended it before the last one, if any.
+
+    Raises:
+        ConfigError, DataError, NonFiniteLossError, RankError: as `train`.
+    """
+    device = _device(config, runtime, world=world)
+    with numerics.arithmetic(config.train, device=device), world.explaining():
+        world.start(device)
+        run, _ = _begin(config, runtime, world, device, checkpoints=None, emit=lambda event: None, asked=should_stop)
+        return _advance(run)
+
+
+def _device(config: TrialConfig, runtime: RuntimeConfig, *, world: World) -> torch.device:
+    """This rank's device, if the batch can be dealt out to all ranks."""
+    world.check_batch(config.train.batch_size, accumulate=config.train.accumulate)
+    return numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
+
+
+def _begin(
+    config: TrialConfig,
+    runtime: RuntimeConfig,
+    world: World,
+    device: torch.device,
+    *,
+    checkpoints: CheckpointFolder | None,
+    emit: Callable[[Event], None],
+    asked: Callable[[], str | None],
+) -> tuple[_Run, list[str]]:
+    """The attempt at its first step, and a sentence per checkpoint that was not usable."""
+    resumed, skipped = _resume(config, checkpoints=checkpoints, device=device, world=world)
+    run = _Run(
+        config=config,
+        runtime=runtime,
+        world=world,
+        device=device,
+        dataset=load(config.data, split="train", root=runtime.data_root),
+        state=resumed,
+        networks=world.parallel(resumed.world_model),
+        checkpoints=checkpoints,
+        emit=emit,
+        should_stop=asked,
+        agreement=Agreement(world),
+        guard=NonFiniteGuard(device=device),
+        meter=_meter(config, runtime, trained=resumed, device=device, world=world),
+    )
+    return run, skipped
+
+
 def _resume(
-    config: TrialConfig, *, checkpoints: CheckpointFolder, device: torch.device
+    config: TrialConfig, *, checkpoints: CheckpointFolder | None, device: torch.device, world: World
 ) -> tuple[TrainState, list[str]]:
     """The state of the newest usable checkpoint, or the first; and a sentence per checkpoint that was not usable."""
-    fresh = state.build(config, device=device)
-    payload, _, skipped = checkpoints.newest()
+    fresh, payload, skipped = state.build(config, device=device), None, list[str]()
+    if checkpoints:
+        payload, _, skipped = checkpoints.newest()
+    payload = world.share(payload)
     if payload is not None:
         fresh.load_state_dict(payload)
     return fresh, skipped
 
 
+def _meter(
+    config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
+) -> Meter:
+    """A meter that knows what the devices could do at best, where that is known."""
+    peak = flops.peak(numerics.model(device), train=config.train)
+    at_peak = None
+    if peak:
+        counted = flops.step_flops(trained.world_model, trained.target, config=config)
+        at_peak = peak * world.ranks / counted.total
+    return Meter(world=world, alarms=Alarms(loader_workers=runtime.loader_workers), images_per_s_at_peak=at_peak)
+
+
 def _advance(run: _Run) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
-    workers = run.runtime.loader_workers
-    with closing(batches(run.dataset, run.config, start=run.state.step, workers=workers)) as stream:
+    B, workers = run.config.train.batch_size, run.runtime.loader_workers
+    stream = batches(run.dataset, run.config, start=run.state.step, workers=workers, rows=run.world.rows(B))
+    with closing(stream):
         while run.state.step < run.total:
             with run.meter.waiting():
                 batch = next(stream)
-            outcome = optimise(run.state, image_BCHW=_to(run.device, batch.image_BCHW), config=run.config)
+            image_BCHW = _to(run.device, batch.image_BCHW)
+            outcome = optimise(
+                run.state, image_BCHW=image_BCHW, config=run.config, networks=run.networks, world=run.world
+            )
             run.guard.watch(outcome)
-            run.meter.count(len(batch.image_BCHW))
-            signal = run.should_stop()
+            run.meter.count(B)
+            signal = run.agreement.stop(run.should_stop(), step=run.state.step, last=run.state.step == run.total)
             _record(run, outcome, stopping=signal is not None)
             if signal is not None:
                 return signal
@@ -127,8 +196,10 @@ def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
     if not (log_due or save_due):
         return
     _check_finite(run, weights=save_due)
+    metrics = run.meter.read(outcome) if log_due else {}
+    if not run.checkpoints:
+        return
     if log_due:
-        metrics = run.meter.read(outcome)
         run.state.metrics = {name: value for name, value in metrics.items() if name not in TELEMETRY}
         run.emit(Step(step=step, metrics=metrics))
     if save_due:
@@ -138,15 +209,18 @@ def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
 
 def _check_finite(run: _Run, *, weights: bool) -> None:
     """Stops the run at a broken step; before a checkpoint the `weights` that go into it are looked at, too."""
-    broken = run.guard.first_broken_step()
+    broken = run.guard.first_broken_step(run.world)
     if broken is None and weights and not is_finite(run.state.world_model):
         broken = run.state.step - 1
     if broken is None:
         return
+    said = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
+    if not run.checkpoints:
+        raise NonFiniteLossError(said)
     kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.checkpoints.path)
     raise NonFiniteLossError(
-        f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}; its batch is kept in "
-        f"{kept}. The checkpoints are sound: try a lower optim.lr, a smaller optim.grad_clip or train.precision=fp32."
+        f"{said}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
+        "optim.grad_clip or train.precision=fp32."
     )
 
 

@@ -18,17 +18,22 @@ from iwm_core.errors import ConfigError
 from iwm_core.models.attention import attention_path
 
 
-def device(runtime: RuntimeConfig) -> torch.device:
+def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.device:
     """The device that `runtime.device` names; `auto` is CUDA where there is one.
+
+    Of several ranks on a node each has the GPU of its `local_rank`, or the only one that its job lets it see.
 
     Raises:
         ConfigError: CUDA was asked for and there is none.
     """
     if runtime.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for, but torch finds no CUDA device here; choose 'cpu' or 'auto'")
-    if runtime.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(runtime.device)
+    kind = runtime.device
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cpu" or local_rank is None:
+        return torch.device(kind)
+    return torch.device(kind, local_rank % torch.cuda.device_count())
 
 
 def is_deterministic(train: TrainConfig, *, device: torch.device) -> bool:
@@ -62,20 +67,20 @@ def autocast(train: TrainConfig, *, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
-def fingerprint(config: TrialConfig, *, device: torch.device) -> dict[str, Any]:
+def fingerprint(config: TrialConfig, *, device: torch.device, ranks: int = 1) -> dict[str, Any]:
     """What the bits of a run depend on beside its configuration."""
     return {
-        "device": _model(device),
+        "device": model(device),
         "dtype": config.train.precision,
         "threads": config.train.threads,
-        "ranks": 1,
+        "ranks": ranks,
         "torch": torch.__version__,
         "attention": attention_path(device.type, precision=config.train.precision),
         "deterministic": is_deterministic(config.train, device=device),
     }
 
 
-def _model(device: torch.device) -> str:
+def model(device: torch.device) -> str:
     """The maker's name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -1,47 +1,103 @@
-"""One optimisation step: views, masks, loss, backward, clip, AdamW, EMA.
+r"""One optimisation step: views, masks, loss, backward, clip, AdamW, EMA.
 
-It is a function of (state, images, configuration) alone: views and masks are drawn from (seed, step, sample), rates
-come from the step. On a GPU nothing in it waits for the device.
+    g = 1/(R k) sum_r sum_j grad L(rows of rank r, micro-batch j)
 
-Shapes: B batch, C channels, H height, W width.
+Symbols: R ranks, k = `train.accumulate` micro-batches of equal size, L the objective's mean over samples: g is the
+gradient of the mean over the global batch, however it is cut. It is a function of (state, images, configuration) alone:
+views and masks are drawn from (seed, step, sample), rates come from the step. On a GPU nothing in it waits for the
+device.
+
+Shapes: B batch, C channels, H height, W width, D width of the latents.
 """
 
+import contextlib
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.config import TrialConfig
+from iwm_core.evaluation.health import pool
+from iwm_core.models.networks import Networks
 from iwm_core.objectives import table as objectives
-from iwm_core.objectives.objective import Part, Terms
+from iwm_core.objectives.objective import Part
 from iwm_core.training import numerics, optim, schedules
+from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.state import TrainState
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What step `step` (from 0) did: its loss and targets, the gradient's norm before clipping (0-dim), its rates."""
+    """What step `step` (from 0) did, on this rank's rows: loss (0-dim), pooled targets and predictions [B, D].
+
+    `grad_norm` (0-dim) is that of the global batch, before clipping; then the step's rates.
+    """
 
     step: int
-    terms: Terms
+    loss: Tensor
+    target_BD: Tensor
+    prediction_BD: Tensor
     grad_norm: Tensor
     lr: float
     ema: float
 
 
-def optimise(state: TrainState, *, image_BCHW: Tensor, config: TrialConfig) -> Outcome:
-    """Changes `state` by one step on uint8 images that are already on its device."""
-    step, total, device = state.step, config.train.steps, image_BCHW.device
-    objective = objectives.of(config)
-    drawn = objective.draw(Part(image_BCHW=image_BCHW, step=step), config)
-    with numerics.autocast(config.train, device=device):
-        terms = objective.loss(state.world_model, state.target, drawn, config)
+def optimise(
+    state: TrainState,
+    *,
+    image_BCHW: Tensor,
+    config: TrialConfig,
+    networks: nn.Module | None = None,
+    world: World = ALONE,
+) -> Outcome:
+    """Changes `state` by one step on this rank's uint8 images, which are already on its device.
 
+    `networks` is what the objective calls in place of the state's own: those, in parallel with other ranks'.
+    """
+    step, total, device = state.step, config.train.steps, image_BCHW.device
+    objective, called = objectives.of(config), typing.cast(Networks, networks or state.world_model)
+    seen = []
     state.optimizer.zero_grad(set_to_none=True)
-    terms.loss.backward()
+    for part, last in _parts(image_BCHW, step=step, config=config, world=world):
+        with _summing_up(called, last=last):
+            drawn = objective.draw(part, config)
+            with numerics.autocast(config.train, device=device):
+                terms = objective.loss(called, state.target, drawn, config)
+            (terms.loss / config.train.accumulate).backward()
+        seen.append((terms.loss.detach()[None], pool(terms.h_BND), pool(terms.p_BMD)))
+
     grad_norm = optim.clip(state.world_model, max_norm=config.optim.grad_clip)
     lr = optim.set_step(state.optimizer, config=config.optim, step=step, total=total)
     state.optimizer.step()
     ema = schedules.ema_at(config.optim, step=step, total=total)
     state.target.update(state.world_model.encoder, decay=ema)
     state.step += 1
-    return Outcome(step=step, terms=terms, grad_norm=grad_norm, lr=lr, ema=ema)
+    loss_k, target_BD, prediction_BD = (torch.cat(values) for values in zip(*seen, strict=True))
+    return Outcome(
+        step=step,
+        loss=loss_k.mean(),
+        target_BD=target_BD,
+        prediction_BD=prediction_BD,
+        grad_norm=grad_norm,
+        lr=lr,
+        ema=ema,
+    )
+
+
+def _parts(image_BCHW: Tensor, *, step: int, config: TrialConfig, world: World) -> Iterator[tuple[Part, bool]]:
+    """This rank's micro-batches, and whether each is the last one."""
+    first = world.rows(config.train.batch_size).start
+    size = len(image_BCHW) // config.train.accumulate
+    for at in range(0, len(image_BCHW), size):
+        part = Part(image_BCHW=image_BCHW[at : at + size], step=step, first=first + at)
+        yield part, at + size == len(image_BCHW)
+
+
+def _summing_up(networks: nn.Module, *, last: bool) -> contextlib.AbstractContextManager[None]:
+    """Gradients are summed where they are; with the last micro-batch they are exchanged between ranks."""
+    if isinstance(networks, DistributedDataParallel) and not last:
+        return networks.no_sync()
+    return contextlib.nullcontext()

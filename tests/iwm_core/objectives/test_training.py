@@ -50,7 +50,7 @@ def test_every_objective_is_trained_here():
 def test_the_loss_falls(tiny, name):
     config = changed(tiny, {"optim.ema": 0.9, "train.steps": 60, **KINDS[name]})
     made = state.build(config, device=torch.device("cpu"))
-    losses = [optimise(made, image_BCHW=IMAGE_BCHW, config=config).terms.loss.item() for _ in range(60)]
+    losses = [optimise(made, image_BCHW=IMAGE_BCHW, config=config).loss.item() for _ in range(60)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
 
 

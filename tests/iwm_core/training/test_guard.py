@@ -4,7 +4,6 @@ import torch
 
 from iwm_core.data.datasets import load
 from iwm_core.data.loader import batch_at
-from iwm_core.objectives.objective import Terms
 from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
 from iwm_core.training.step import Outcome
 
@@ -12,8 +11,11 @@ CPU = torch.device("cpu")
 
 
 def outcome(step, *, loss=0.5, grad_norm=1.0):
-    terms = Terms(loss=torch.tensor(loss), p_BMD=torch.zeros(1, 1, 1), h_BND=torch.zeros(1, 1, 1))
-    return Outcome(step=step, terms=terms, grad_norm=torch.tensor(grad_norm), lr=0.1, ema=0.9)
+    pooled_BD = torch.zeros(1, 1)
+    return Outcome(
+        step=step, loss=torch.tensor(loss), target_BD=pooled_BD, prediction_BD=pooled_BD,
+        grad_norm=torch.tensor(grad_norm), lr=0.1, ema=0.9,
+    )  # fmt: skip
 
 
 def test_sound_steps_leave_it_silent():

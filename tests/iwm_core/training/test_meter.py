@@ -4,25 +4,25 @@ import math
 import pytest
 import torch
 
-from iwm_core.objectives.objective import Terms
 from iwm_core.training.meter import Meter
 from iwm_core.training.step import Outcome
 
 
-def outcome(h_BND):
-    terms = Terms(loss=torch.tensor(0.5), p_BMD=h_BND[:, :3], h_BND=h_BND)
-    return Outcome(step=7, terms=terms, grad_norm=torch.tensor(2.0), lr=0.1, ema=0.9)
+def outcome(h_BD):
+    return Outcome(
+        step=7, loss=torch.tensor(0.5), target_BD=h_BD, prediction_BD=h_BD, grad_norm=torch.tensor(2.0), lr=0.1, ema=0.9
+    )
 
 
-HEALTHY = outcome(torch.randn(16, 4, 8, generator=torch.Generator().manual_seed(0)))
-COLLAPSED = outcome(torch.ones(16, 4, 8))
+HEALTHY = outcome(torch.randn(16, 8, generator=torch.Generator().manual_seed(0)))
+COLLAPSED = outcome(torch.ones(16, 8))
 
 
 def test_a_reading_holds_the_steps_own_values():
     metrics = Meter().read(HEALTHY)
     expected = {"loss": 0.5, "grad_norm": 2.0, "lr": 0.1, "ema": 0.9, "collapse_alarm": 0.0}
     assert expected.items() <= metrics.items()
-    assert metrics["target_std"] == pytest.approx(HEALTHY.terms.h_BND.mean(1).std(0).mean().item(), rel=0.05)
+    assert metrics["target_std"] == pytest.approx(HEALTHY.target_BD.std(0).mean().item(), rel=0.05)
     assert all(math.isfinite(value) for value in metrics.values())
 
 

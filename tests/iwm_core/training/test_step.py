@@ -21,8 +21,9 @@ def test_a_step_trains_the_world_model_and_the_target_follows(tiny):
 
 def test_what_is_kept_of_a_step_holds_no_graph(tiny):
     outcome = optimise(state.build(tiny, device=CPU), image_BCHW=IMAGES_BCHW, config=tiny)
-    assert not outcome.terms.p_BMD.requires_grad
-    assert not outcome.terms.h_BND.requires_grad
+    assert not outcome.prediction_BD.requires_grad
+    assert not outcome.target_BD.requires_grad
+    assert not outcome.loss.requires_grad
 
 
 def test_the_same_state_and_images_give_the_same_bits(tiny):
@@ -39,5 +40,5 @@ def test_another_step_draws_other_views(tiny):
     for step in (0, 1):
         made = state.build(tiny, device=CPU)
         made.step = step
-        losses.add(optimise(made, image_BCHW=IMAGES_BCHW, config=tiny).terms.loss.item())
+        losses.add(optimise(made, image_BCHW=IMAGES_BCHW, config=tiny).loss.item())
     assert len(losses) == 2

@@ -1,0 +1,72 @@
+"""Where this process stands among those that train one trial together. No torch here.
+
+Told by torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) or by SLURM's srun (SLURM_PROCID,
+SLURM_STEP_NUM_TASKS, SLURM_LOCALID). SLURM_NTASKS is not asked: a shell inside an allocation has it, too, and no srun
+around it that would start the others. Ranks of one SLURM step meet at MASTER_ADDR, if that is set, else at the first
+host of the node list, and at a port made of the job's id and its start, so that neither a neighbour on the node nor an
+earlier start of the same job is at it.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PORTS = range(20_000, 30_000)
+"""Below those that Linux hands out for outgoing connections."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Rank `rank` of `ranks`, the `local_rank`-th of its node; they meet at `host`:`port`.
+
+    `agent`: torchrun keeps the store there, not the first rank. `round` counts the starts of the same ranks.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    local_rank: int = 0
+    host: str = ""
+    port: int = 0
+    agent: bool = False
+    round: str = "0"
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> "Place":
+        """The place that torchrun or srun gave this process; a single one where neither did."""
+        if int(environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in environ:
+            return _of_torchrun(environ)
+        if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environ:
+            return _of_srun(environ)
+        return cls()
+
+
+def _of_torchrun(environ: Mapping[str, str]) -> Place:
+    return Place(
+        rank=int(environ["RANK"]),
+        ranks=int(environ["WORLD_SIZE"]),
+        local_rank=int(environ.get("LOCAL_RANK", "0")),
+        host=environ.get("MASTER_ADDR", "127.0.0.1"),
+        port=int(environ.get("MASTER_PORT", "29500")),
+        agent=environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        round=environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
+    )
+
+
+def _of_srun(environ: Mapping[str, str]) -> Place:
+    restart = environ.get("SLURM_RESTART_COUNT", "0")
+    start = int(environ.get("SLURM_JOB_ID", "0")) + 1009 * int(restart)
+    return Place(
+        rank=int(environ["SLURM_PROCID"]),
+        ranks=int(environ["SLURM_STEP_NUM_TASKS"]),
+        local_rank=int(environ.get("SLURM_LOCALID", "0")),
+        host=environ.get("MASTER_ADDR") or first_host(environ.get("SLURM_JOB_NODELIST", "127.0.0.1")),
+        port=int(environ.get("MASTER_PORT") or PORTS[start % len(PORTS)]),
+        round=restart,
+    )
+
+
+def first_host(node_list: str) -> str:
+    """`gpu[07-09,12],login` -> `gpu07`."""
+    found = re.match(r"([^,\[]+)(?:\[([^,\]-]+)[^\]]*\])?", node_list)
+    return "".join(found.groups("")) if found else node_list

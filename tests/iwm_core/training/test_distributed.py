@@ -1,0 +1,89 @@
+"""Ranks agree with one rank to float tolerance, stop together, and go on as another number of them."""
+
+import pytest
+import torch
+
+from iwm_core.errors import ConfigError
+from iwm_core.events import TELEMETRY
+from iwm_core.training.distributed import ALONE, World
+from tests.iwm_core.training.ranks import Told, run_ranks, together, weights, with_train
+
+STEPS = 6
+
+
+@pytest.fixture
+def short(tiny):
+    """A few steps, since a difference in rounding grows with every one."""
+    return with_train(tiny, steps=STEPS, log_every=1)
+
+
+def curve(said):
+    """Step -> metrics without the wall clock's."""
+    steps = [event for event in said if event["event"] == "step"]
+    return {e["step"]: {key: v for key, v in e["metrics"].items() if key not in TELEMETRY} for e in steps}
+
+
+def assert_close(first, second):
+    assert first.keys() == second.keys()
+    for step, metrics in first.items():
+        assert second[step] == pytest.approx(metrics, rel=2e-4, abs=1e-5), step
+
+
+def assert_same_weights(first, second):
+    expected, found = weights(first), weights(second)
+    for name, value in expected.items():
+        if name.endswith("attn.qkv.bias"):  # attention ignores the keys' bias: its gradient is rounding, made 1 by Adam
+            continue
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("ranks", "accumulate"), [(2, 1), (4, 1), (1, 4), (2, 2)])
+def test_a_batch_dealt_out_gives_the_steps_of_one_rank(short, tmp_path, ranks, accumulate):
+    alone = together(1, short, folder=tmp_path / "alone")
+    said = together(ranks, with_train(short, accumulate=accumulate), folder=tmp_path / "together")
+    assert said[0]["ranks"] == ranks
+    assert_close(curve(alone), curve(said))
+    assert_same_weights(tmp_path / "alone", tmp_path / "together")
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_a_run_goes_on_as_another_number_of_ranks(short, tmp_path, first, then):
+    alone = together(1, short, folder=tmp_path / "alone")
+    stopped = together(first, short, folder=tmp_path / "run", told={0: Told(stop_at=3)})
+    ended = together(then, short, folder=tmp_path / "run", attempt=1)
+    assert stopped[-1]["event"] == "preempted"
+    assert ended[0]["step"] == stopped[-1]["step"]
+    assert ended[-1]["event"] == "finished"
+    assert_close(curve(alone), curve(stopped) | curve(ended))
+
+
+def test_a_signal_to_one_of_two_ranks_ends_in_one_checkpoint(short, tmp_path):
+    said = together(2, short, folder=tmp_path, told={1: Told(stop_at=2)})
+    assert said[-1] | {"t": 0} == {"t": 0, "event": "preempted", "step": 5, "signal": "SIGTERM"}
+    assert [path.name for path in (tmp_path / "checkpoints").glob("*.pt")] == ["step-00000005-a0000.pt"]
+
+
+@pytest.mark.parametrize(("dies", "left"), [(0, 1), (1, 0)])
+def test_no_rank_waits_for_ever_for_one_that_died(short, tmp_path, dies, left):
+    codes = run_ranks(2, _one_dies, [(short, tmp_path, dies)] * 2)
+    assert codes[dies] == 9
+    assert codes[left] == 1
+
+
+def _one_dies(world, config, folder, dies):
+    from tests.iwm_core.training.ranks import RUNTIME, _train
+
+    _train(world, config, RUNTIME, folder, 0, folder / "said", Told(die_at=3 * (world.rank == dies)))
+
+
+@pytest.mark.parametrize(("ranks", "accumulate", "multiple"), [(3, 1, 3), (2, 3, 6), (1, 0, 1)])
+def test_a_batch_that_cannot_be_dealt_out_is_refused(ranks, accumulate, multiple):
+    with pytest.raises(ConfigError, match=rf"train.batch_size=64 .* choose a multiple of {multiple}$"):
+        World(ranks=ranks).check_batch(64, accumulate=accumulate)
+
+
+def test_the_rows_of_all_ranks_are_the_batch_in_its_order():
+    assert [list(range(12))[World(rank=rank, ranks=3).rows(12)] for rank in range(3)] == [
+        [0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11],
+    ]  # fmt: skip
+    assert list(range(5))[ALONE.rows(5)] == [0, 1, 2, 3, 4]
