@@ -16,8 +16,12 @@ TEMPLATE = Path(__file__).with_name("templates") / "report.html"
 def to_html(document: Document, *, figure: bytes | None = None) -> str:
     """The whole page; `figure` is a PNG or an SVG."""
     template = TEMPLATE.read_text(encoding="utf-8")
-    body = "\n".join(text for block in document.blocks if (text := _block(block, figure=figure)))
-    return Template(template).substitute(title=escape(document.title), body=body)
+    return Template(template).substitute(title=escape(document.title), body=body(document, figure=figure))
+
+
+def body(document: Document, *, figure: bytes | None = None) -> str:
+    """The blocks alone, escaped."""
+    return "\n".join(text for block in document.blocks if (text := _block(block, figure=figure)))
 
 
 def data_address(figure: bytes) -> str:

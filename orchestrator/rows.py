@@ -56,6 +56,12 @@ class StoredResult(TrialResult):
         return State(vars(self)["_row"].state)
 
 
+def signature_of(result: TrialResult) -> str | None:
+    """Of the files behind a stored result; None for one that was made otherwise."""
+    row = vars(result).get("_row")
+    return row.signature if row else None
+
+
 def new_trial(folded: Folded) -> dict[str, Any]:
     """The row of a trial that MLflow knows nothing of, with all its points."""
     nothing = {"run_id": "", "sent_id": 0, "sent_signature": "", "run_is_stale": False}

@@ -186,6 +186,25 @@ class Store:
             record=record, trials=tuple(rows.StoredResult(row, member.overrides) for member, row in known)
         )
 
+    def results_again(self, before: SweepResults) -> SweepResults:
+        """The same sweep's trials as they are now; those that are as they were `before` are the same objects."""
+        inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == before.record.id)
+        query = select(trials.c.id, trials.c.signature).where(trials.c.id.in_(inside))
+        with self._read() as connection:
+            signatures = {row[0]: row[1] for row in connection.execute(query).all()}
+        same = {trial.id: trial for trial in before.trials if rows.signature_of(trial) == signatures.get(trial.id)}
+        changed = [key for key in signatures if key not in same]
+        found = {key: row for part in _chunks(changed) for key, row in self._trials(trials.c.id.in_(part)).items()}
+        known = ((member, same.get(member.id) or found.get(member.id)) for member in before.record.trials)
+        return SweepResults(
+            record=before.record,
+            trials=tuple(
+                one if isinstance(one, rows.StoredResult) else rows.StoredResult(one, member.overrides)
+                for member, one in known
+                if one is not None
+            ),
+        )
+
     def single_trials(self) -> SweepResults:
         """The trials that belong to no sweep, by id, as the results of `SINGLE`."""
         found = self._trials(trials.c.id.not_in(select(sweep_trials.c.trial_id)))
@@ -249,13 +268,19 @@ class Store:
                 connection.execute(insert(destination), now)
                 connection.execute(update(trials).values(run_id="", sent_id=0, sent_signature="", run_is_stale=False))
 
+    def experiment_id(self) -> str:
+        """The experiment in MLflow that the trials were last sent to; empty before that."""
+        with self._read() as connection:
+            return next(iter(connection.scalars(select(destination.c.experiment_id))), "")
+
     def _note(self, trial_id: str, **values: Any) -> None:
         with self._write() as connection:
             connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
 
     def _trials(self, condition: ColumnElement[bool]) -> dict[str, Any]:
         with self._read() as connection:
-            query = select(trials.c.id, trials.c.state, trials.c.config, trials.c.status).where(condition)
+            columns = (trials.c.id, trials.c.state, trials.c.config, trials.c.status, trials.c.signature)
+            query = select(*columns).where(condition)
             return {row[0]: row for row in connection.execute(query).all()}
 
     @contextlib.contextmanager

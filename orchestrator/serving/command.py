@@ -30,6 +30,7 @@ def server_command(address: Address, *, python: str = sys.executable) -> list[st
     """The command line of MLflow's server."""
     return [
         *(python, "-m", "mlflow", "server", "--host", address.host, "--port", str(address.port), "--workers", "1"),
+        *("--app-name", "iwm"),
         *("--uvicorn-opts", f"--no-access-log --timeout-graceful-shutdown {GRACE_S}"),
     ]
 
@@ -40,6 +41,9 @@ def server_environment(layout: Layout, *, environ: Mapping[str, str]) -> dict[st
     ours = {
         "MLFLOW_BACKEND_STORE_URI": layout.tracking_uri,
         "MLFLOW_ARTIFACTS_DESTINATION": layout.artifacts.as_uri(),
+        "IWM_ROOT": str(layout.root),
+        "IWM_STATE": str(layout.state),
+        "IWM_DATABASE_URL": layout.database_url,
         "PYTHONSAFEPATH": "1",  # a folder `mlflow` where we were started is not MLflow
     }
     return {**SWITCHES, **kept, **ours}

@@ -84,6 +84,22 @@ def test_results_are_in_the_order_of_the_sweep_without_what_is_unknown(store):
     assert (single.record, [trial.id for trial in single.trials]) == (SINGLE, ["single"])
 
 
+def test_results_again_reads_what_changed_and_keeps_the_rest(store):
+    store.put_sweep(record(trials=("a", "b", "c")))
+    for key in ("a", "b"):
+        store.put_trial(folded(key), seen=None)
+    before = store.results("tiny-1")
+    assert [trial.id for trial in before.trials] == ["a", "b"]
+    store.put_trial(folded("b", state=State.FINISHED, signature="s2"), seen="s1")
+    store.put_trial(folded("c"), seen=None)
+    again = store.results_again(before)
+    assert [(trial.id, trial.state) for trial in again.trials] == [(key, store.states()[key]) for key in "abc"]
+    assert again.trials[0] is before.trials[0]
+    assert again.trials[1].overrides == {"seed": 1, "note": None}
+    store.forget(trial_ids=["a"])
+    assert [trial.id for trial in store.results_again(again).trials] == ["b", "c"]
+
+
 def test_an_unknown_sweep_or_trial_is_named(store):
     store.put_sweep(record())
     with pytest.raises(UnknownSweepError, match="no sweep 'nothing'; there are: tiny-1"):

@@ -1,0 +1,14 @@
+"""Pages beside the MLflow UI: a sweep as a grid, its answer, its time line, a trial. Read-only, rendered on the server.
+
+server.py     one ASGI application, for the root that the environment names
+switch.py     who answers which address
+routes.py     addresses to pages; whatever a browser may send ends here in a page or a plain 4xx
+source.py     what the pages show, from the store and the trial's folder
+heat.py       a sweep's cells on two axes                                                                       [pure]
+lanes.py      attempts of trials over time                                                                      [pure]
+curves.py     a metric's history as SVG                                                                         [pure]
+neighbours.py trials that differ in one setting                                                                 [pure]
+forecast.py   what is left of a sweep, in hours                                                                 [pure]
+exports.py    what a page shows, as rows and as tables for a paper                                              [pure]
+render.py     Jinja2, with every value escaped
+"""

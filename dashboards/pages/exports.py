@@ -1,0 +1,103 @@
+"""What a page shows, as rows and as a table for a paper. Pure."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from dashboards.ablation import Table
+from dashboards.comparisons import headline
+from dashboards.document import Document, Grid
+from dashboards.effects import interactions, main_effects
+from dashboards.pages.heat import Heat, Panel
+from dashboards.pages.lanes import Lane
+from dashboards.wording import MISSING, axis_name, level_name, metric_name
+from orchestrator.lifecycle import Point
+from orchestrator.results import SweepResults
+
+ATTEMPTS = (
+    *("trial_id", "trial", "attempt", "node", "job_id", "waited_s", "start_unix_s", "end_unix_s", "end", "cause"),
+    *("from_step", "to_step", "repeated_steps", "gpu_hours"),
+)
+
+EFFECTS = ("kind", "axis", "from", "to", "difference", "half_width", "pairs", "metric")
+
+
+def attempts_csv(lanes: Iterable[Lane]) -> str:
+    """One row per attempt."""
+    rows = (
+        (
+            *(lane.trial_id, lane.name, bar.number, bar.node, bar.job_id, f"{bar.waited_s:.3f}"),
+            *(f"{bar.start_t:.3f}", f"{bar.end_t:.3f}", bar.end, bar.cause),
+            *(bar.from_step, bar.to_step, bar.repeated_steps, f"{bar.gpu_hours:.6f}"),
+        )
+        for lane in lanes
+        for bar in lane.bars
+    )
+    return _csv(ATTEMPTS, rows)
+
+
+def points_csv(points: Iterable[Point]) -> str:
+    """One row per value of a metric."""
+    rows = ((point.key, point.step, repr(point.value), f"{point.t:.3f}", point.attempt) for point in points)
+    return _csv(("metric", "step", "value", "unix_s", "attempt"), rows)
+
+
+def effects_csv(table: Table) -> str:
+    """One row per main effect and per interaction on the headline metric."""
+    metric = headline(table)
+    rows: list[tuple[object, ...]] = []
+    for effect in main_effects(table, metric=metric) if metric else ():
+        known = effect.estimate
+        if known:
+            rows.append(("main", effect.axis, level_name(effect.base), level_name(effect.level), *_numbers(known)))
+    for both in interactions(table, metric=metric) if metric else ():
+        bases, levels = (" x ".join(map(level_name, pair)) for pair in (both.bases, both.levels))
+        rows.append(("interaction", " x ".join(both.axes), bases, levels, *_numbers(both.estimate)))
+    return _csv(EFFECTS, [(*row, metric) for row in rows])
+
+
+def grid(results: SweepResults, shown: Heat) -> Document:
+    """The heat map as tables of numbers."""
+    name = metric_name(shown.metric) if shown.metric else "nothing has finished"
+    return Document(results.record.name, tuple(_panel(shown, panel, name=name) for panel in shown.panels))
+
+
+def attempts(name: str, lanes: Sequence[Lane]) -> Document:
+    """The attempts as a table."""
+    rows = tuple(
+        (
+            lane.trial_id[:8],
+            str(bar.number),
+            bar.node,
+            bar.end,
+            *map(str, (bar.from_step, bar.to_step, bar.repeated_steps)),
+        )
+        for lane in lanes
+        for bar in lane.bars
+    )
+    header = ("trial", "attempt", "node", "ended by", "from step", "to step", "repeated")
+    return Document(name, (Grid(f"Attempts of {name}", header, rows, labels=4),))
+
+
+def _panel(shown: Heat, panel: Panel, *, name: str) -> Grid:
+    corner = axis_name(shown.rows) if shown.rows else ""
+    rows = tuple(
+        (row, *((square.text or MISSING) if square else "" for square in line))
+        for row, line in zip(shown.row_names, panel.squares, strict=True)
+    )
+    across = f", by {axis_name(shown.columns)}" if shown.columns else ""
+    caption = f"{name}{across}" + (f" ({panel.name})" if panel.name else "")
+    return Grid(caption, (corner, *(column or name for column in shown.column_names)), rows, labels=1)
+
+
+def _numbers(known: object) -> tuple[object, ...]:
+    mean, half, n = (getattr(known, key) for key in ("mean", "half_width", "n"))
+    return (repr(mean), "" if half is None else repr(half), n)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

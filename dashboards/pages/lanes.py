@@ -1,0 +1,150 @@
+"""Attempts of trials over time: a lane per trial, a bar per attempt, and what lies between them. Pure.
+
+    wait of the first attempt = its start - the sweep's submission, where that came before it
+    wait of a later attempt   = its start - the end of the one before
+    repeated part of a bar    = the share of its steps that an attempt before had reached already
+
+Times are unix seconds of the writers' clocks; a bar that is still open ends at `now`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dashboards.cost import gpus
+from dashboards.wording import level_name
+from orchestrator.lifecycle import Attempt, State
+from orchestrator.results import SweepResults, TrialResult
+
+ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
+"""The mark at a bar's end; an attempt that runs has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One attempt, and the wait before it."""
+
+    number: int
+    node: str
+    job_id: str
+    waited_s: float
+    start_t: float
+    end_t: float
+    end: str  # of the attempt: finished, preempted, lost, failed, or running
+    cause: str
+    from_step: int
+    to_step: int
+    repeated_steps: int
+    gpu_hours: float
+
+    @property
+    def mark(self) -> str:
+        """The sign at its end."""
+        return ENDS.get(self.end, "")
+
+    @property
+    def repeated_share(self) -> float:
+        """The share of the bar that repeats steps."""
+        done = self.to_step - self.from_step
+        return min(1.0, self.repeated_steps / done) if done > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One trial."""
+
+    trial_id: str
+    name: str
+    state: str
+    bars: tuple[Bar, ...]
+
+    @property
+    def waited_s(self) -> float:
+        """In queues, so far."""
+        return sum(bar.waited_s for bar in self.bars)
+
+
+def lanes(results: SweepResults, *, now: float) -> tuple[Lane, ...]:
+    """Every trial of a sweep, in its order."""
+    return tuple(lane(trial, submitted_t=results.record.t, now=now) for trial in results.trials)
+
+
+def lane(trial: TrialResult, *, submitted_t: float, now: float) -> Lane:
+    """One trial's attempts."""
+    return Lane(
+        trial_id=trial.id,
+        name=trial_name(trial.overrides),
+        state=trial.state.value,
+        bars=tuple(_bars(trial, submitted_t=submitted_t, now=now)),
+    )
+
+
+def trial_name(overrides: Mapping[str, object]) -> str:
+    """What made the trial, short."""
+    return " ".join(f"{axis.rpartition('.')[2]}={level_name(level)}" for axis, level in overrides.items()) or "single"  # type: ignore[arg-type]
+
+
+def _bars(trial: TrialResult, *, submitted_t: float, now: float) -> Iterator[Bar]:
+    free_t, reached = submitted_t, 0
+    for attempt in trial.status.attempts:
+        open_now = attempt.end is None and trial.state is State.RUNNING
+        end_t = now if open_now else max(attempt.last_t, attempt.started_t)
+        yield Bar(
+            number=attempt.number,
+            node=attempt.host,
+            job_id=attempt.job_id,
+            waited_s=max(0.0, attempt.started_t - free_t) if free_t and attempt.started_t else 0.0,
+            start_t=attempt.started_t,
+            end_t=end_t,
+            end=attempt.end or "running",
+            cause=attempt.cause,
+            from_step=attempt.resumed_from_step,
+            to_step=max(attempt.step, attempt.resumed_from_step),
+            repeated_steps=_repeated(attempt, reached=reached),
+            gpu_hours=(end_t - attempt.started_t) * gpus(attempt) / 3600 if attempt.started_t else 0.0,
+        )
+        free_t, reached = end_t, max(reached, attempt.step)
+
+
+def _repeated(attempt: Attempt, *, reached: int) -> int:
+    return max(0, min(reached, attempt.step) - attempt.resumed_from_step) if attempt.has_begun else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The time that a page shows, and its labelled ticks."""
+
+    start_t: float
+    end_t: float
+
+    def at(self, t: float) -> float:
+        """A moment as a share of the width, from 0 to 1."""
+        return min(1.0, max(0.0, (t - self.start_t) / max(1e-9, self.end_t - self.start_t)))
+
+    def ticks(self, *, most: int = 8) -> tuple[tuple[float, str], ...]:
+        """(moment, time since the start) at round distances."""
+        length = max(1.0, self.end_t - self.start_t)
+        step = next((step for step in _STEPS_S if length / step <= most), 604800.0 * (1 + length // (604800 * most)))
+        return tuple((self.start_t + at * step, duration(at * step)) for at in range(int(length // step) + 1))
+
+
+_STEPS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800)
+
+
+def span(shown: tuple[Lane, ...], *, submitted_t: float) -> Span:
+    """From the submission, or the first attempt if nothing waited for that, to the last end."""
+    starts = [bar.start_t - bar.waited_s for lane in shown for bar in lane.bars if bar.start_t]
+    ends = [bar.end_t for lane in shown for bar in lane.bars]
+    start = min(starts, default=submitted_t)
+    return Span(start_t=start, end_t=max(ends, default=start + 1.0))
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min`, `2 h 05`, `3 d 4 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60:02} s" if whole < 600 and whole % 60 else "")
+    if whole < 172800:
+        return f"{whole // 3600} h {whole % 3600 // 60:02}"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

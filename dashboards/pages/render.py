@@ -1,0 +1,59 @@
+"""Values to HTML, by Jinja2. Every value is escaped; what is HTML already is ours, and says so with `Markup`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from dashboards.document import Document
+from dashboards.page import body as document_body
+from dashboards.pages.lanes import duration
+from dashboards.wording import axis_name, level_name, metric_name, number
+
+FOLDER = Path(__file__).parent
+SHADES = 20
+"""Steps of the colour scale; a cell's class is `shade-0` to `shade-20`."""
+
+
+def shade(share: float | None) -> str:
+    """The class of a cell's colour."""
+    return "shade-none" if share is None else f"shade-{round(share * SHADES)}"
+
+
+def link(*parts: str, **query: str) -> str:
+    """An address of ours, quoted."""
+    path = "/iwm/" + "/".join(quote(part, safe="") for part in parts)
+    chosen = {key: value for key, value in query.items() if value}
+    return path + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def document(content: Document, *, figure: bytes | None = None) -> Markup:
+    """A report's blocks as HTML, which `dashboards.page` has escaped."""
+    return Markup(document_body(content, figure=figure))
+
+
+def page(template: str, values: Mapping[str, Any]) -> str:
+    """A whole page."""
+    return _environment.get_template(template).render(values)
+
+
+_environment = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.globals |= {"link": link}
+_environment.filters |= {
+    "shade": shade,
+    "axis": axis_name,
+    "level": level_name,
+    "metric": metric_name,
+    "number": number,
+    "duration": duration,
+    "report": document,
+}

@@ -1,0 +1,246 @@
+"""Addresses to pages. Whatever a browser may send ends in a page or a plain 4xx, and nothing here changes anything.
+
+    /iwm/                                    every sweep
+    /iwm/sweeps/ID                           the grid          ?metric= &rows= &columns=
+    /iwm/sweeps/ID/answer                    the report
+    /iwm/sweeps/ID/timeline                  attempts over time    ?page=
+    /iwm/trials/ID                           one trial         ?sweep=
+
+`grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are looked up in
+the store; none of them becomes a path.
+"""
+
+import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dashboards import report
+from dashboards.ablation import Table, tabulate
+from dashboards.cost import cost_of, total
+from dashboards.latex import to_latex
+from dashboards.pages import exports
+from dashboards.pages.curves import curves
+from dashboards.pages.forecast import GOING_ON, forecast
+from dashboards.pages.heat import Heat, heat
+from dashboards.pages.lanes import lane, lanes, span
+from dashboards.pages.neighbours import command, neighbours
+from dashboards.pages.render import page
+from dashboards.pages.source import Source, now, trial_of
+from dashboards.rows import to_csv
+from orchestrator.errors import DatabaseError, IwmError, UnknownSweepError, UnknownTrialError
+from orchestrator.lifecycle import State
+from orchestrator.mlflow_ui import sweep_link
+from orchestrator.results import SweepResults
+
+LANES = 200
+"""Trials on one page of the time line."""
+QUERY_MAX = 2_000
+"""Characters of a query that anybody needs."""
+
+Answer = Callable[[Request], Response]
+
+
+class Pages:
+    """The pages of one root."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def routes(self) -> list[Route]:
+        """What Starlette is to serve."""
+        table: Mapping[str, Answer] = {
+            "/iwm": self.sweeps,
+            "/iwm/": self.sweeps,
+            "/iwm/sweeps/{sweep_id}/answer": self.answer,
+            "/iwm/sweeps/{sweep_id}/answer.{kind}": self.answer_data,
+            "/iwm/sweeps/{sweep_id}/timeline": self.timeline,
+            "/iwm/sweeps/{sweep_id}/timeline.{kind}": self.timeline_data,
+            "/iwm/sweeps/{sweep_id}/grid.{kind}": self.grid_data,
+            "/iwm/sweeps/{sweep_id}": self.grid,
+            "/iwm/trials/{trial_id}/pictures/{name}": self.picture,
+            "/iwm/trials/{trial_id}/data.{kind}": self.trial_data,
+            "/iwm/trials/{trial_id}": self.trial,
+        }
+        return [Route(path, guarded(answer), methods=["GET"]) for path, answer in table.items()]
+
+    def sweeps(self, request: Request) -> Response:
+        """Every sweep, with how far it is."""
+        return _html("sweeps.html", overviews=self.source.overviews(), root=str(self.source.layout.root), State=State)
+
+    def grid(self, request: Request) -> Response:
+        """A sweep's cells as a heat map."""
+        results, table, shown = self._grid(request)
+        states = Counter(trial.state for trial in results.trials)
+        return _html(
+            "grid.html",
+            record=results.record,
+            table=table,
+            heat=shown,
+            states=[(state, states[state]) for state in State if states[state]],
+            forecast=forecast([trial.status for trial in results.trials]) if _goes_on(states) else None,
+            mlflow=self._mlflow(results),
+            tab="grid",
+        )
+
+    def grid_data(self, request: Request) -> Response:
+        """The rows of every trial, or the grid as a LaTeX table."""
+        results, _, shown = self._grid(request)
+        return _data(request, csv=lambda: to_csv(results), tex=lambda: to_latex(exports.grid(results, shown)))
+
+    def answer(self, request: Request) -> Response:
+        """The report: effects, what the table supports and what it does not."""
+        results = self._results(request)
+        return _html("answer.html", record=results.record, content=report.compose(results), tab="answer")
+
+    def answer_data(self, request: Request) -> Response:
+        """The effects as rows, or the report as LaTeX."""
+        results = self._results(request)
+        return _data(
+            request, csv=lambda: exports.effects_csv(tabulate(results)), tex=lambda: to_latex(report.compose(results))
+        )
+
+    def timeline(self, request: Request) -> Response:
+        """Attempts of each trial over time, `LANES` trials to a page."""
+        results, t = self._results(request), now()
+        at = _page(request, last=max(0, (len(results.trials) - 1) // LANES))
+        part = SweepResults(record=results.record, trials=results.trials[at * LANES : (at + 1) * LANES])
+        shown = lanes(part, now=t)
+        return _html(
+            "timeline.html",
+            record=results.record,
+            lanes=shown,
+            span=span(shown, submitted_t=results.record.t),
+            cost=total(cost_of(trial.status) for trial in results.trials),
+            waited_s=sum(lane.waited_s for lane in lanes(results, now=t)),
+            forecast=forecast([trial.status for trial in results.trials]),
+            page=at,
+            pages=(len(results.trials) - 1) // LANES + 1,
+            nodes=sorted({bar.node for lane in shown for bar in lane.bars}),
+            tab="timeline",
+        )
+
+    def timeline_data(self, request: Request) -> Response:
+        """Every attempt as a row."""
+        results = self._results(request)
+        shown = lanes(results, now=now())
+        return _data(
+            request,
+            csv=lambda: exports.attempts_csv(shown),
+            tex=lambda: to_latex(exports.attempts(results.record.name, shown)),
+        )
+
+    def trial(self, request: Request) -> Response:
+        """One trial: configuration, neighbours, curves, attempts, pictures, logs."""
+        shipment = self.source.shipment(_part(request, "trial_id"))
+        records = [record for record, _ in shipment.sweeps]
+        asked = request.query_params.get("sweep", "")
+        record = next((one for one in records if one.id == asked), records[-1] if records else None)
+        trial = trial_of(shipment)
+        return _html(
+            "trial.html",
+            trial=trial,
+            status=shipment.status,
+            sweeps=records,
+            record=record,
+            neighbours=neighbours(self.source.results(record.id), trial) if record else (),
+            lane=lane(trial, submitted_t=0.0, now=now()),
+            curves=curves(
+                self.source.points(trial.id),
+                attempts=shipment.status.attempts,
+                total_steps=shipment.status.total_steps,
+            ),
+            seen=self.source.slurm_seen(trial.id),
+            goes_on=trial.state in GOING_ON,
+            command=command(record, trial.overrides) if record else "",
+            pictures=self.source.pictures(trial.id),
+            logs=self.source.log_tails(trial.id),
+            run=self._run(shipment.run_id),
+        )
+
+    def trial_data(self, request: Request) -> Response:
+        """Every point of its history as a row, or its attempts as a LaTeX table."""
+        shipment = self.source.shipment(_part(request, "trial_id"))
+        shown = lane(trial_of(shipment), submitted_t=0.0, now=now())
+        return _data(
+            request,
+            csv=lambda: exports.points_csv(self.source.points(shipment.id)),
+            tex=lambda: to_latex(exports.attempts(shipment.id, [shown])),
+        )
+
+    def picture(self, request: Request) -> Response:
+        """A PNG of a trial."""
+        shipment = self.source.shipment(_part(request, "trial_id"))
+        found = self.source.picture(shipment.id, _part(request, "name"))
+        return Response(found, media_type="image/png") if found is not None else _refused(404, "no such picture")
+
+    def _results(self, request: Request) -> SweepResults:
+        return self.source.results(_part(request, "sweep_id"))
+
+    def _grid(self, request: Request) -> tuple[SweepResults, Table, Heat]:
+        results = self._results(request)
+        table = tabulate(results)
+        chosen = {key: request.query_params.get(key, "") for key in ("metric", "rows", "columns")}
+        return results, table, heat(table, **chosen)
+
+    def _mlflow(self, results: SweepResults) -> str:
+        """The sweep's runs in MLflow; empty where nothing was sent yet."""
+        experiment = self.source.store.experiment_id()
+        return sweep_link(results.record, base="", experiment_id=experiment) if experiment and results.record.t else ""
+
+    def _run(self, run_id: str) -> str:
+        experiment = self.source.store.experiment_id()
+        return f"/#/experiments/{experiment}/runs/{run_id}" if experiment and run_id else ""
+
+
+def guarded(answer: Answer) -> Answer:
+    """The answer, or a plain 4xx or 503 that says why not."""
+
+    def answered(request: Request) -> Response:
+        if len(request.url.query) > QUERY_MAX:
+            return _refused(414, "that address is too long")
+        try:
+            return answer(request)
+        except (UnknownSweepError, UnknownTrialError) as error:
+            return _refused(404, str(error))
+        except DatabaseError as error:
+            return _refused(503, str(error))
+        except IwmError as error:
+            return _refused(400, str(error))
+
+    return answered
+
+
+def _goes_on(states: Counter[State]) -> bool:
+    return any(states[state] for state in GOING_ON)
+
+
+def _part(request: Request, name: str) -> str:
+    return str(request.path_params[name])
+
+
+def _page(request: Request, *, last: int) -> int:
+    asked = request.query_params.get("page", "0")
+    return min(int(asked), last) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 0
+
+
+def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], str]) -> Response:
+    match _part(request, "kind"):
+        case "csv":
+            return PlainTextResponse(csv(), media_type="text/csv")
+        case "tex":
+            return PlainTextResponse(tex(), media_type="application/x-tex")
+    return _refused(404, "choose .csv or .tex")
+
+
+def _html(template: str, **values: Any) -> Response:
+    t = datetime.datetime.now(tz=datetime.UTC)
+    return HTMLResponse(page(template, {**values, "at": f"{t:%Y-%m-%d %H:%M:%S} UTC"}))
+
+
+def _refused(status: int, why: str) -> Response:
+    return PlainTextResponse(f"{' '.join(why.split())[:500]}\n", status_code=status)

@@ -1,0 +1,155 @@
+"""What the pages show: the store, which holds every number, and a trial's folder, which holds its logs and pictures.
+
+A sweep's results are kept between two requests, and only trials whose files have changed are read again. A trial's
+folder is opened by an id of sixteen hexadecimal digits and nothing else, so no request names a path.
+"""
+
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import cluster
+from orchestrator.errors import UnknownSweepError, UnknownTrialError
+from orchestrator.layout import Layout
+from orchestrator.lifecycle import Point, State
+from orchestrator.results import SweepResults, TrialResult
+from orchestrator.run_card import Shipment
+from orchestrator.store import SINGLE, Store
+from orchestrator.sweep import SweepRecord
+
+TRIAL_ID = re.compile(r"[0-9a-f]{16}")
+PICTURE = re.compile(r"[\w-][\w.-]*\.png")
+KEPT = 4
+"""Sweeps whose results are kept: at most so many times ten thousand trials."""
+TAIL_BYTES = 6_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A sweep in the list of all."""
+
+    record: SweepRecord
+    states: Counter[State]
+
+
+class Source:
+    """One root. Safe for several threads."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._store: Store | None = None
+        self._kept: dict[str, SweepResults] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """Opened when it is first needed: the tables may not be there when the server starts.
+
+        Raises:
+            DatabaseError: out of reach.
+        """
+        with self._lock:
+            if self._store is None:
+                self._store = Store.open(self.layout.database_url)
+            return self._store
+
+    def overviews(self) -> tuple[Overview, ...]:
+        """Every sweep, the newest first, and the trials of none, if there are any, last."""
+        states = self.store.states()
+        records = self.store.sweep_records()
+        inside = {member.id for record in records for member in record.trials}
+        found = [
+            Overview(record=record, states=Counter(states[key.id] for key in record.trials if key.id in states))
+            for record in reversed(records)
+        ]
+        single = Counter(state for key, state in states.items() if key not in inside)
+        return (*found, *([Overview(record=SINGLE, states=single)] if single else []))
+
+    def results(self, sweep_id: str) -> SweepResults:
+        """A sweep's trials as they are now.
+
+        Raises:
+            UnknownSweepError: there is none of that id.
+        """
+        if sweep_id == SINGLE.id:
+            return self.store.single_trials()
+        with self._lock:
+            before = self._kept.get(sweep_id)
+        now = self.store.results_again(before) if before else self.store.results(sweep_id)
+        if before and not now.trials and sweep_id not in self.store.sweep_ids():
+            with self._lock:
+                self._kept.pop(sweep_id, None)
+            raise UnknownSweepError(f"there is no sweep '{sweep_id}' any more")
+        with self._lock:
+            self._kept.pop(sweep_id, None)
+            self._kept[sweep_id] = now
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
+        return now
+
+    def shipment(self, trial_id: str) -> Shipment:
+        """A trial, its places in sweeps, and its run in MLflow.
+
+        Raises:
+            UnknownTrialError: there is none of that id.
+        """
+        if not TRIAL_ID.fullmatch(trial_id):
+            raise UnknownTrialError("a trial's id has sixteen hexadecimal digits")
+        return self.store.shipment(trial_id)
+
+    def points(self, trial_id: str) -> tuple[Point, ...]:
+        """A trial's history."""
+        return self.store.points(trial_id)
+
+    def slurm_seen(self, trial_id: str) -> dict[str, str]:
+        """What SLURM last said of its job: `state`, `reason`, `node`; empty where it said nothing."""
+        return cluster.seen(self.layout).get(trial_id, {})
+
+    def log_tails(self, trial_id: str) -> tuple[tuple[str, str], ...]:
+        """(name, last lines) of the trial's newest logs that are not empty, the newest first."""
+        folder = self.layout.trial(_checked(trial_id)).logs
+        files = [file for file in _files(folder) if file.stat().st_size]
+        newest = sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)[:2]
+        return tuple((file.name, _tail(file)) for file in newest)
+
+    def pictures(self, trial_id: str) -> tuple[str, ...]:
+        """Names of the trial's pictures."""
+        folder = self.layout.trial(_checked(trial_id)).path / "pictures"
+        return tuple(sorted(file.name for file in _files(folder) if PICTURE.fullmatch(file.name)))
+
+    def picture(self, trial_id: str, name: str) -> bytes | None:
+        """One of them; None where there is none of that name."""
+        if name not in self.pictures(trial_id):
+            return None
+        return (self.layout.trial(trial_id).path / "pictures" / name).read_bytes()
+
+
+def trial_of(shipment: Shipment) -> TrialResult:
+    """The trial by itself, with the overrides of its newest sweep."""
+    overrides = shipment.sweeps[-1][1].overrides if shipment.sweeps else {}
+    return TrialResult(id=shipment.id, overrides=overrides, config=shipment.config, status=shipment.status)
+
+
+def now() -> float:
+    """Unix seconds."""
+    return time.time()
+
+
+def _checked(trial_id: str) -> str:
+    assert TRIAL_ID.fullmatch(trial_id), "ids are checked where they come in"
+    return trial_id
+
+
+def _files(folder: Path) -> list[Path]:
+    """The plain files in a folder; a link could lead anywhere."""
+    return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()] if folder.is_dir() else []
+
+
+def _tail(file: Path) -> str:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        text = stream.read().decode(errors="replace")
+    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-60:])

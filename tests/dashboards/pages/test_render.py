@@ -1,0 +1,24 @@
+import pytest
+
+from dashboards.document import Document, Paragraph
+from dashboards.pages.render import document, link, page, shade
+
+
+def test_addresses_are_quoted():
+    assert link("sweeps", "a/../b", metric="<x>", rows="") == "/iwm/sweeps/a%2F..%2Fb?metric=%3Cx%3E"
+
+
+@pytest.mark.parametrize(
+    ("share", "name"), [(None, "shade-none"), (0.0, "shade-0"), (0.52, "shade-10"), (1.0, "shade-20")]
+)
+def test_shades(share, name):
+    assert shade(share) == name
+
+
+def test_every_value_is_escaped():
+    from orchestrator.lifecycle import State
+
+    text = page("sweeps.html", {"overviews": (), "root": "<script>alert(1)</script>", "State": State, "at": "now"})
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;" in text
+    assert str(document(Document("t", (Paragraph("<b>"),)))) == "<p>&lt;b&gt;</p>"

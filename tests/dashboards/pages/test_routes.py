@@ -1,0 +1,123 @@
+"""Every page over real files and a real store, asked as a browser asks; and what browsers should not ask."""
+
+import json
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from dashboards.pages.routes import Pages
+from dashboards.pages.source import Source
+from orchestrator.projection import refresh
+from orchestrator.store import Store
+
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def root(on_disk):
+    """A sweep of three trials: undisturbed, resumed, and one that nobody has started; its name is not nice."""
+    record = on_disk.sweep("first", [0, 1, 2])
+    folders = [on_disk.trial(seed) for seed in (0, 1, 2)]
+    on_disk.undisturbed(folders[0])
+    on_disk.resumed(folders[1])
+    folders[1].logs.mkdir(parents=True)
+    (folders[1].logs / "7-r0.err").write_text(f"progress 1\rprogress 2\n{EVIL}\n")
+    file = on_disk.layout.sweep_file(record.id)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "about": EVIL, "name": EVIL}))
+    with Store.open(on_disk.layout.database_url) as store:
+        refresh(on_disk.layout, store)
+    return on_disk.layout, record.id, [folder.id for folder in folders]
+
+
+@pytest.fixture
+def browser(root):
+    with TestClient(Starlette(routes=list(Pages(Source(root[0])).routes()))) as client:
+        yield client
+
+
+def test_every_page_of_a_sweep_answers_and_escapes(browser, root):
+    _, sweep, trials = root
+    places = [f"/iwm/sweeps/{sweep}{view}" for view in ("", "/answer", "/timeline")]
+    for place in ("/iwm/", *places, *(f"/iwm/trials/{trial}" for trial in trials)):
+        answer = browser.get(place)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8"), place
+        assert "<script>alert" not in answer.text, place
+
+
+def test_the_grid_leads_to_the_trial_and_the_trial_to_its_neighbours(browser, root):
+    _, sweep, trials = root
+    assert f"/iwm/trials/{trials[0]}?sweep={sweep}" in browser.get(f"/iwm/sweeps/{sweep}").text
+    page = browser.get(f"/iwm/trials/{trials[1]}?sweep={sweep}").text
+    assert f"/iwm/trials/{trials[2]}?sweep={sweep}" in page
+    assert "lost" in page
+    assert "progress 2" in page
+    assert "progress 1" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_data_comes_as_rows_and_as_tables(browser, root):
+    _, sweep, trials = root
+    for place in (
+        f"sweeps/{sweep}/grid",
+        f"sweeps/{sweep}/answer",
+        f"sweeps/{sweep}/timeline",
+        f"trials/{trials[1]}/data",
+    ):
+        rows = browser.get(f"/iwm/{place}.csv")
+        assert rows.headers["content-type"].startswith("text/csv"), place
+        assert len(rows.text.splitlines()) >= 1
+        assert browser.get(f"/iwm/{place}.tex").status_code == 200
+        assert browser.get(f"/iwm/{place}.exe").status_code == 404
+    assert browser.get(f"/iwm/trials/{trials[1]}/data.csv").text.count("loss,") == 10
+
+
+def test_a_page_follows_the_files(browser, root, on_disk):
+    layout, sweep, trials = root
+    assert "3 finished" not in browser.get(f"/iwm/sweeps/{sweep}").text
+    on_disk.undisturbed(layout.trial(trials[2]))
+    with Store.open(layout.database_url) as store:
+        refresh(layout, store)
+    assert "3 finished" in browser.get(f"/iwm/sweeps/{sweep}").text
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/iwm/sweeps/nothing",
+        "/iwm/sweeps/..%2f..%2fetc%2fpasswd",
+        "/iwm/trials/..%2f..%2fetc%2fpasswd",
+        "/iwm/trials/0123456789abcdef",
+        "/iwm/trials/' OR 1=1 --",
+        f"/iwm/trials/{EVIL}",
+        "/iwm/trials/0123456789abcdef/pictures/..%2ftrial.json",
+        "/iwm/nothing",
+        "/iwm/sweeps/",
+    ],
+)
+def test_what_is_not_there_is_a_plain_404(browser, place):
+    answer = browser.get(place)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "root:" not in answer.text
+
+
+def test_nonsense_in_a_query_changes_nothing_and_a_long_one_is_refused(browser, root):
+    _, sweep, _ = root
+    place = f"/iwm/sweeps/{sweep}"
+    for query in ("metric=<script>", "rows='", "columns=../../etc", "page=-1", "page=9999999999", "page=%00"):
+        assert browser.get(f"{place}/timeline?{query}").status_code == 200
+        assert browser.get(f"{place}?{query}").status_code == 200
+    assert browser.get(f"{place}?metric={'x' * 10_000}").status_code == 414
+    assert browser.post(place).status_code == 405
+
+
+def test_only_a_trials_own_pictures_are_shown(browser, root, tmp_path):
+    layout, _, trials = root
+    folder = layout.trial(trials[0]).path / "pictures"
+    folder.mkdir()
+    (folder / "retrieval.png").write_bytes(b"\x89PNG")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    assert browser.get(f"/iwm/trials/{trials[0]}/pictures/retrieval.png").content == b"\x89PNG"
+    assert browser.get(f"/iwm/trials/{trials[0]}/pictures/link.png").status_code == 404
