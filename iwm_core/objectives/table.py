@@ -9,11 +9,13 @@ from iwm_core.objectives import requirements
 from iwm_core.objectives.ijepa import IJEPA
 from iwm_core.objectives.iwm import IWM
 from iwm_core.objectives.objective import Objective
+from iwm_core.objectives.vicreg import VICREG
 from iwm_core.randomness import torch_seed
 
 OBJECTIVES: dict[str, Objective] = {
     "iwm": IWM,
     "ijepa": IJEPA,
+    "vicreg": VICREG,
 }
 
 

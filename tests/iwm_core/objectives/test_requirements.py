@@ -12,10 +12,18 @@ def test_the_defaults_are_what_they_must_be():
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        ({"objective": {"kind": "mae"}}, "unknown objective 'mae'; choose from iwm, ijepa"),
+        ({"objective": {"kind": "mae"}}, "unknown objective 'mae'; choose from iwm, ijepa, vicreg"),
         ({"objective": {"kind": "ijepa"}}, "objective.kind=ijepa needs conditioning.kind=none, since it has no action"),
         ({"masks": {"sequences": "blocks"}}, "objective.kind=iwm needs masks.sequences=union, since .*; it is blocks"),
         ({"masks": {"official_quirks": True}}, "objective.kind=iwm needs masks.official_quirks=false"),
+        (
+            {"objective": {"kind": "vicreg"}, "conditioning": {"kind": "none"}, "train": {"accumulate": 2}},
+            "objective.kind=vicreg needs train.accumulate=1, since its statistics are .*; it is 2",
+        ),
+        (
+            {"objective": {"kind": "vicreg"}, "conditioning": {"kind": "none"}, "train": {"batch_size": 1}},
+            "objective.kind=vicreg needs train.batch_size of at least 2, since .*; it is 1",
+        ),
     ],
 )
 def test_what_an_objective_cannot_work_with_is_named(raw, said):

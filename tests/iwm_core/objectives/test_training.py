@@ -25,6 +25,7 @@ KINDS = {
     "ijepa": IJEPA,
     "ijepa with stochastic positions": {**IJEPA, "predictor.position_noise": 0.25},
     "ijepa with official masks": {**IJEPA, "encoder.patch_size": 2, "masks.official_quirks": True},
+    "vicreg": {"objective.kind": "vicreg", "conditioning.kind": "none"},
 }
 IMAGE_BCHW = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

@@ -1,0 +1,118 @@
+r"""The objective of VICReg: the invariant end of the spectrum, on the views and the encoder of the world model.
+
+    L = lambda s(U, V) + mu (v(U) + v(V)) + nu (c(U) + c(V)),   U = e(mean_n f_theta(x)_n),   V = e(mean_n f_theta(y)_n)
+    s(U, V) = 1/(B E) sum_b || u_b - v_b ||^2                     the two views of an image agree
+    v(U)    = 1/E sum_j max(0, 1 - sqrt(var_b(u_bj) + 1e-4))       each dimension keeps a deviation of 1
+    c(U)    = 1/E sum_{i != j} cov_b(u_bi, u_bj)^2                 and tells what the others do not
+
+Symbols: x, y the source and the target view, f_theta the encoder, e the expander, B images, E its width; variances and
+covariances over the batch with Bessel's correction; lambda, mu, nu = `objective.invariance`, `variance`, `covariance`.
+Source: VICReg (Bardes et al., 2022), its pseudocode, in which s is a mean over dimensions, too [RECALLED, high].
+Deviations: a ViT averaged over patches for a ResNet; the views are those of IWM, one crop with two photometric
+transformations, so that objectives differ by the loss alone [OURS].
+
+Both views are seen whole. Masks belong to prediction; an invariance of masked to whole images would be asked beside
+that of photometry. A step therefore encodes 2 N patches with gradient, where IWM encodes about N/2 with and N without.
+
+The moving average of the encoder is kept and evaluated as everywhere, but no part of the loss. There is no predictor:
+`predict` answers with what it was given, whatever the action, so the mean reciprocal rank is the floor. The health
+metrics are those of the encoder's latents of y, layer-normed as targets are, so the collapse alarm means what it does
+elsewhere; the "prediction" beside them is the latents of x.
+
+Every statistic is of the whole batch, also under gradient accumulation, which is refused, and on several ranks:
+`of_all_ranks` is the one place where samples meet.
+
+Shapes: B batch, C channels, H height, W width, N patches, K context patches, M targets, D encoder width, E expander.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from iwm_core.config import TrialConfig
+from iwm_core.data.masks import Masks
+from iwm_core.data.views import Views, make_views
+from iwm_core.models.encoder import Encoder
+from iwm_core.models.expander import Expander
+from iwm_core.models.networks import Networks
+from iwm_core.objectives.objective import Objective, Part, Terms
+from iwm_core.training.ema import TargetEncoder
+
+EPSILON = 1e-4
+"""Beside the variance, under the root."""
+
+
+class Embedded(NamedTuple):
+    """Latents of both views, [B, N, D], and their embeddings over the whole batch, [B, E]."""
+
+    x_BND: Tensor
+    y_BND: Tensor
+    u_BE: Tensor
+    v_BE: Tensor
+
+
+class TwinEncoder(Networks):
+    """One encoder for both views, and the expander."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.expander = Expander(config)
+        self._patches = config.grid**2
+
+    def forward(self, x_BCHW: Tensor, y_BCHW: Tensor) -> Embedded:
+        """Both views in one pass of the encoder; each alone through the expander, whose norms see one view."""
+        x_BND, y_BND = self.encoder(torch.cat([x_BCHW, y_BCHW])).chunk(2)
+        u_BE, v_BE = (self.expander(of_all_ranks(z_BND.mean(1))) for z_BND in (x_BND, y_BND))
+        return Embedded(x_BND, y_BND, u_BE, v_BE)
+
+    def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+        """The latents that were given, as they are; where a target was not among them, the mean of those that were."""
+        z_BKD, (B, _, D) = z_BND, z_BND.shape
+        everywhere_BND = z_BKD.mean(1, keepdim=True).expand(B, self._patches, D)
+        everywhere_BND = everywhere_BND.scatter(1, masks.context_BK[:, :, None].expand_as(z_BKD), z_BKD)
+        return everywhere_BND.gather(1, masks.target_BM[:, :, None].expand(-1, -1, D))
+
+
+def of_all_ranks(m_BD: Tensor) -> Tensor:
+    """The pooled latents of the whole batch: with one rank, those that it has."""
+    return m_BD
+
+
+def draw(part: Part, config: TrialConfig) -> Views:
+    """What a step sees of these crops."""
+    return make_views(part.image_BCHW, config, part.step, first=part.first)
+
+
+def loss(networks: Networks, target: TargetEncoder, view: Views, config: TrialConfig) -> Terms:
+    """The equation above, on one batch."""
+    embedded = networks(view.x_BCHW, view.y_BCHW)
+    weights = config.objective
+    with torch.autocast(view.x_BCHW.device.type, enabled=False):
+        u_BE, v_BE = embedded.u_BE.float(), embedded.v_BE.float()
+        loss = (
+            weights.invariance * functional.mse_loss(u_BE, v_BE)
+            + weights.variance * (variance(u_BE) + variance(v_BE))
+            + weights.covariance * (covariance(u_BE) + covariance(v_BE))
+        )
+    p_BND, h_BND = (
+        functional.layer_norm(z_BND.detach().float(), z_BND.shape[-1:]) for z_BND in (embedded.x_BND, embedded.y_BND)
+    )
+    return Terms(loss=loss, p_BMD=p_BND, h_BND=h_BND)
+
+
+def variance(u_BE: Tensor) -> Tensor:
+    """v of the formula."""
+    return functional.relu(1 - (u_BE.var(0) + EPSILON).sqrt()).mean()
+
+
+def covariance(u_BE: Tensor) -> Tensor:
+    """c of the formula."""
+    centred_BE = u_BE - u_BE.mean(0)
+    squares_EE = (centred_BE.T @ centred_BE / (len(u_BE) - 1)).square()
+    return (squares_EE.sum() - squares_EE.diagonal().sum()) / u_BE.shape[1]
+
+
+VICREG = Objective(networks=TwinEncoder, draw=draw, loss=loss)
