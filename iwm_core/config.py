@@ -171,9 +171,11 @@ class TuneConfig:
     label_smoothing: float = 0.0
     mixup: float = 0.0  # alpha of the Beta distribution; 0: none
     cutmix: float = 0.0
+    encoder: Literal["pretrained", "random"] = "pretrained"  # random: from scratch, at the full rate
     predictor: Literal["pretrained", "random"] = "pretrained"
     head_heads: int = 2  # of the attentive head
     tasks: str = ""  # of `multitask`: names, separated by commas; empty: all that the data set has
+    classes: int = 0  # of `segmentation` on a folder: how many there are, such as 150 of ADE20K
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +213,11 @@ class TrialConfig:
     tune: TuneConfig = field(default_factory=TuneConfig)
     pretrain: str = ""  # whose weights are evaluated: a trial's id or `timm:<name>`; empty: this trial trains its own
     target: str = "ema"  # what the targets are made by: `ema`, or `frozen:<timm name>`, a teacher that stays as it is
+
+    @property
+    def parent(self) -> str:
+        """The id of the trial whose weights are evaluated; empty where there is none, as for a timm model."""
+        return "" if self.pretrain.startswith("timm:") else self.pretrain
 
     @property
     def grid(self) -> int:

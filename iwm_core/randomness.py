@@ -22,6 +22,9 @@ STREAMS = {
     "probe": 8,
     "positions": 9,
     "teacher": 10,
+    "tune": 11,  # weights of heads and task tokens
+    "mix": 12,  # mixup and CutMix
+    "task": 13,  # which task a step of `multitask` is about
 }
 """Append only: the number is part of every run's identity."""
 

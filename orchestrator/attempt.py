@@ -2,7 +2,7 @@
 
     right to run? -> resume from the newest checkpoint -> train, journal every event -> finished, preempted or failed
 
-An evaluation (`pretrain`) trains nothing: it goes on from the final checkpoint of its parent, which lies beside it.
+An evaluation (`pretrain`) goes on from the final checkpoint of its parent, which lies beside it, or from a timm model.
 An attempt leaves without a trace where it has no right to run: the trial is finished or cancelled, the token it carries
 is not the newest claim's, or another worker of the trial is alive in this machine's slots. Under SLURM the last start
 wins instead: the older worker, whose node SLURM has given up, sees the newer journal before its next step and stops.
@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import CheckpointError, CoreError
@@ -29,6 +29,10 @@ from orchestrator.lifecycle import Attempt, Journals, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
 from orchestrator.sweep import Resources
 from orchestrator.trial import Trial
+
+if TYPE_CHECKING:
+    from iwm_core.evaluation.trial import Parent
+    from iwm_core.training.checkpoint import CheckpointFolder
 
 log = logging.getLogger(__name__)
 
@@ -174,47 +178,41 @@ class _Attempt:
         return self._evaluate(config) if config.pretrain else self._train(config)
 
     def _evaluate(self, config: TrialConfig) -> Finished | Preempted:
-        from iwm_core.evaluation.trial import Parent, examine
-        from iwm_core.training.checkpoint import CheckpointFolder
+        from iwm_core.evaluation.trial import examine, total_steps
 
-        parent = TrialFolder(self.folder.path.with_name(config.pretrain))
-        if not parent.value_file.exists():
-            raise CheckpointError(f"there is no trial {config.pretrain} in {parent.path.parent}; pretrain names one")
-        trained = Trial.from_json(parent.value_file.read_bytes()).config
-        self.total_steps = trained.train.steps
-        status = fold(journal.read_control(parent), journal.read_journals(parent))
+        parent = _parent(self.folder.path.with_name(config.parent)) if config.parent else None
+        self.total_steps = total_steps(config, parent and parent.config)
         return examine(
             config,
             self.runtime,
-            parent=Parent(
-                config=trained,
-                checkpoints=CheckpointFolder(
-                    parent.checkpoints,
-                    trusted=lambda step, attempt: is_trusted(step, attempt, older=status.attempts),
-                ),
-                weights_sha256=status.weights_sha256,
-            ),
+            parent=parent,
             done=recorded(journal.read_journals(self.folder)),
             emit=self.emit,
             should_stop=self.should_stop,
             on_start=self._open,
+            checkpoints=self._checkpoints(),
+            pictures=self.folder.pictures,
         )
 
-    def _train(self, config: TrialConfig) -> Finished | Preempted:
+    def _checkpoints(self) -> "CheckpointFolder":
+        """This trial's own."""
         from iwm_core.training.checkpoint import CheckpointFolder
-        from iwm_core.training.loop import train
 
         older = fold(journal.read_control(self.folder), journal.read_journals(self.folder)).attempts
-        checkpoints = CheckpointFolder(
+        return CheckpointFolder(
             self.folder.checkpoints,
             attempt=self.number,
             keep=self.runtime.keep_checkpoints,
             trusted=lambda step, attempt: is_trusted(step, attempt, older=older),
         )
+
+    def _train(self, config: TrialConfig) -> Finished | Preempted:
+        from iwm_core.training.loop import train
+
         return train(
             config,
             self.runtime,
-            checkpoints=checkpoints,
+            checkpoints=self._checkpoints(),
             emit=self.emit,
             should_stop=self.should_stop,
             on_start=self._open,
@@ -275,6 +273,29 @@ class _Attempt:
         if journal.is_cancelled(self.folder, claim=self.claim.claim):
             return CANCELLED
         return HELD if not self.job.in_slurm and journal.is_held(self.folder, claim=self.claim.claim) else None
+
+
+def _parent(path: Path) -> "Parent":
+    """The trial in this folder as one whose weights are evaluated.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    from iwm_core.evaluation.trial import Parent
+    from iwm_core.training.checkpoint import CheckpointFolder
+
+    folder = TrialFolder(path)
+    if not folder.value_file.exists():
+        raise CheckpointError(f"there is no trial {folder.id} in {path.parent}; pretrain names one")
+    status = fold(journal.read_control(folder), journal.read_journals(folder))
+    checkpoints = CheckpointFolder(
+        folder.checkpoints, trusted=lambda step, attempt: is_trusted(step, attempt, older=status.attempts)
+    )
+    return Parent(
+        config=Trial.from_json(folder.value_file.read_bytes()).config,
+        checkpoints=checkpoints,
+        weights_sha256=status.weights_sha256,
+    )
 
 
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:

@@ -142,6 +142,11 @@ class Catalogue:
         return str(option)
 
 
+def protocol_names() -> tuple[str, ...]:
+    """Every evaluation protocol: the packaged options of `evaluate`, but for the default, which is none of them."""
+    return tuple(name for name in Catalogue((PACKAGED,)).groups["evaluate"] if name != "default")
+
+
 def closest(word: str, valid: Iterable[str]) -> str:
     """`, did you mean 'x'?` where something is near enough."""
     near = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.75)

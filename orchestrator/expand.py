@@ -44,7 +44,7 @@ from iwm_core.config import to_dict
 from iwm_core.errors import ConfigError
 from orchestrator import limits, protocols, sweepfile
 from orchestrator.axes import POINTS_MAX, Design, matches, points, spelled, with_axis
-from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue
+from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue, protocol_names
 from orchestrator.composition import RESOURCES, Builder, Tree, merge, resolve, value_of
 from orchestrator.errors import OverrideError, RequestError
 from orchestrator.protocols import Protocol
@@ -276,7 +276,7 @@ class Composer:
         self._catalogue = catalogue
         self._builder = Builder()
         self._trees: dict[tuple[tuple[str, Scalar], ...], Tree] = {}
-        self._conditionings = Catalogue((PACKAGED,)).groups["conditioning"]
+        self._conditionings, self._protocols = Catalogue((PACKAGED,)).groups["conditioning"], protocol_names()
 
     def cell(self, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
         """The cell with these valid settings, and what those named by `axes` came to.
@@ -313,7 +313,7 @@ class Composer:
 
     def _cell(self, tree: Tree, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
         config, resources = self._builder.build(tree)
-        limits.check(config, resources, conditionings=self._conditionings)
+        limits.check(config, resources, conditionings=self._conditionings, protocols=self._protocols)
         options = self._catalogue.groups
         said = {key: settings[key] if key in options else value_of(config, resources, key) for key in axes}
         return Cell(Trial(config), said, resources)

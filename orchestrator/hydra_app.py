@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from iwm_core.errors import CoreError
 from orchestrator import limits
 from orchestrator.batch import GUARD, gpus_per_node, options, words
-from orchestrator.catalogue import PACKAGED, Catalogue
+from orchestrator.catalogue import PACKAGED, Catalogue, protocol_names
 from orchestrator.composition import RESOURCES, Builder, Tree, part
 from orchestrator.errors import IwmError, OverrideError, RequestError
 from orchestrator.hydra_job import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
@@ -96,7 +96,12 @@ def cell_of(config: DictConfig) -> Cell:
         ConfigError: settings that cannot work.
     """
     settings, resources = Builder().build(_resolved(config))
-    limits.check(settings, resources, conditionings=Catalogue((PACKAGED,)).groups["conditioning"])
+    limits.check(
+        settings,
+        resources,
+        conditionings=Catalogue((PACKAGED,)).groups["conditioning"],
+        protocols=protocol_names(),
+    )
     return Cell(Trial(settings), {}, resources)
 
 

@@ -137,7 +137,7 @@ def submit_waiting(layout: Layout, cells: Iterable[Cell], *, launcher: str) -> l
     """
     won = []
     for cell in cells:
-        folder, parent = write_trial(layout, cell.trial), cell.trial.config.pretrain
+        folder, parent = write_trial(layout, cell.trial), cell.trial.config.parent
         if claim(folder, resources=cell.resources, token=new_token(), launcher=launcher, after=parent):
             won.append(cell.trial.id)
     if won and launcher == LOCAL:

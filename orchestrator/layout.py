@@ -61,6 +61,11 @@ class TrialFolder:
         return self.path / "checkpoints"
 
     @property
+    def pictures(self) -> Path:
+        """What an evaluation shows."""
+        return self.path / "pictures"
+
+    @property
     def logs(self) -> Path:
         """Standard output and error of every attempt, and submitit's own files."""
         return self.path / "logs"

@@ -44,6 +44,18 @@ AT_LEAST: dict[str, float] = {
     "train.batch_size": 1,
     "train.threads": 1,
     "train.log_every": 1,
+    "tune.steps": 1,
+    "tune.batch_size": 1,
+    "tune.lr": 0,
+    "tune.pretrained_lr_ratio": 0,
+    "tune.weight_decay": 0,
+    "tune.mixup": 0,
+    "tune.cutmix": 0,
+    "tune.head_heads": 1,
+    "tune.classes": 0,
+    "evaluate.neighbours": 1,
+    "evaluate.probe_train_images": 1,
+    "evaluate.probe_test_images": 1,
 }
 SHARES = (
     "data.flip_p",
@@ -54,8 +66,14 @@ SHARES = (
     "optim.warmup_ratio",
     "optim.ema",
     "optim.ema_final",
+    "tune.layer_decay",
+    "tune.warmup_ratio",
+    "tune.label_smoothing",
 )
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
+TIMM = re.compile(r"timm:\w[\w.-]*")
+NEED_PREDICTOR = ("mrr", "predictor_finetune", "end_to_end", "multitask")
+"""Protocols that a timm model has no part for."""
 RESOURCES_AT_LEAST: dict[str, float] = {
     "loader_workers": 0,
     "checkpoint_every_steps": 1,
@@ -75,8 +93,8 @@ RESOURCES_AT_LEAST: dict[str, float] = {
 }
 
 
-def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[str]) -> None:
-    """Refuses what cannot work; `conditionings` are the kinds there are.
+def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[str], protocols: Sequence[str]) -> None:
+    """Refuses what cannot work; `conditionings` and `protocols` are those there are.
 
     Raises:
         ConfigError: names the setting, its value and what is valid.
@@ -88,8 +106,7 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
             raise ConfigError(f"{key} must be between 0 and 1, not {read(config):g}")
     if config.conditioning.kind not in conditionings:
         raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
-    if config.pretrain and not TRIAL_ID.fullmatch(config.pretrain):
-        raise ConfigError(f"pretrain is the id of a trial, such as 0123456789abcdef, not '{config.pretrain}'")
+    _check_evaluation(config, protocols)
     requirements.check(config)
     _check_images(config)
     _check_heads(config)
@@ -100,6 +117,25 @@ def _at_least(config: Any, minima: Sequence[tuple[str, Any, float]], *, prefix: 
     for key, read, least in minima:
         if read(config) < least:
             raise ConfigError(f"{prefix}{key} must be at least {least:g}, not {read(config):g}")
+
+
+def _check_evaluation(config: TrialConfig, protocols: Sequence[str]) -> None:
+    """Whose weights are evaluated, and by what."""
+    pretrain, protocol = config.pretrain, config.evaluate.protocol
+    if pretrain and not TRIAL_ID.fullmatch(pretrain) and not TIMM.fullmatch(pretrain):
+        raise ConfigError(
+            f"pretrain is the id of a trial, such as 0123456789abcdef, or timm:<name of a timm model>, not '{pretrain}'"
+        )
+    if protocol and protocol not in protocols:
+        raise ConfigError(f"unknown evaluate.protocol '{protocol}'; choose from {', '.join(protocols)}")
+    if protocol and not pretrain:
+        raise ConfigError(
+            f"evaluate.protocol={protocol} is about weights that were trained before: set pretrain, or use iwm evaluate"
+        )
+    if pretrain and not config.parent and protocol in ("", *NEED_PREDICTOR):
+        valid = ", ".join(name for name in protocols if name not in NEED_PREDICTOR)
+        named = f"evaluate.protocol={protocol} needs a predictor" if protocol else "it needs an evaluate.protocol"
+        raise ConfigError(f"pretrain={pretrain} is an encoder alone, and {named}; choose from {valid}")
 
 
 def _check_images(config: TrialConfig) -> None:

@@ -135,11 +135,11 @@ def _obey(cells: Sequence[Cell]) -> None:
 
 def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> tuple[list[Array], list[str]]:
     """The jobs that were started, and the trials that wait for another to finish before they get one."""
-    parents = dependency.unfinished(layout, {cell.trial.config.pretrain for cell in cells} - {""})
+    parents = dependency.unfinished(layout, {cell.trial.config.parent for cell in cells} - {""})
     jobs = _start_ready(
-        layout, [cell for cell in cells if cell.trial.config.pretrain not in parents], launcher=launcher, name=name
+        layout, [cell for cell in cells if cell.trial.config.parent not in parents], launcher=launcher, name=name
     )
-    behind = [cell for cell in cells if cell.trial.config.pretrain in parents]
+    behind = [cell for cell in cells if cell.trial.config.parent in parents]
     return jobs, launch.submit_waiting(layout, behind, launcher=launcher)
 
 

@@ -7,8 +7,8 @@ Shapes: N images of the set, B of a batch, C = 3 channels, H and W stored pixels
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -57,13 +57,18 @@ class ImageDataset(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ImageStack:
-    """Images of one size, in memory; `masks` say which pixels belong to the object, where that is known."""
+    """Images of one size, in memory.
+
+    `masks` say which pixels belong to the object, and `tasks` what else is known of each image, as labels [N] by name,
+    where that is so.
+    """
 
     image_NCHW: Tensor
     labels: np.ndarray
     num_classes: int
     interpolation: Interpolation
     masks: np.ndarray | None = None
+    tasks: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -104,8 +109,9 @@ def load(config: DataConfig, *, split: Split, root: str = "") -> ImageDataset:
 
 
 def _digits(config: DataConfig, split: Split, root: str) -> ImageStack:
-    canvas_NCHW, label_N, mask_NHW = digits_on_photos(split=split, size=config.stored_size)
-    return ImageStack(torch.from_numpy(canvas_NCHW), label_N, 10, config.interpolation, mask_NHW)
+    made = digits_on_photos(split=split, size=config.stored_size)
+    tasks = {"digit": made.digit_N, "photo": made.photo_N, "colour": made.colour_N}
+    return ImageStack(torch.from_numpy(made.image_NCSS), made.digit_N, 10, config.interpolation, made.mask_NSS, tasks)
 
 
 def _folder(config: DataConfig, split: Split, root: str) -> ImageFolder:

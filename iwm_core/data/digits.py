@@ -14,7 +14,7 @@ photograph. Every digit appears on four backgrounds.
 Shapes: N canvases, D digits, S side of a canvas, P positions of a crop.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,12 +28,24 @@ BACKGROUND_LUMA, DIGIT_LUMA = 85, 185
 CHROMA_GAIN = 2.0
 COPIES = 4
 STRIDE = 4  # pixels between two positions of a crop
+SIZES = 2  # of each photograph
+SECTORS = 3  # of the hue circle, for the label of the digit's colour
 
 Split = Literal["train", "test"]
 
 
-def digits_on_photos(*, split: Split, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(uint8 [N, 3, S, S], int64 labels [N], bool [N, S, S] pixels of the digit); the same arrays at every call.
+class Canvases(NamedTuple):
+    """Images and what is known about them. Labels are int64 [N]."""
+
+    image_NCSS: np.ndarray  # uint8
+    digit_N: np.ndarray
+    mask_NSS: np.ndarray  # bool: pixels of the digit
+    photo_N: np.ndarray  # which of the two photographs is behind it
+    colour_N: np.ndarray  # which of `SECTORS` sectors of the hue circle the digit's colour lies in
+
+
+def digits_on_photos(*, split: Split, size: int) -> Canvases:
+    """The same arrays at every call.
 
     Raises:
         ConfigError: canvases larger than the held-out part of the photographs, or smaller than a digit.
@@ -42,10 +54,17 @@ def digits_on_photos(*, split: Split, size: int) -> tuple[np.ndarray, np.ndarray
         raise ConfigError(f"data.stored_size={size} must be between 10 and 80 for digits_on_photos")
     alpha_DSS, label_D = _digits(split, size)
     draws = generator(0, "data", step=("train", "test").index(split))
-    background_NCSS = _backgrounds(split, size, count=COPIES * len(label_D), draws=draws)
+    background_NCSS, photo_N = _backgrounds(split, size, count=COPIES * len(label_D), draws=draws)
     alpha_NSS = np.tile(alpha_DSS, (COPIES, 1, 1))
-    canvas_NCSS = _composite(background_NCSS, alpha_NSS[:, None])
-    return canvas_NCSS, np.tile(label_D, COPIES), alpha_NSS > 0.5
+    colour_NC11 = _opposite(background_NCSS.mean((2, 3), keepdims=True))
+    canvas_NCSS = background_NCSS + alpha_NSS[:, None] * (colour_NC11 - background_NCSS)
+    return Canvases(
+        image_NCSS=np.floor(canvas_NCSS).astype(np.uint8),
+        digit_N=np.tile(label_D, COPIES),
+        mask_NSS=alpha_NSS > 0.5,
+        photo_N=photo_N,
+        colour_N=_sector(colour_NC11[:, :, 0, 0]),
+    )
 
 
 def _digits(split: Split, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +82,8 @@ def _digits(split: Split, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.pad(enlarged[:, 0].numpy(), ((0, 0), (before, after), (before, after))), labels[part].astype(np.int64)
 
 
-def _backgrounds(split: Split, size: int, *, count: int, draws: np.random.Generator) -> np.ndarray:
-    """float32 [N, 3, S, S]: saturated windows of the split's part of the photographs, drawn uniformly."""
+def _backgrounds(split: Split, size: int, *, count: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [N, 3, S, S]: saturated windows of the split's part of the photographs, drawn uniformly; and whose."""
     pictures = [_darkened(picture) for picture in _pictures(split)]
     saturated = [_saturated(picture, size) for picture in pictures]
     picture_P = np.repeat(np.arange(len(pictures)), [len(positions) for positions in saturated])
@@ -75,11 +94,11 @@ def _backgrounds(split: Split, size: int, *, count: int, draws: np.random.Genera
         windows = np.lib.stride_tricks.sliding_window_view(picture, (size, size), axis=(1, 2))
         mine = picture_P[chosen_N] == number
         out[mine] = windows[:, position_N2[mine, 0], position_N2[mine, 1]].swapaxes(0, 1)
-    return out
+    return out, picture_P[chosen_N] // SIZES
 
 
 def _pictures(split: Split) -> list[np.ndarray]:
-    """float32 [3, H, W]: the split's part of each photograph, at full and at half size."""
+    """float32 [3, H, W]: the split's part of each photograph, at full and at half size, `SIZES` in all."""
     from sklearn.datasets import load_sample_images
 
     parts = []
@@ -104,10 +123,11 @@ def _saturated(picture: np.ndarray, size: int) -> np.ndarray:
     return np.argwhere(mean >= np.median(mean)) * STRIDE
 
 
-def _composite(background_NCSS: np.ndarray, alpha_N1SS: np.ndarray) -> np.ndarray:
-    colour_NC11 = _opposite(background_NCSS.mean((2, 3), keepdims=True))
-    canvas = background_NCSS + alpha_N1SS * (colour_NC11 - background_NCSS)
-    return np.floor(canvas).astype(np.uint8)
+def _sector(colour_NC: np.ndarray) -> np.ndarray:
+    """0, 1 or 2: whether red, green or blue is nearest to the hue."""
+    red, green, blue = colour_NC.T
+    angle_N = np.arctan2(3**0.5 * (green - blue), 2 * red - green - blue) / (2 * np.pi)
+    return np.floor(SECTORS * ((angle_N + 1 / (2 * SECTORS)) % 1)).astype(np.int64).clip(0, SECTORS - 1)
 
 
 def _opposite(mean_NC11: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ class ImageFolder:
         self.labels = np.repeat(np.arange(len(files)), [len(inside) for inside in files]).astype(np.int64)
         self.max_corrupt_files = max_corrupt_files
         self._first = np.searchsorted(self.labels, np.arange(len(files) + 1))
-        self._resample = _RESAMPLING[interpolation]
+        self._resample = resampling(interpolation)
         self._corrupt_N = torch.zeros(len(self.names), dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class ImageFolder:
         first, end = self._first[self.labels[index] : self.labels[index] + 2]
         for candidate in [*range(index, end), *range(first, index)]:
             try:
-                return _decoded(self.folder / self.names[candidate], crops, size=size, resample=self._resample)
+                return decoded(self.folder / self.names[candidate], crops, size=size, resample=self._resample)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 self._skip(candidate, error)
         raise DataError(f"no readable image in {self.folder / self.classes[self.labels[index]]}")
@@ -109,7 +109,13 @@ class ImageFolder:
         log.warning("skipped unreadable image %s (%d of at most %d): %s", file, count, most, reason)
 
 
-def _decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resampling) -> Tensor:
+def resampling(interpolation: str) -> Image.Resampling:
+    """Pillow's name of the filter."""
+    return _RESAMPLING[interpolation]
+
+
+def decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resampling) -> Tensor:
+    """uint8 [C, S, S]: the crop (None: the centre) of the image in `path`."""
     with Image.open(path) as image:
         width, height = image.size
         box_14 = (

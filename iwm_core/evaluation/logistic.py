@@ -47,13 +47,24 @@ def probe(train: Split, test: Split, *, l2: float, threads: int, max_iterations:
     """Trains on `train`, scores on `test`; a function of its arguments. With one class there is nothing to train."""
     if len(np.unique(train.labels)) == 1:
         return Fit(top1=majority(train.labels, test.labels), converged=True)
+    said_m, converged = _fitted(train, test, l2=l2, threads=threads, max_iterations=max_iterations)
+    return Fit(top1=float(np.mean(said_m == test.labels)), converged=converged)
+
+
+def predictions(train: Split, test: Split, *, l2: float, threads: int) -> np.ndarray:
+    """The class that `probe` gives each test image, [m]."""
+    return _fitted(train, test, l2=l2, threads=threads, max_iterations=MAX_ITERATIONS)[0]
+
+
+def _fitted(train: Split, test: Split, *, l2: float, threads: int, max_iterations: int) -> tuple[np.ndarray, bool]:
+    """The classes given to the test images, and whether the solver reached its tolerance."""
     with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         train_nF, test_mF = standardised(train.features, test.features)
         C = 1 / (l2 * len(train_nF))
         model = LogisticRegression(C=C, max_iter=max_iterations, tol=TOLERANCE).fit(train_nF, train.labels)
-        top1 = float(np.mean(model.predict(test_mF) == test.labels))
-    return Fit(top1=top1, converged=not any(issubclass(each.category, ConvergenceWarning) for each in caught))
+        said_m = np.asarray(model.predict(test_mF))
+    return said_m, not any(issubclass(each.category, ConvergenceWarning) for each in caught)
 
 
 def standardised(train_nF: np.ndarray, test_mF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -71,11 +71,19 @@ def queries_and_bank(
     image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: Networks, target: TargetEncoder
 ) -> tuple[Tensor, Tensor]:
     """Predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k of both is member k."""
+    q_KP = bank_parameters(config, index=index)
+    return answered(image_1CSS, q_KP=q_KP, config=config, world_model=world_model, target=target)
+
+
+def answered(
+    image_1CSS: Tensor, *, q_KP: Tensor, config: TrialConfig, world_model: Networks, target: TargetEncoder
+) -> tuple[Tensor, Tensor]:
+    """The same for a bank of these parameters."""
     z_1ND = world_model.encoder(views.clean(image_1CSS))
     everywhere_1N = torch.arange(z_1ND.shape[1], device=z_1ND.device)[None]
     source_1P, unit_1CSS = photometric.identity(1), views.to_unit(image_1CSS)
     p, h = [], []
-    for q_VP in bank_parameters(config, index=index).split(CHUNK):
+    for q_VP in q_KP.split(CHUNK):
         V = len(q_VP)
         a_VA = photometric.action(source_1P.expand(V, -1), q_VP, config=config.photometric).to(z_1ND.device)
         y_VCSS = photometric.apply(unit_1CSS.expand(V, -1, -1, -1), q_VP, config=config.photometric)

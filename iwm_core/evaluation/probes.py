@@ -35,10 +35,10 @@ from iwm_core.config import TrialConfig
 from iwm_core.data import datasets, views
 from iwm_core.evaluation import logistic
 from iwm_core.evaluation.logistic import Split
+from iwm_core.evaluation.subject import starting
 from iwm_core.evaluation.subset import spread
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.networks import Networks
-from iwm_core.objectives import table as objectives
 from iwm_core.training.ema import TargetEncoder
 
 CHUNK = 256
@@ -61,7 +61,7 @@ def measure(
     config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above; the random encoder is built anew from the trial's configuration."""
-    encoders = {"target": target.encoder, "random": objectives.build(config).encoder.to(device).eval()}
+    encoders = {"target": target.encoder, "random": starting(config).encoder.to(device).eval()}
     train = read(config, encoders=encoders, split="train", device=device, data_root=data_root)
     test = read(config, encoders=encoders, split="test", device=device, data_root=data_root)
     l2, threads = config.evaluate.probe_l2, config.train.threads

@@ -1,7 +1,7 @@
-"""The evaluation of one pair of networks, at the end of pretraining or later: every protocol of `PROTOCOLS`.
+"""The evaluation of one pair of networks at the end of pretraining, or as it was then: the protocols of `AT_THE_END`.
 
-A protocol is a function from (configuration, networks) to metrics, whose names do not repeat between protocols. To add
-one: a module with such a function, and its line in the table.
+Each is a function from (configuration, networks) to metrics, whose names do not repeat. What a trial of its own can
+measure beyond these is in `protocols`.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Measure(Protocol):
     ) -> dict[str, float]: ...
 
 
-PROTOCOLS: dict[str, Measure] = {
+AT_THE_END: dict[str, Measure] = {
     "mrr": mrr.measure,
     "linear": probes.measure,
 }
@@ -47,7 +47,7 @@ def evaluate(
     """
     return {
         name: run_protocol(name, config, world_model=world_model, target=target, device=device, data_root=data_root)
-        for name in PROTOCOLS
+        for name in AT_THE_END
     }
 
 
@@ -68,7 +68,7 @@ def run_protocol(
         DataError: images that cannot be read.
     """
     with evaluation_mode(world_model, target), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        return PROTOCOLS[name](config, world_model=world_model, target=target, device=device, data_root=data_root)
+        return AT_THE_END[name](config, world_model=world_model, target=target, device=device, data_root=data_root)
 
 
 @contextmanager

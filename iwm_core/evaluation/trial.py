@@ -1,12 +1,17 @@
-"""A trial that trains nothing: the protocols of `run` on the final weights of another trial, its parent.
+"""A trial that pretrains nothing: protocols on the final weights of another trial, its parent, or on a timm model.
 
 `examine` is to such a trial what `training.loop.train` is to an ordinary one: it says the same events through `emit`,
-and asks `should_stop` before each protocol. The step is the parent's last one throughout. An attempt that was
-interrupted has lost the protocol it was at; those that were recorded (`done`) are not measured again.
+and asks `should_stop`. Without `evaluate.protocol` it measures what is measured at the end of pretraining, with one
+that of `protocols`.
+
+A protocol that measures stands at the parent's last step throughout (a timm model's is step 1 of 1), and asks before it
+begins; an attempt that was interrupted has lost the protocol it was at, and those that were recorded (`done`) are not
+measured again. A protocol that tunes counts its own steps, and goes on from its own checkpoints (`tuning`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +19,16 @@ import torch
 from iwm_core.config import RuntimeConfig, TrialConfig, flatten, to_dict
 from iwm_core.data.datasets import load
 from iwm_core.errors import CheckpointError, ConfigError
-from iwm_core.evaluation.run import PROTOCOLS, run_protocol
+from iwm_core.evaluation import protocols, tuning
+from iwm_core.evaluation.latents import check_classes
+from iwm_core.evaluation.run import AT_THE_END, evaluation_mode, run_protocol
+from iwm_core.evaluation.subject import Subject, public
+from iwm_core.evaluation.tuning import Told
 from iwm_core.events import Evaluated, Event, Finished, Preempted
 from iwm_core.training import numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.state import TrainState, weights_sha256
+from iwm_core.training.ema import TargetEncoder
+from iwm_core.training.state import TrainState, sha256_of, weights_sha256
 
 NETWORKS = ("encoder", "predictor", "conditioning", "objective", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""
@@ -36,35 +46,108 @@ class Parent:
     weights_sha256: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Networks with their weights, after `step` steps, and a sentence per checkpoint that was not usable."""
+
+    subject: Subject
+    step: int
+    weights_sha256: str
+    skipped: list[str]
+
+
+def total_steps(config: TrialConfig, parent: TrialConfig | None) -> int:
+    """The steps of an evaluation: its own where it tunes, otherwise those behind the weights."""
+    if config.evaluate.protocol in protocols.TUNES:
+        return config.tune.steps
+    return parent.train.steps if parent else 1
+
+
 def examine(
     config: TrialConfig,
     runtime: RuntimeConfig,
     *,
-    parent: Parent,
+    parent: Parent | None,
     done: Mapping[str, Mapping[str, float]],
     emit: Callable[[Event], None],
     should_stop: Callable[[], str | None],
     on_start: Callable[[int, list[str], dict[str, Any]], None],
+    checkpoints: CheckpointFolder | None = None,
+    pictures: Path | None = None,
 ) -> Finished | Preempted:
-    """Evaluates the parent's final weights to the end, or until `should_stop` names a signal; emits how it ended.
+    """Evaluates the weights to the end, or until `should_stop` names a signal; emits how it ended.
 
     `done` holds the metrics of protocols that earlier attempts recorded; `on_start` is told as in `training.loop`.
+    `checkpoints` are this trial's own, where it tunes; `pictures` is a folder for what is better seen than counted.
 
     Raises:
-        ConfigError: the networks are not those of the parent, or settings do not fit this machine.
+        ConfigError: no such protocol, networks that are not those of the parent, or settings that do not fit.
         CheckpointError: the parent has no whole checkpoint of its last step.
         DataError: images that cannot be read.
     """
-    check_networks(config, parent=parent.config, name=config.pretrain)
+    protocols.check(config.evaluate.protocol)
     device = numerics.device(runtime)
+    told = Told(emit=emit, should_stop=should_stop, on_start=on_start)
     with numerics.arithmetic(config.train, device=device):
-        trained, skipped = final_state(config, parent=parent, device=device)
-        digest = load(config.data, split="train", root=runtime.data_root).digest
-        fingerprint = numerics.fingerprint(config, device=device) | {"images": digest}
-        on_start(trained.step, skipped, fingerprint)
-        end = _measure(config, runtime, trained=trained, device=device, done=done, emit=emit, should_stop=should_stop)
+        given = _given(config, runtime, parent=parent, device=device, pictures=pictures)
+        if config.evaluate.protocol in protocols.TUNES:
+            assert checkpoints is not None
+            end = _tune(given, runtime, checkpoints=checkpoints, done=done, told=told)
+        else:
+            end = _measure(given, done=done, told=told)
     emit(end)
     return end
+
+
+def _given(
+    config: TrialConfig, runtime: RuntimeConfig, *, parent: Parent | None, device: torch.device, pictures: Path | None
+) -> Given:
+    """The networks under test, on the device."""
+    if parent is None:
+        return _public(config, runtime, device=device, pictures=pictures)
+    check_networks(config, parent=parent.config, name=config.pretrain)
+    trained, skipped = final_state(config, parent=parent, device=device)
+    subject = Subject(
+        config=config,
+        networks=trained.world_model,
+        target=trained.target,
+        device=device,
+        data_root=runtime.data_root,
+        pictures=pictures,
+    )
+    return Given(subject=subject, step=trained.step, weights_sha256=weights_sha256(trained), skipped=skipped)
+
+
+def _public(config: TrialConfig, runtime: RuntimeConfig, *, device: torch.device, pictures: Path | None) -> Given:
+    """A timm model in the place of networks."""
+    if not config.evaluate.protocol:
+        raise ConfigError(f"pretrain={config.pretrain} needs evaluate.protocol, one that tests an encoder")
+    networks = public(config, weights_file=runtime.weights_file).to(device)
+    target = TargetEncoder(networks.encoder, normalise=False)
+    subject = Subject(
+        config=replace(config, target="ema"),
+        networks=networks,
+        target=target,
+        device=device,
+        data_root=runtime.data_root,
+        pictures=pictures,
+    )
+    return Given(subject=subject, step=1, weights_sha256=sha256_of(networks.state_dict()), skipped=[])
+
+
+def _tune(
+    given: Given,
+    runtime: RuntimeConfig,
+    *,
+    checkpoints: CheckpointFolder,
+    done: Mapping[str, Mapping[str, float]],
+    told: Told,
+) -> Finished | Preempted:
+    config = given.subject.config
+    learner = protocols.TUNES[config.evaluate.protocol](given.subject)
+    return tuning.tune(
+        learner, config, runtime, device=given.subject.device, checkpoints=checkpoints, done=done, told=told
+    )
 
 
 def check_networks(config: TrialConfig, *, parent: TrialConfig, name: str) -> None:
@@ -105,32 +188,40 @@ def final_state(config: TrialConfig, *, parent: Parent, device: torch.device) ->
     return trained, skipped
 
 
-def _measure(
-    config: TrialConfig,
-    runtime: RuntimeConfig,
-    *,
-    trained: TrainState,
-    device: torch.device,
-    done: Mapping[str, Mapping[str, float]],
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], str | None],
-) -> Finished | Preempted:
-    """Every protocol that is not done yet."""
-    metrics: dict[str, float] = {}
-    for name in PROTOCOLS:
+def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], told: Told) -> Finished | Preempted:
+    """Every protocol that is not done yet: the one that is named, or those at the end of pretraining."""
+    subject, metrics = given.subject, dict[str, float]()
+    config, named = subject.config, subject.config.evaluate.protocol
+    images = load(config.data, split="train", root=subject.data_root)
+    if named and named not in protocols.WITHOUT_CLASSES:
+        check_classes(images, protocol=named)
+    fingerprint = numerics.fingerprint(config, device=subject.device) | {"images": images.digest}
+    told.on_start(given.step, given.skipped, fingerprint)
+    for name in [named] if named else AT_THE_END:
         if name in done:
             metrics |= done[name]
             continue
-        if signal := should_stop():
-            return Preempted(step=trained.step, signal=signal)
-        measured = run_protocol(
-            name,
-            config,
-            world_model=trained.world_model,
-            target=trained.target,
-            device=device,
-            data_root=runtime.data_root,
-        )
-        emit(Evaluated(step=trained.step, protocol=name, metrics=measured))
+        if signal := told.should_stop():
+            return Preempted(step=given.step, signal=signal)
+        measured = measured_by(name, subject) if named else _as_at_the_end(name, subject)
+        told.emit(Evaluated(step=given.step, protocol=name, metrics=measured))
         metrics |= measured
-    return Finished(step=trained.step, weights_sha256=weights_sha256(trained), metrics=metrics)
+    return Finished(step=given.step, weights_sha256=given.weights_sha256, metrics=metrics)
+
+
+def measured_by(name: str, subject: Subject) -> dict[str, float]:
+    """What a protocol that measures says, in fp32, without gradients; the networks are left as they were."""
+    device = subject.device.type
+    with evaluation_mode(subject.networks, subject.target), torch.no_grad(), torch.autocast(device, enabled=False):
+        return protocols.MEASURES[name](subject)
+
+
+def _as_at_the_end(name: str, subject: Subject) -> dict[str, float]:
+    return run_protocol(
+        name,
+        subject.config,
+        world_model=subject.networks,
+        target=subject.target,
+        device=subject.device,
+        data_root=subject.data_root,
+    )

@@ -4,6 +4,7 @@ Randomness is a function of (seed, step, sample), so there is no generator, no s
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +60,21 @@ def build(config: TrialConfig, *, device: torch.device) -> TrainState:
 
 def weights_sha256(state: TrainState) -> str:
     """Digest of both networks: name, dtype, shape and bytes of every tensor, in the order of the names."""
+    parts = ("target", "world_model")
+    return sha256_of({f"{part}.{name}": value for part in parts for name, value in _tensors(state, part)})
+
+
+def sha256_of(tensors: Mapping[str, Tensor]) -> str:
+    """Digest of these tensors: name, dtype, shape and bytes, in the order of the names."""
     digest = hashlib.sha256()
-    for prefix in ("target", "world_model"):
-        for name, tensor in sorted(getattr(state, prefix).state_dict().items()):
-            digest.update(f"{prefix}.{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(_bytes(tensor))
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(_bytes(tensor))
     return digest.hexdigest()
+
+
+def _tensors(state: TrainState, part: str) -> Iterable[tuple[str, Tensor]]:
+    return getattr(state, part).state_dict().items()
 
 
 def _bytes(tensor: Tensor) -> memoryview:

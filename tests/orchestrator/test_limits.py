@@ -6,10 +6,11 @@ from orchestrator.limits import check
 from orchestrator.sweep import Resources
 
 KINDS = ("none", "sequence", "feature")
+PROTOCOLS = ("mrr", "knn")
 
 
 def test_the_defaults_are_within_limits():
-    check(TrialConfig(), Resources(), conditionings=KINDS)
+    check(TrialConfig(), Resources(), conditionings=KINDS, protocols=PROTOCOLS)
 
 
 @pytest.mark.parametrize(
@@ -26,9 +27,9 @@ def test_the_defaults_are_within_limits():
 )
 def test_what_cannot_work_is_refused_before_it_is_queued(raw, said):
     with pytest.raises(ConfigError, match=said):
-        check(from_dict(TrialConfig, raw), Resources(), conditionings=KINDS)
+        check(from_dict(TrialConfig, raw), Resources(), conditionings=KINDS, protocols=PROTOCOLS)
 
 
 def test_resources_have_limits_too():
     with pytest.raises(ConfigError, match=r"resources\.slots must be at least 1, not 0"):
-        check(TrialConfig(), Resources(slots=0), conditionings=KINDS)
+        check(TrialConfig(), Resources(slots=0), conditionings=KINDS, protocols=PROTOCOLS)

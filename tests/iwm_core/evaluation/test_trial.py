@@ -15,7 +15,7 @@ from iwm_core.config import (
     TrialConfig,
 )
 from iwm_core.errors import CheckpointError, ConfigError
-from iwm_core.evaluation.run import PROTOCOLS
+from iwm_core.evaluation.run import AT_THE_END
 from iwm_core.evaluation.trial import Parent, examine
 from iwm_core.events import Evaluated, Finished, Preempted
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -94,9 +94,9 @@ def test_interrupted_it_goes_on_with_what_was_not_measured(trained):
     stopped, said, _ = evaluation(LARGER, parent, should_stop=lambda: next(asked))
     assert stopped == Preempted(step=4, signal="SIGTERM")
     done = {event.protocol: event.metrics for event in said if isinstance(event, Evaluated)}
-    assert list(done) == list(PROTOCOLS)[:1]
+    assert list(done) == list(AT_THE_END)[:1]
     end, events, _ = evaluation(LARGER, parent, done=done)
-    assert [event.protocol for event in events[:-1]] == list(PROTOCOLS)[1:]
+    assert [event.protocol for event in events[:-1]] == list(AT_THE_END)[1:]
     assert end == whole
     assert isinstance(end, Finished)
 

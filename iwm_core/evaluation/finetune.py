@@ -1,0 +1,208 @@
+r"""Classification from frozen and from tuned networks: four protocols that differ in what is trained.
+
+    protocol             encoder    predictor   the head's input
+    attentive            frozen     -           z = f_ema(x)
+    encoder_finetune     tuned      -           z = f_ema(x)
+    predictor_finetune   frozen     tuned       p_phi(z, a = 0, all positions)
+    end_to_end           tuned      tuned       p_phi(z, a = 0, all positions)
+
+    <protocol>_top1             clean centre crops of the test split
+    <protocol>_majority_top1    always the class most frequent in training
+    attentive_random_top1       the same head, trained beside it, on the encoder as it started
+
+Symbols: f_ema the moving average of the encoder, p_phi the predictor, a = 0 the null action. Source: IWM's predictor
+fine-tuning: frozen teacher, null action, the full image predicted, attentive head; a pretrained predictor has a tenth
+of the rate of a random one [C2 S1]. The head of encoder fine-tuning is the same one [OURS].
+
+The baseline of predictor_finetune is the trial with `tune.predictor=random`: a predictor of the same shape that starts
+at random, at the full rate. That of encoder_finetune and end_to_end is the trial with `tune.encoder=random` (and
+`tune.predictor=random`): the same networks from scratch. Both change nothing else.
+
+Shapes: B images, C channels, S pixels, N patches, D width, K classes.
+"""
+
+import copy
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from timm.optim import param_groups_layer_decay  # pyright: ignore[reportPrivateImportUsage]
+from torch import Tensor, nn
+
+from iwm_core.config import TuneConfig
+from iwm_core.data import datasets, views
+from iwm_core.data.datasets import ImageDataset
+from iwm_core.data.loader import Batch, batches
+from iwm_core.evaluation import heads, logistic, mixing
+from iwm_core.evaluation.latents import check_classes
+from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_action
+from iwm_core.evaluation.subset import spread
+from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
+from iwm_core.models.backbone import Backbone
+from iwm_core.models.encoder import Encoder
+from iwm_core.models.networks import Networks
+
+CHUNK = 256
+"""Images that are scored at once."""
+
+
+class _OnClasses(Learner):
+    """Abstract: a learner whose `logits` are scored on the classes of the trial's own data set."""
+
+    def __init__(self, subject: Subject, *, protocol: str) -> None:
+        super().__init__()
+        self.config, self.protocol, self.device = subject.config, protocol, subject.device
+        self.images, self.test = (
+            datasets.load(subject.config.data, split=split, root=subject.data_root) for split in ("train", "test")
+        )
+        check_classes(self.images, protocol=protocol)
+        self.digest = self.images.digest
+
+    def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
+        return batches(self.images, as_tuned(self.config), start=start, workers=workers)
+
+    def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
+        """[B, K] by the name of the metric, without `_top1`; the protocol's own one first."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        x_BCSS = views.clean(batch.image_BCHW.to(self.device, non_blocking=True))
+        label_B = torch.from_numpy(self.images.labels[batch.index_B]).to(self.device)
+        x_BCSS, share_BK = mixing.mixed(
+            x_BCSS, label_B, classes=self.images.num_classes, config=self.config, step=batch.step
+        )
+        return {
+            _loss(name, protocol=self.protocol): mixing.cross_entropy(logits_BK, share_BK, config=self.config)
+            for name, logits_BK in self.logits(x_BCSS).items()
+        }
+
+    def score(self) -> dict[str, float]:
+        indices = spread(len(self.test), at_most=self.config.evaluate.probe_test_images)
+        labels = self.test.labels[indices]
+        said = classes_of(self, self.test, indices, device=self.device, size=self.config.data.image_size)
+        return {
+            **{f"{name}_top1": float(np.mean(guess_n.numpy() == labels)) for name, guess_n in said.items()},
+            f"{self.protocol}_majority_top1": logistic.majority(self.images.labels, labels),
+        }
+
+
+class AttentiveProbe(_OnClasses):
+    """The attentive head on the frozen encoder, and a second one on the encoder as it started."""
+
+    frozen = ("encoders",)
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, protocol="attentive")
+        self.encoders = nn.ModuleDict({"attentive": subject.encoder, "attentive_random": subject.untrained().encoder})
+        self.encoders.requires_grad_(False)
+        head = heads.attentive(subject.config, width=subject.encoder.width, classes=self.images.num_classes)
+        self.heads = nn.ModuleDict({name: copy.deepcopy(head) for name in self.encoders}).to(subject.device)
+
+    def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            latents = {name: encoder(x_BCSS) for name, encoder in self.encoders.items()}
+        return {name: self.heads[name](z_BND) for name, z_BND in latents.items()}
+
+    def rates(self) -> list[Rate]:
+        return rates_of(self.heads, share=1.0)
+
+
+class FineTuned(_OnClasses):
+    """Encoder, predictor or both, with an attentive head behind them."""
+
+    def __init__(self, subject: Subject, *, protocol: str, encoder: bool, predictor: bool) -> None:
+        """`encoder` and `predictor` say what is tuned; without the latter there is none.
+
+        Raises:
+            ConfigError: a predictor is wanted and there is none.
+            DataError: the data set has one class.
+        """
+        super().__init__(subject, protocol=protocol)
+        self.tunes_encoder, self.predicts = encoder, predictor
+        self.networks = start_of(subject, predictor=predictor)
+        self.networks.requires_grad_(False)
+        if encoder:
+            thaw(self.networks.encoder)
+        if predictor:
+            _predictor(self.networks).requires_grad_(True)
+        self.frozen = () if encoder else ("networks.encoder",)
+        width, classes = self.networks.encoder.width, self.images.num_classes
+        self.head = heads.attentive(subject.config, width=width, classes=classes).to(subject.device)
+
+    def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
+        with torch.set_grad_enabled(self.tunes_encoder and torch.is_grad_enabled()):
+            z_BND = self.networks.encoder(x_BCSS)
+        if self.predicts:
+            z_BND = self.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND))
+        return {self.protocol: self.head(z_BND)}
+
+    def rates(self) -> list[Rate]:
+        found, tune = rates_of(self.head, share=1.0), self.config.tune
+        if self.predicts:
+            found += rates_of(_predictor(self.networks), share=predictor_share(tune))
+        return found + (encoder_rates(self.networks.encoder, tune) if self.tunes_encoder else [])
+
+
+def start_of(subject: Subject, *, predictor: bool) -> Networks:
+    """What tuning starts from: the encoder under test in networks of their own, each part trained or random.
+
+    Raises:
+        ConfigError: a predictor is wanted and there is none.
+    """
+    tune = subject.config.tune
+    fresh: Any = subject.untrained() if "random" in (tune.encoder, tune.predictor) else None
+    encoder = fresh.encoder if tune.encoder == "random" else copy.deepcopy(subject.encoder)
+    if not predictor:
+        return OnlyEncoder(encoder)
+    assert subject.predictor is not None
+    networks: Any = copy.deepcopy(subject.networks)
+    networks.encoder = encoder
+    if tune.predictor == "random":
+        networks.predictor = fresh.predictor
+    return networks
+
+
+def thaw(encoder: Encoder) -> None:
+    """Lets the encoder be trained, but for its fixed positions."""
+    encoder.requires_grad_(True)
+    if not isinstance(encoder, Backbone) and encoder.vit.pos_embed is not None:
+        encoder.vit.pos_embed.requires_grad_(False)
+
+
+def predictor_share(tune: TuneConfig) -> float:
+    """Of a predictor: the full rate where it starts at random."""
+    return 1.0 if tune.predictor == "random" else tune.pretrained_lr_ratio
+
+
+def encoder_rates(encoder: Any, tune: TuneConfig) -> list[Rate]:
+    """The encoder's parameters, block by block; timm knows which belongs to which."""
+    share = 1.0 if tune.encoder == "random" else tune.pretrained_lr_ratio
+    if tune.layer_decay == 1:
+        return rates_of(encoder, share=share)
+    groups = param_groups_layer_decay(encoder.vit, weight_decay=1.0, layer_decay=tune.layer_decay)
+    return [
+        Rate(parameters=group["params"], share=share * group["lr_scale"], decayed=group["weight_decay"] > 0)
+        for group in groups
+    ]
+
+
+def classes_of(
+    learner: Any, images: ImageDataset, indices: Any, *, device: torch.device, size: int
+) -> dict[str, Tensor]:
+    """The class that each of a learner's `logits` gives the clean centre crops of these images, [n] on the host."""
+    said: dict[str, list[Tensor]] = {}
+    for at in range(0, len(indices), CHUNK):
+        x_BCSS = views.clean(images.centre(indices[at : at + CHUNK], size=size).to(device))
+        for name, logits_BK in learner.logits(x_BCSS).items():
+            said.setdefault(name, []).append(logits_BK.argmax(1).cpu())
+    return {name: torch.cat(parts) for name, parts in said.items()}
+
+
+def _predictor(networks: Networks) -> nn.Module:
+    return networks.predictor  # pyright: ignore[reportReturnType]
+
+
+def _loss(name: str, *, protocol: str) -> str:
+    """`loss` of the protocol itself, `random_loss` of the one beside it."""
+    return f"{name.removeprefix(protocol).strip('_')}_loss".lstrip("_")

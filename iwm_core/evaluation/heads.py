@@ -1,0 +1,89 @@
+r"""Heads on latents: from an image's patches to its class, or to a class for every pixel.
+
+    attentive   u = LN(z),  c = sum_n softmax_n(q . K u_n / sqrt(d)) V u_n  in each of H heads,  logits = W LN(O c) + b
+    pixels      logits at a patch = W LN(z_n) + b, between patches bilinear
+
+Symbols: z the latents of an image, q a learned query, K, V, O, W linear maps, d the width of a head. Source: one query
+of cross-attention, as in IWM's head [C2 S1] and V-JEPA's probe [RECALLED, high]; without that probe's MLP [OURS].
+
+Shapes: B images, N patches, D width, H heads, F features of a head, K classes, G side of the grid, S pixels.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from iwm_core.config import TrialConfig
+from iwm_core.errors import ConfigError
+from iwm_core.randomness import torch_seed
+
+
+class AttentiveHead(nn.Module):
+    """Latents [B, N, D] to logits [B, K]."""
+
+    def __init__(self, width: int, *, heads: int, classes: int) -> None:
+        """Draws the weights from torch's default generator.
+
+        Raises:
+            ConfigError: the heads do not divide the width.
+        """
+        super().__init__()
+        if heads < 1 or width % heads:
+            raise ConfigError(f"tune.head_heads={heads} does not divide the width {width} of the latents")
+        self.query_HF = nn.Parameter(nn.init.trunc_normal_(torch.empty(heads, width // heads), std=0.02))
+        self.enter, self.leave = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.project = nn.Linear(width, width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, z_BND: Tensor) -> Tensor:
+        heads = len(self.query_HF)
+        k_BHNF, v_BHNF = (
+            part_BND.unflatten(-1, (heads, -1)).transpose(1, 2)
+            for part_BND in self.keys_values(self.enter(z_BND)).chunk(2, dim=-1)
+        )
+        q_BH1F = self.query_HF[None, :, None].expand(len(z_BND), -1, -1, -1).to(k_BHNF)
+        c_BD = functional.scaled_dot_product_attention(q_BH1F, k_BHNF, v_BHNF).flatten(1)
+        return self.classify(self.leave(self.project(c_BD)))
+
+
+class PixelHead(nn.Module):
+    """Latents [B, N, D] of a square grid to logits [B, K, S, S]."""
+
+    def __init__(self, width: int, *, classes: int) -> None:
+        super().__init__()
+        self.enter = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, classes)
+
+    def forward(self, z_BND: Tensor, *, size: int) -> Tensor:
+        G = math.isqrt(z_BND.shape[1])
+        logits_BKGG = self.classify(self.enter(z_BND)).mT.unflatten(2, (G, G))
+        return functional.interpolate(logits_BKGG, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def attentive(config: TrialConfig, *, width: int, classes: int) -> AttentiveHead:
+    """An attentive head, its weights a function of the trial's seed."""
+    with seeded(config):
+        return AttentiveHead(width, heads=config.tune.head_heads, classes=classes)
+
+
+def pixels(config: TrialConfig, *, width: int, classes: int) -> PixelHead:
+    """A head on pixels, its weights a function of the trial's seed."""
+    with seeded(config):
+        return PixelHead(width, classes=classes)
+
+
+class seeded:  # noqa: N801 - a context manager, read as a verb
+    """Inside, torch's default generator is that of the trial's heads; afterwards it is as it was."""
+
+    def __init__(self, config: TrialConfig, *, number: int = 0) -> None:
+        self._seed, self._fork = torch_seed(config.seed, "tune", number), torch.random.fork_rng(devices=[])
+
+    def __enter__(self) -> None:
+        self._fork.__enter__()
+        torch.default_generator.manual_seed(self._seed)
+
+    def __exit__(self, *error: object) -> None:
+        self._fork.__exit__(None, None, None)

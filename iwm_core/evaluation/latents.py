@@ -1,0 +1,51 @@
+"""Features of a split's clean centre crops, for whatever is fitted or looked up on them.
+
+Shapes: B images of a chunk, n images, C channels, S pixels, F features.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor
+
+from iwm_core.data import datasets
+from iwm_core.errors import DataError
+from iwm_core.evaluation.logistic import Split
+from iwm_core.evaluation.subject import Subject
+from iwm_core.evaluation.subset import spread
+
+CHUNK = 256
+"""Images that pass through the networks at once."""
+
+Features = Callable[[Tensor, np.ndarray], dict[str, Tensor]]
+"""(uint8 images on the device, their indices in the split) -> features [B, F] by name."""
+
+
+def read(subject: Subject, *, split: datasets.Split, features: Features) -> dict[str, Split]:
+    """The features of at most `evaluate.probe_<split>_images` images, with their classes, by name."""
+    evaluate = subject.config.evaluate
+    at_most = {"train": evaluate.probe_train_images, "test": evaluate.probe_test_images}[split]
+    dataset = datasets.load(subject.config.data, split=split, root=subject.data_root)
+    indices = spread(len(dataset), at_most=at_most)
+    chunks = []
+    for at in range(0, len(indices), CHUNK):
+        some = indices[at : at + CHUNK]
+        image_BCSS = dataset.centre(some, size=subject.config.data.image_size).to(subject.device)
+        chunks.append({name: f_BF.float().cpu().numpy() for name, f_BF in features(image_BCSS, some).items()})
+    labels = dataset.labels[indices]
+    return {
+        name: Split(features=np.concatenate([chunk[name] for chunk in chunks]), labels=labels) for name in chunks[0]
+    }
+
+
+def check_classes(dataset: datasets.ImageDataset, *, protocol: str) -> None:
+    """Refuses a data set in which there is nothing to tell apart.
+
+    Raises:
+        DataError: it has one class.
+    """
+    if dataset.num_classes < 2:
+        raise DataError(
+            f"evaluate.protocol={protocol} tells classes apart, and this data set has one; choose another data.kind,"
+            " or a resources.data_root with one folder per class"
+        )

@@ -1,0 +1,127 @@
+r"""Segmentation: a linear map on the latents of each patch, upsampled, with the encoder frozen.
+
+    IoU_k = |pixels of k called k| / |pixels of k or called k|,     mIoU = mean over the classes that are there
+
+    segmentation_miou            clean centre crops of the test split, every class the background among them
+    segmentation_random_miou     the same head, trained beside it, on the encoder as it started
+    segmentation_majority_miou   always the class with the most pixels in training
+    segmentation_pixel_top1      share of pixels called right
+
+Source: ADE20K with a linear head, as in DINOv2's linear evaluation [RECALLED, high]; IWM's own head is unknown, and the
+usual one (UperNet) is not built here, so these figures are not those of its table [OURS]. Pixels without a class count
+nowhere. Mixing and label smoothing have no part in it.
+
+Shapes: B images, C channels, S pixels, N patches, D width, K classes.
+"""
+
+import copy
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from iwm_core.data import segments, views
+from iwm_core.data.crops import draw_crops
+from iwm_core.data.loader import Batch, batches
+from iwm_core.data.segments import IGNORED
+from iwm_core.evaluation import heads
+from iwm_core.evaluation.subject import Subject
+from iwm_core.evaluation.subset import spread
+from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
+
+CHUNK = 64
+"""Images that are scored at once."""
+
+COUNTED_MAX = 2000
+"""Training images in which the most frequent class is counted."""
+
+OURS, RANDOM, MAJORITY = "segmentation", "segmentation_random", "segmentation_majority"
+
+
+class Segmentation(Learner):
+    """A head on the frozen encoder, and a second one on the encoder as it started."""
+
+    frozen = ("encoders",)
+
+    def __init__(self, subject: Subject) -> None:
+        """Loads the images.
+
+        Raises:
+            ConfigError: images without segments.
+            DataError: folders that are not there.
+        """
+        super().__init__()
+        self.config, self.device = subject.config, subject.device
+        self.images, self.test = (
+            segments.load(subject.config.data, classes=subject.config.tune.classes, split=split, root=subject.data_root)
+            for split in ("train", "test")
+        )
+        self.digest = self.images.digest
+        self.encoders = nn.ModuleDict({OURS: subject.encoder, RANDOM: subject.untrained().encoder})
+        self.encoders.requires_grad_(False)
+        head = heads.pixels(subject.config, width=subject.encoder.width, classes=self.images.num_classes)
+        self.heads = nn.ModuleDict({name: copy.deepcopy(head) for name in self.encoders}).to(subject.device)
+
+    def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
+        return batches(self.images, as_tuned(self.config), start=start, workers=workers)
+
+    def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
+        """[B, K, S, S] of uint8 images, by head."""
+        x_BCSS = views.clean(image_BCSS.to(self.device, non_blocking=True))
+        with torch.no_grad():
+            latents = {name: encoder(x_BCSS) for name, encoder in self.encoders.items()}
+        return {name: self.heads[name](z_BND, size=x_BCSS.shape[-1]) for name, z_BND in latents.items()}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        crops = draw_crops(self.config.data, seed=self.config.seed, step=batch.step, batch=len(batch.index_B))
+        class_BSS = self.images.segments(batch.index_B, crops, self.config.data.image_size).long().to(self.device)
+        return {
+            name: functional.cross_entropy(logits_BKSS.float(), class_BSS, ignore_index=IGNORED)
+            for name, logits_BKSS in zip(("loss", "random_loss"), self.logits(batch.image_BCHW).values(), strict=True)
+        }
+
+    def rates(self) -> list[Rate]:
+        return rates_of(self.heads, share=1.0)
+
+    def score(self) -> dict[str, float]:
+        K, size = self.images.num_classes, self.config.data.image_size
+        confusion = {name: torch.zeros(K, K, dtype=torch.int64) for name in (OURS, RANDOM, MAJORITY)}
+        most = self._most_frequent()
+        indices = spread(len(self.test), at_most=self.config.evaluate.probe_test_images)
+        for at in range(0, len(indices), CHUNK):
+            some = indices[at : at + CHUNK]
+            class_BSS = self.test.segments(some, None, size).long()
+            for name, logits_BKSS in self.logits(self.test.centre(some, size)).items():
+                confusion[name] += confusions(class_BSS, logits_BKSS.argmax(1).cpu(), classes=K)
+            confusion[MAJORITY] += confusions(class_BSS, torch.full_like(class_BSS, most), classes=K)
+        right = confusion[OURS].diagonal().sum() / confusion[OURS].sum()
+        return {f"{name}_miou": miou(table) for name, table in confusion.items()} | {
+            "segmentation_pixel_top1": float(right)
+        }
+
+    def _most_frequent(self) -> int:
+        """The class with the most pixels in the centres of the training images."""
+        indices = spread(len(self.images), at_most=COUNTED_MAX)
+        parts = [indices[at : at + CHUNK] for at in range(0, len(indices), CHUNK)]
+        size, K = self.config.data.image_size, self.images.num_classes
+        counts = sum(
+            np.bincount(self.images.segments(part, None, size).numpy().ravel(), minlength=256)[:K] for part in parts
+        )
+        return int(np.argmax(counts))
+
+
+def confusions(class_BSS: Tensor, said_BSS: Tensor, *, classes: int) -> Tensor:
+    """[K, K]: how many pixels of each class (rows) were called what (columns)."""
+    known = class_BSS != IGNORED
+    pairs = class_BSS[known] * classes + said_BSS[known]
+    return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def miou(confusion_KK: Tensor) -> float:
+    """Mean over the classes that have pixels."""
+    both_K = confusion_KK.diagonal()
+    either_K = confusion_KK.sum(0) + confusion_KK.sum(1) - both_K
+    there_K = confusion_KK.sum(1) > 0
+    return float((both_K[there_K] / either_K[there_K]).double().mean())

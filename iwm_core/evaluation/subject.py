@@ -1,0 +1,102 @@
+"""What is evaluated: networks with their trained weights, and where their images are.
+
+Shapes: B batch, N patches, D encoder width, A scalars of the action.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from iwm_core.config import TrialConfig
+from iwm_core.data.masks import Masks
+from iwm_core.data.photometric import ACTION_DIM
+from iwm_core.errors import ConfigError
+from iwm_core.models.backbone import TIMM, backbone
+from iwm_core.models.encoder import Encoder
+from iwm_core.models.networks import Networks
+from iwm_core.objectives import table as objectives
+from iwm_core.training.ema import TargetEncoder
+
+
+class OnlyEncoder(Networks):
+    """An encoder where networks are expected, and no predictor."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The networks under test, as every protocol gets them; `pictures` is a folder for what is better seen."""
+
+    config: TrialConfig
+    networks: Networks
+    target: TargetEncoder
+    device: torch.device
+    data_root: str = ""
+    pictures: Path | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder whose latents are judged: the moving average, where there is one."""
+        return self.target.encoder if self.config.target == "ema" else self.networks.encoder
+
+    @property
+    def predictor(self) -> nn.Module:
+        """The predictor under test.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        found = getattr(self.networks, "predictor", None)
+        if found is None:
+            raise ConfigError(no_predictor(self.config))
+        return found
+
+    def untrained(self) -> Networks:
+        """The networks as they started, on the device, in evaluation mode."""
+        return starting(self.config).to(self.device).eval()
+
+
+def starting(config: TrialConfig) -> Networks:
+    """The networks of a trial before any training, on the CPU: a function of its seed.
+
+    Raises:
+        ConfigError: as `objectives.table.build` and `models.backbone`.
+    """
+    if config.pretrain.startswith(TIMM):
+        return OnlyEncoder(backbone(config, name=config.pretrain.removeprefix(TIMM), weights=""))
+    return objectives.build(config)
+
+
+def public(config: TrialConfig, *, weights_file: str) -> Networks:
+    """The timm model that `pretrain` names, with the weights that `evaluate.weights` names.
+
+    Raises:
+        ConfigError: as `models.backbone`.
+    """
+    name = config.pretrain.removeprefix(TIMM)
+    return OnlyEncoder(backbone(config, name=name, weights=config.evaluate.weights, weights_file=weights_file))
+
+
+def everywhere(z_BND: Tensor) -> Masks:
+    """Every position as context and as target."""
+    all_BN = torch.arange(z_BND.shape[1], device=z_BND.device).expand(len(z_BND), -1)
+    return Masks(all_BN, all_BN)
+
+
+def null_action(z_BND: Tensor) -> Tensor:
+    """a_BA of no change at all."""
+    return torch.zeros(len(z_BND), ACTION_DIM, device=z_BND.device)
+
+
+def no_predictor(config: TrialConfig) -> str:
+    """Why a protocol that needs a predictor cannot work on these networks."""
+    what = config.pretrain if config.pretrain.startswith(TIMM) else f"objective.kind={config.objective.kind}"
+    return (
+        f"evaluate.protocol={config.evaluate.protocol or 'mrr'} needs a predictor, and {what} has none; choose a"
+        " protocol that tests an encoder, such as linear, knn, attentive, encoder_finetune or segmentation"
+    )

@@ -1,0 +1,252 @@
+r"""The one loop of the protocols that train something: what `training.loop` is to pretraining.
+
+    lr(s) = r lr s / W                                          s < W        linear warm-up
+          = r lr (1 + cos(pi (s - W) / (S - W))) / 2            otherwise    cosine to 0
+
+Symbols: s the step from 0, S `tune.steps`, W = round(tune.warmup_ratio S), lr `tune.lr`, r the share of it that belongs
+to a part: 1 for a head and for what starts at random, `tune.pretrained_lr_ratio` for what was trained before [C2 S1],
+and of an encoder's block `tune.layer_decay` of the block above it. AdamW, decay on the weights of linear maps only.
+Source: fine-tuning with AdamW over 100 epochs [C2 S1]; schedule and decay as in MAE's recipe [OURS].
+
+Crops, flips, mixing and the choice of a task are functions of (seed, step), so a run that was stopped at any step and
+goes on from its checkpoint ends with the bits of one that was not. A checkpoint holds what is trained; what is frozen
+is read from the parent again. One process: ranks beyond the first have no part in it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from iwm_core.config import RuntimeConfig, TrialConfig, TuneConfig
+from iwm_core.data.loader import Batch
+from iwm_core.errors import ConfigError, NonFiniteLossError
+from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.training import numerics
+from iwm_core.training.checkpoint import CheckpointFolder
+from iwm_core.training.state import sha256_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Parameters that share a rate: `share` of `tune.lr`."""
+
+    parameters: list[nn.Parameter]
+    share: float
+    decayed: bool
+
+
+class Learner(nn.Module):
+    """Abstract: what a protocol trains, on what, and how it is scored. Its `frozen` modules stay as they are."""
+
+    frozen: tuple[str, ...] = ()
+    digest: str = ""
+
+    def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
+        """The batches of steps `start` to `tune.steps` - 1."""
+        raise NotImplementedError
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """What is minimised, by name; its sum is. `loss` is the one of the protocol itself."""
+        raise NotImplementedError
+
+    def rates(self) -> list[Rate]:
+        """Every trained parameter once."""
+        raise NotImplementedError
+
+    def score(self) -> dict[str, float]:
+        """The protocol's metrics, on the test split."""
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Training mode but for what is frozen."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What a checkpoint has to hold."""
+        away = tuple(f"{name}." for name in self.frozen)
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(away)}
+
+
+@dataclass(kw_only=True)
+class TuneState:
+    """All that tuning changes, after `step` steps."""
+
+    learner: Learner
+    optimizer: AdamW
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A checkpoint's payload."""
+        return {
+            "trained": self.learner.trained_state(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "metrics": dict(self.metrics),
+        }
+
+    def load_state_dict(self, payload: Mapping[str, Any]) -> None:
+        """Takes over a payload of `state_dict`."""
+        self.learner.load_state_dict(payload["trained"], strict=False)
+        self.optimizer.load_state_dict(payload["optimizer"])
+        self.step, self.metrics = payload["step"], dict(payload["metrics"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """How a trial speaks and is spoken to; see `training.loop`."""
+
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], str | None]
+    on_start: Callable[[int, list[str], dict[str, Any]], None]
+
+
+def tune(
+    learner: Learner,
+    config: TrialConfig,
+    runtime: RuntimeConfig,
+    *,
+    device: torch.device,
+    checkpoints: CheckpointFolder,
+    done: Mapping[str, Mapping[str, float]],
+    told: Told,
+) -> Finished | Preempted:
+    """Tunes to the last step and scores, or stops where a signal is named. The end is returned, and not yet said.
+
+    Raises:
+        NonFiniteLossError: the loss became NaN or infinite.
+        CheckpointError: a checkpoint could not be written.
+        DataError: images that cannot be read.
+    """
+    tuned, skipped = _resumed(learner, config, checkpoints=checkpoints)
+    fingerprint = numerics.fingerprint(config, device=device) | {"images": learner.digest}
+    told.on_start(tuned.step, skipped, fingerprint)
+    signal = _advance(tuned, config, runtime, device=device, checkpoints=checkpoints, told=told)
+    if signal is not None:
+        return Preempted(step=tuned.step, signal=signal)
+    protocol = config.evaluate.protocol
+    measured = dict(done.get(protocol) or score(learner))
+    if protocol not in done:
+        told.emit(Evaluated(step=tuned.step, protocol=protocol, metrics=measured))
+    return Finished(step=tuned.step, weights_sha256=tuned_sha256(learner), metrics=tuned.metrics | measured)
+
+
+def score(learner: Learner) -> dict[str, float]:
+    """The metrics, in fp32, without gradients, in evaluation mode."""
+    learner.eval()
+    with torch.no_grad():
+        return learner.score()
+
+
+def lr_at(tune: TuneConfig, *, step: int) -> float:
+    """The rate of a part whose share is 1."""
+    warmup = round(tune.warmup_ratio * tune.steps)
+    if step < warmup:
+        return tune.lr * (step + 1) / (warmup + 1)
+    return tune.lr * (1 + math.cos(math.pi * (step - warmup) / max(1, tune.steps - warmup))) / 2
+
+
+def rates_of(module: nn.Module, *, share: float) -> list[Rate]:
+    """The trainable parameters of `module` at one rate; the weights of its linear maps are decayed."""
+    maps = {id(part.weight) for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d)}
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return [
+        Rate(parameters=[p for p in trained if (id(p) in maps) is decayed], share=share, decayed=decayed)
+        for decayed in (True, False)
+    ]
+
+
+def as_tuned(config: TrialConfig) -> TrialConfig:
+    """The configuration whose `train` has the length and the batch of tuning: for what draws batches by it."""
+    length = replace(config.train, steps=config.tune.steps, batch_size=config.tune.batch_size)
+    return replace(config, train=length)
+
+
+def tuned_sha256(learner: Learner) -> str:
+    """Digest of what was trained, in the order of the names."""
+    return sha256_of(learner.trained_state())
+
+
+def _resumed(learner: Learner, config: TrialConfig, *, checkpoints: CheckpointFolder) -> tuple[TuneState, list[str]]:
+    _check(config.tune)
+    groups = [{"params": r.parameters, "share": r.share, "decayed": r.decayed} for r in learner.rates() if r.parameters]
+    tuned = TuneState(learner=learner, optimizer=AdamW(groups, lr=config.tune.lr, weight_decay=0.0, fused=True))
+    payload, _, skipped = checkpoints.newest()
+    if payload is not None:
+        tuned.load_state_dict(payload)
+    return tuned, skipped
+
+
+def _advance(
+    tuned: TuneState,
+    config: TrialConfig,
+    runtime: RuntimeConfig,
+    *,
+    device: torch.device,
+    checkpoints: CheckpointFolder,
+    told: Told,
+) -> str | None:
+    """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
+    total, since = config.tune.steps, time.perf_counter()
+    tuned.learner.train()
+    with closing(tuned.learner.batches(start=tuned.step, workers=runtime.loader_workers)) as stream:
+        while tuned.step < total:
+            losses = optimise(tuned, next(stream), config=config, device=device)
+            signal, step = told.should_stop(), tuned.step
+            save_due = step == total or signal is not None or step % runtime.checkpoint_every_steps == 0
+            log_due = step == total or step % config.train.log_every == 0
+            read = _read(losses, step=step) if save_due or log_due else {}
+            if log_due:
+                speed = config.tune.batch_size * config.train.log_every / (time.perf_counter() - since)
+                since = time.perf_counter()
+                tuned.metrics = read
+                told.emit(Step(step=step, metrics={**read, "lr": lr_at(config.tune, step=step - 1), _SPEED: speed}))
+            if save_due:
+                told.emit(Checkpoint(step=step, sha256=checkpoints.save(tuned.state_dict(), step=step)))
+            if signal is not None:
+                return signal
+    return None
+
+
+def optimise(tuned: TuneState, batch: Batch, *, config: TrialConfig, device: torch.device) -> dict[str, Tensor]:
+    """One step of AdamW."""
+    with numerics.autocast(config.train, device=device):
+        losses = tuned.learner.losses(batch)
+    tuned.optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()
+    lr = lr_at(config.tune, step=tuned.step)
+    for group in tuned.optimizer.param_groups:
+        group["lr"] = lr * group["share"]
+        group["weight_decay"] = config.tune.weight_decay if group["decayed"] else 0.0
+    tuned.optimizer.step()
+    tuned.step += 1
+    return losses
+
+
+def _read(losses: Mapping[str, Tensor], *, step: int) -> dict[str, float]:
+    values = dict(zip(losses, torch.stack([value.detach() for value in losses.values()]).tolist(), strict=True))
+    if not all(math.isfinite(value) for value in values.values()):
+        raise NonFiniteLossError(
+            f"the loss became NaN or infinite by step {step} of tuning; its checkpoints are sound: try a lower tune.lr,"
+            " a longer tune.warmup_ratio or train.precision=fp32"
+        )
+    return values
+
+
+def _check(tune: TuneConfig) -> None:
+    if min(tune.steps, tune.batch_size) < 1:
+        raise ConfigError(f"tune.steps={tune.steps} and tune.batch_size={tune.batch_size} must be at least 1")
+
+
+_SPEED = "images_per_s"
+assert _SPEED in TELEMETRY

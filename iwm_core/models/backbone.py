@@ -1,0 +1,150 @@
+r"""An encoder that somebody else trained: any timm model as one that gives latents of patches.
+
+    z = f(x),   [B, N, D]        tokens without class and register tokens, or the cells of the last feature map
+
+Source: timm's `create_model` and `forward_features` [timm 1.0.31], by public attributes only. The model keeps its own
+last norm and its own normalisation of colours: images come with ImageNet's and are given the model's where it differs.
+It sees the whole image whatever is asked of it, so it can be evaluated and be a teacher, and is never masked.
+
+Shapes: B batch, C channels, H height, W width, N patches or cells in raster order, K of them, D width.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models import load_checkpoint
+from torch import Tensor, nn
+
+from iwm_core.config import TrialConfig
+from iwm_core.data.views import MEAN, STD
+from iwm_core.errors import ConfigError
+from iwm_core.models.encoder import Encoder, gather
+from iwm_core.randomness import torch_seed
+
+TIMM = "timm:"
+"""What `pretrain` begins with where it names a timm model."""
+
+PRETRAINED = "pretrained"
+"""What `evaluate.weights` says for the weights that timm itself knows where to find."""
+
+
+class Backbone(Encoder):
+    """A timm model as an encoder; the model lies under `vit`, as in ours, whatever its kind."""
+
+    def __init__(self, model: nn.Module, *, image_size: int) -> None:
+        """Takes the model over; it is asked once, with an empty image, what it gives."""
+        super(Encoder, self).__init__()
+        self.vit: Any = _sized(model, image_size)
+        self._prefix = int(getattr(model, "num_prefix_tokens", 0))
+        self._scale, self._shift = _recolouring(model)
+        with torch.no_grad():
+            tokens_1ND = self.eval()(torch.zeros(1, 3, image_size, image_size))
+        self.width = tokens_1ND.shape[-1]
+        self.patch_size = round(image_size / tokens_1ND.shape[1] ** 0.5)
+
+    def forward(self, x_BCHW: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
+        """Latents of the patches `keep_BK` (None: all of them), [B, K, D]."""
+        found = self.vit.forward_features(self._recoloured(x_BCHW))
+        z_BND = tokens(found, width=int(self.vit.num_features), prefix=self._prefix)
+        return z_BND if keep_BK is None else gather(z_BND, index_BK=keep_BK)
+
+    def _recoloured(self, x_BCHW: Tensor) -> Tensor:
+        if self._scale is None:
+            return x_BCHW
+        scale_C, shift_C = (torch.tensor(values, device=x_BCHW.device) for values in (self._scale, self._shift))
+        return x_BCHW * scale_C[:, None, None] + shift_C[:, None, None]
+
+
+def backbone(config: TrialConfig, *, name: str, weights: str, weights_file: str = "") -> Backbone:
+    """The timm model `name` on the CPU; empty `weights`: drawn from the trial's seed.
+
+    Raises:
+        ConfigError: timm has no such model, it cannot take these images, or the weights are not its own.
+    """
+    if not timm.is_model(name):
+        raise ConfigError(f"timm has no model {name!r}; see timm.list_models()")
+    if weights and weights != PRETRAINED and not weights_file:
+        raise ConfigError(
+            f"the weights of {name} are called {weights!r}, and nothing says where they are: set resources.weights_file"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch_seed(config.seed, "weights"))
+        model = _made(name, pretrained=weights == PRETRAINED)
+    if weights and weights != PRETRAINED:
+        load_weights(model, weights_file, name=name)
+    return Backbone(model, image_size=config.data.image_size)
+
+
+def load_weights(model: nn.Module, file: str, *, name: str) -> None:
+    """Loads the weights of `file`, in whatever container timm reads, into the model called `name`.
+
+    Raises:
+        ConfigError: there is no such file, or it holds the weights of another architecture.
+    """
+    if not Path(file).is_file():
+        raise ConfigError(f"there is no file {file}: resources.weights_file names the weights of {name}")
+    try:
+        missing, _ = load_checkpoint(model, file, strict=False) or ((), ())
+    except (RuntimeError, KeyError, ValueError, OSError) as error:
+        raise ConfigError(_foreign(file, name)) from error
+    needed = [key for key in missing if not key.startswith(("head.", "fc.", "classifier."))]
+    if needed:
+        raise ConfigError(_foreign(file, name) + f" It lacks {needed[0]}.")
+
+
+def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
+    """What a timm model gave, as [B, N, D]: without its first `prefix` tokens, or the cells of its map in order."""
+    if found.dim() == 3:
+        return found[:, prefix:]
+    channels_last_BHWD = found if found.shape[1] != width else found.permute(0, 2, 3, 1)
+    return channels_last_BHWD.flatten(1, 2)
+
+
+def _made(name: str, *, pretrained: bool) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=0)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"timm cannot find its own weights of {name} ({_brief(error)}); download them and name"
+            " them with evaluate.weights and resources.weights_file"
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _sized(model: Any, image_size: int) -> nn.Module:
+    """The model for images of this size: a transformer's positions are interpolated, others take any.
+
+    Raises:
+        ConfigError: the model cannot take it.
+    """
+    resize = getattr(model, "set_input_size", None)
+    try:
+        if resize is not None:
+            resize(img_size=image_size)
+        with torch.no_grad():
+            model.eval().forward_features(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"{type(model).__name__} takes no images of data.image_size={image_size}: {_brief(error)}"
+        ) from error
+    return model
+
+
+def _recolouring(model: nn.Module) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Factor and offset from ImageNet's normalisation to the model's, by channel; None where they are the same."""
+    known = getattr(model, "pretrained_cfg", {})
+    mean, std = tuple(known.get("mean", MEAN)), tuple(known.get("std", STD))
+    if (mean, std) == (MEAN, STD) or len(mean) != len(MEAN):
+        return None, None
+    scale = tuple(ours / theirs for ours, theirs in zip(STD, std, strict=True))
+    shift = tuple((ours - theirs) / s for ours, theirs, s in zip(MEAN, mean, std, strict=True))
+    return scale, shift
+
+
+def _foreign(file: str, name: str) -> str:
+    return f"{file} holds the weights of another architecture than {name}: change pretrain or resources.weights_file."
