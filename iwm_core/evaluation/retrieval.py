@@ -22,8 +22,9 @@ from torchvision.utils import save_image
 
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import ImageDataset, load
+from iwm_core.errors import ConfigError
 from iwm_core.evaluation import mrr, ranking
-from iwm_core.evaluation.subject import Subject
+from iwm_core.evaluation.subject import OnlyEncoder, Subject, no_predictor
 from iwm_core.evaluation.subset import spread
 
 ROWS = 8
@@ -33,7 +34,8 @@ FILE = "retrieval.png"
 
 def measure(subject: Subject) -> dict[str, float]:
     """The metrics above, and the pictures where the subject has a place for them."""
-    assert subject.predictor is not None
+    if isinstance(subject.networks, OnlyEncoder):
+        raise ConfigError(no_predictor(subject.config))
     config = subject.config
     dataset = load(config.data, split="test", root=subject.data_root)
     indices = spread(len(dataset), at_most=config.evaluate.bank_images).tolist()
