@@ -7,7 +7,7 @@ trial's folder, what is said and the evaluation to the first.
 """
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
 from iwm_core.training.meter import Meter
 from iwm_core.training.state import TrainState, weights_sha256
 from iwm_core.training.step import Outcome, optimise
+from iwm_core.training.writer import CheckpointWriter
 
 OnStart = Callable[[int, list[str], dict[str, Any]], None]
 """Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
@@ -39,7 +40,7 @@ _FINAL = ("loss", "target_std", "effective_rank")
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One attempt at a trial, on one rank. `checkpoints` is None on those that follow."""
+    """One attempt at a trial, on one rank. `writer` is None on those that follow."""
 
     config: TrialConfig
     runtime: RuntimeConfig
@@ -48,7 +49,7 @@ class _Run:
     dataset: ImageDataset
     state: TrainState
     networks: nn.Module
-    checkpoints: CheckpointFolder | None
+    writer: CheckpointWriter | None
     emit: Callable[[Event], None]
     should_stop: Callable[[], str | None]
     agreement: Agreement
@@ -132,7 +133,7 @@ def _begin(
         dataset=load(config.data, split="train", root=runtime.data_root),
         state=resumed,
         networks=world.parallel(resumed.world_model),
-        checkpoints=checkpoints,
+        writer=_writer(checkpoints, device=device, emit=emit) if checkpoints else None,
         emit=emit,
         should_stop=asked,
         agreement=Agreement(world),
@@ -155,6 +156,15 @@ def _resume(
     return fresh, skipped
 
 
+def _writer(checkpoints: CheckpointFolder, *, device: torch.device, emit: Callable[[Event], None]) -> CheckpointWriter:
+    """A writer that says what is safely on disk."""
+
+    def written(step: int, sha256: str) -> None:
+        emit(Checkpoint(step=step, sha256=sha256))
+
+    return CheckpointWriter(checkpoints, device=device, written=written)
+
+
 def _meter(
     config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
 ) -> Meter:
@@ -171,7 +181,7 @@ def _advance(run: _Run) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
     B, workers = run.config.train.batch_size, run.runtime.loader_workers
     stream = batches(run.dataset, run.config, start=run.state.step, workers=workers, rows=run.world.rows(B))
-    with closing(stream):
+    with closing(stream), run.writer or nullcontext():
         while run.state.step < run.total:
             with run.meter.waiting():
                 batch = next(stream)
@@ -189,7 +199,9 @@ def _advance(run: _Run) -> str | None:
 
 
 def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
-    """The log line and the checkpoint that are due after a step, if the step was sound."""
+    """The log line and the checkpoint that are due after a step, if the step was sound; and what is on disk by now."""
+    if run.writer:
+        run.writer.tell()
     step, last = run.state.step, run.state.step == run.total
     log_due = last or step % run.config.train.log_every == 0
     save_due = last or stopping or step % run.runtime.checkpoint_every_steps == 0
@@ -197,14 +209,13 @@ def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
         return
     _check_finite(run, weights=save_due)
     metrics = run.meter.read(outcome) if log_due else {}
-    if not run.checkpoints:
+    if not run.writer:
         return
     if log_due:
         run.state.metrics = {name: value for name, value in metrics.items() if name not in TELEMETRY}
         run.emit(Step(step=step, metrics=metrics))
     if save_due:
-        sha256 = run.checkpoints.save(run.state.state_dict(), step=step)
-        run.emit(Checkpoint(step=step, sha256=sha256))
+        run.writer.save(run.state.state_dict(), step=step)
 
 
 def _check_finite(run: _Run, *, weights: bool) -> None:
@@ -215,9 +226,9 @@ def _check_finite(run: _Run, *, weights: bool) -> None:
     if broken is None:
         return
     said = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
-    if not run.checkpoints:
+    if not run.writer:
         raise NonFiniteLossError(said)
-    kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.checkpoints.path)
+    kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.writer.path)
     raise NonFiniteLossError(
         f"{said}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
         "optim.grad_clip or train.precision=fp32."

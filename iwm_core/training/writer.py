@@ -12,6 +12,7 @@ import copy
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +33,11 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint", initializer=_leave_signals_to_training)
         self._under_way: tuple[int, Future[str]] | None = None
         self._copy: Any = None
+
+    @property
+    def path(self) -> Path:
+        """The folder that is written to."""
+        return self._folder.path
 
     def save(self, payload: Mapping[str, Any], *, step: int) -> None:
         """Copies the state of `step` and begins to write it, once the one before is on disk.

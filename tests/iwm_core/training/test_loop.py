@@ -1,11 +1,12 @@
 import dataclasses
 import random
+import resource
 
 import numpy as np
 import pytest
 import torch
 
-from iwm_core.errors import NonFiniteLossError
+from iwm_core.errors import CheckpointError, NonFiniteLossError
 from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Finished, Preempted
 from iwm_core.training.checkpoint import CheckpointFolder
 
@@ -101,6 +102,18 @@ def test_a_loss_that_is_not_finite_keeps_its_batch_and_the_checkpoints(tiny, run
     assert found is not None
     assert (step, skipped) == (4, [])
     assert all(torch.isfinite(weight).all() for weight in found["world_model"].values())
+
+
+def test_what_the_disk_refuses_ends_the_run_and_the_checkpoints_before_it_stay(tiny, run, tmp_path):
+    run(tiny, stop_after=3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(CheckpointError, match=r"step 4 to .*: File too large.* then resume"):
+            run(tiny, attempt=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run(tiny, attempt=2).resumed_from == 3
 
 
 def test_the_global_random_states_and_settings_are_left_alone(tiny, run):
