@@ -180,7 +180,7 @@ class _Attempt:
     def _evaluate(self, config: TrialConfig) -> Finished | Preempted:
         from iwm_core.evaluation.trial import examine, total_steps
 
-        parent = _parent(self.folder.path.with_name(config.parent)) if config.parent else None
+        parent = parent_in(self.folder.path.with_name(config.parent)) if config.parent else None
         self.total_steps = total_steps(config, parent and parent.config)
         return examine(
             config,
@@ -275,7 +275,7 @@ class _Attempt:
         return HELD if not self.job.in_slurm and journal.is_held(self.folder, claim=self.claim.claim) else None
 
 
-def _parent(path: Path) -> "Parent":
+def parent_in(path: Path) -> "Parent":
     """The trial in this folder as one whose weights are evaluated.
 
     Raises:

@@ -54,7 +54,7 @@ CORE_DOORS = (
     "iwm_core.data.mask_counts",
     "iwm_core.objectives.requirements",
 )
-"""What the orchestrator may know of the core; only an attempt that trains opens more."""
+"""What the orchestrator may know of the core; only an attempt that trains, and an export, open more."""
 
 
 def sources() -> Iterator[Path]:
@@ -91,7 +91,7 @@ def test_the_core_imports_nothing_of_the_shell():
 
 def test_the_orchestrator_knows_little_of_the_core():
     for path in (ROOT / "orchestrator").rglob("*.py"):
-        if path.name == "attempt.py":
+        if path.name in ("attempt.py", "export.py"):
             continue
         known = [name for name in imports(path) if name.startswith("iwm_core.")]
         assert all(name.startswith(CORE_DOORS) or name in ("iwm_core.data", "iwm_core.objectives") for name in known), (

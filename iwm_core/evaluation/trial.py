@@ -30,6 +30,7 @@ from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.ema import TargetEncoder
 from iwm_core.training.state import TrainState, sha256_of, weights_sha256
 
+CPU = torch.device("cpu")
 NETWORKS = ("encoder", "predictor", "conditioning", "objective", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""
 
@@ -165,7 +166,7 @@ def check_networks(config: TrialConfig, *, parent: TrialConfig, name: str) -> No
             )
 
 
-def final_state(config: TrialConfig, *, parent: Parent, device: torch.device) -> tuple[TrainState, list[str]]:
+def final_state(config: TrialConfig, *, parent: Parent, device: torch.device = CPU) -> tuple[TrainState, list[str]]:
     """The networks as the parent left them after its last step; and a sentence per checkpoint that was not usable.
 
     Raises:
