@@ -1,15 +1,10 @@
-"""What trials have cost. Pure.
-
-GPU hours = wall hours x ranks, of the attempts whose fingerprint names a GPU; 0 on a CPU
-"""
+"""What trials have cost. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.lifecycle import Attempt, TrialStatus
-
-GPU_MAKERS = ("NVIDIA", "Tesla", "GeForce", "AMD Instinct", "AMD Radeon")
-"""How a GPU's own name begins; a CPU's is followed by its vector unit instead."""
+from orchestrator.gpu_time import gpu_hours
+from orchestrator.lifecycle import TrialStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +27,7 @@ def cost_of(status: TrialStatus) -> Cost:
         preemptions=status.preemptions,
         repeated_steps=status.repeated_steps,
         wall_hours=status.wall_s / 3600,
-        gpu_hours=sum(attempt.wall_s * gpus(attempt) for attempt in status.attempts) / 3600,
+        gpu_hours=gpu_hours(status),
     )
 
 
@@ -47,9 +42,3 @@ def total(costs: Iterable[Cost]) -> Cost:
         wall_hours=sum(cost.wall_hours for cost in known),
         gpu_hours=sum(cost.gpu_hours for cost in known),
     )
-
-
-def gpus(attempt: Attempt) -> int:
-    """GPUs that an attempt held: its ranks where its device is a GPU."""
-    on_gpu = str(attempt.fingerprint.get("device", "")).startswith(GPU_MAKERS)
-    return int(attempt.fingerprint.get("ranks", 1)) if on_gpu else 0

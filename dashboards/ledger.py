@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dashboards.cost import gpus
 from dashboards.document import Grid
+from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, TrialStatus
 from orchestrator.results import SweepResults
 

@@ -5,6 +5,7 @@ Text may hold `code` between backticks; names that people chose lose theirs, so 
 
 from collections.abc import Iterable, Mapping
 
+from orchestrator.run_note import spelled
 from orchestrator.sweep import Scalar
 
 METRICS = {
@@ -56,9 +57,7 @@ def level_name(level: Scalar) -> str:
 
 def exact(value: Scalar) -> str:
     """A value as it would be typed; a float by the shortest digits that give it back."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(value) if isinstance(value, float) else str(value)
+    return spelled(value)
 
 
 def metric_name(metric: str) -> str:

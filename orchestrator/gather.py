@@ -21,12 +21,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import cluster
 from orchestrator.errors import TrackingError, UnknownSweepError
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
-from orchestrator.mlflow_ui import ui_command
+from orchestrator.log_tail import log_tails
+from orchestrator.mlflow_ui import is_server, ui_command
 from orchestrator.projection import refresh
 from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
+from orchestrator.run_note import note
 from orchestrator.store import Store
 from orchestrator.tracking import RefusedError, Tracking, without_credentials
 
@@ -38,6 +41,8 @@ __all__ = ["Synced", "attach_report", "experiment_name", "rebuild", "sync", "ui_
 log = logging.getLogger(__name__)
 
 METRICS_PER_BATCH = 1_000
+NOTE_LINES = 12
+"""Of a log, in a run's description."""
 WAIT_S = 30
 REPORT_TAG = "iwm.sweep_id"
 
@@ -145,7 +150,7 @@ def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool]) -> Synce
     tracking = Tracking(layout)
     experiment_id = _aim(tracking, store)
     waiting = store.unsent()
-    sent, refused = _Sent(), []
+    sent, refused = _Sent(cluster.seen(layout)), []
     for trial_id in waiting:
         if is_over():
             break
@@ -178,6 +183,7 @@ def _aim(tracking: Tracking, store: Store) -> str:
 class _Sent:
     """Counts as a pass goes on."""
 
+    seen: Mapping[str, Mapping[str, str]]
     trials: int = 0
     points: int = 0
 
@@ -192,7 +198,10 @@ def _send_trial(
     sent: _Sent,
 ) -> None:
     """Everything of one trial: description, points, status. Noted as sent only when all of it is."""
-    if card := run_card(shipment):
+    folder = tracking.layout.trial(shipment.id)
+    log_end = next(iter(log_tails(folder, files=1, lines=NOTE_LINES)), ("", ""))
+    about = note(shipment, folder=str(folder.path), log=log_end, pages=not is_server(tracking.layout))
+    if card := run_card(shipment, seen=sent.seen.get(shipment.id, {}), note=about):
         run, cursor, has = _run_of(tracking, store, shipment, card, experiment_id=experiment_id)
         tracking.describe(run, card)
         while batch := store.points_after(shipment.id, cursor, limit=METRICS_PER_BATCH):

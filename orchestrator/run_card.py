@@ -16,10 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.gpu_time import gpu_hours
 from orchestrator.identity import identity
 from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.sweep import Member, SweepRecord
 
+PASSING = frozenset({"slurm_state", "pending_reason"})
+"""Tags that are emptied when there is nothing more to say; the others stay away until there is something."""
+NOTHING_SEEN: Mapping[str, str] = {}
 TRIAL_TAG = "iwm.trial_id"
 SWEEP_TAG = "iwm.sweep"
 KEY_LENGTH = 250
@@ -69,8 +73,11 @@ class RunCard:
     tags: Mapping[str, str]
 
 
-def run_card(shipment: Shipment) -> RunCard | None:
-    """The card of a trial; None before its first attempt has started."""
+def run_card(shipment: Shipment, *, seen: Mapping[str, str] = NOTHING_SEEN, note: str = "") -> RunCard | None:
+    """The card of a trial; None before its first attempt has started.
+
+    `seen` is what SLURM last said of its job (`state`, `reason`); `note` the run's description.
+    """
     status = shipment.status
     begun = [attempt for attempt in status.attempts if attempt.started_t]
     if not begun:
@@ -82,7 +89,7 @@ def run_card(shipment: Shipment) -> RunCard | None:
         start_ms=milliseconds(begun[0].started_t),
         end_ms=milliseconds(status.attempts[-1].last_t) if mlflow_status in ENDED else None,
         params={safe_key(key): str(value)[:PARAM_LENGTH] for key, value in shipment.config.items()},
-        tags={safe_key(key): str(value)[:TAG_LENGTH] for key, value in _tags(shipment).items()},
+        tags={safe_key(key): str(value)[:TAG_LENGTH] for key, value in _tags(shipment, seen=seen, note=note).items()},
     )
 
 
@@ -129,7 +136,12 @@ def _name(shipment: Shipment) -> str:
     return " ".join(f"{names[key] if short[names[key]] == 1 else key}={value}" for key, value in overrides.items())
 
 
-def _tags(shipment: Shipment) -> dict[str, Any]:
+def _rounded(speed: float | None) -> str:
+    """Two digits: enough to sort by, and not another tag with every log line."""
+    return f"{float(f'{speed:.2g}'):.0f}" if speed and math.isfinite(speed) else ""
+
+
+def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str, Any]:
     status = shipment.status
     newest = status.attempts[-1]
     tags: dict[str, Any] = {
@@ -141,6 +153,11 @@ def _tags(shipment: Shipment) -> dict[str, Any]:
         "attempts": len(status.attempts),
         "preemptions": status.preemptions,
         "repeated_steps": status.repeated_steps,
+        "gpu_hours": f"{gpu_hours(status):.4f}",
+        "images_per_s": _rounded(status.metrics.get("images_per_s")),
+        "slurm_state": seen.get("state", "") if STATUSES[status.state] not in ENDED else "",
+        "pending_reason": seen.get("reason", "") if STATUSES[status.state] == "SCHEDULED" else "",
+        "mlflow.note.content": note,
         "weights_sha256": status.weights_sha256,
         "identity": identity(status),
         "drifted": ", ".join(status.drifted),
@@ -150,4 +167,4 @@ def _tags(shipment: Shipment) -> dict[str, Any]:
         tag = sweep_tag(sweep.name)
         tags[tag] = f"{tags[tag]} {sweep.id}" if tag in tags else sweep.id
         tags |= {f"axis.{key}": value for key, value in member.overrides.items()}
-    return {key: value for key, value in tags.items() if value != ""}
+    return {key: value for key, value in tags.items() if value != "" or (key in PASSING and status.launcher == "slurm")}

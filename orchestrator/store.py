@@ -273,6 +273,12 @@ class Store:
         with self._read() as connection:
             return next(iter(connection.scalars(select(destination.c.experiment_id))), "")
 
+    def send_again(self, trial_ids: Collection[str]) -> None:
+        """Notes that MLflow is to be told of these trials again, though their files are as they were."""
+        with self._write() as connection:
+            for part in _chunks(sorted(trial_ids)):
+                connection.execute(update(trials).where(trials.c.id.in_(part)).values(sent_signature=""))
+
     def _note(self, trial_id: str, **values: Any) -> None:
         with self._write() as connection:
             connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))

@@ -10,8 +10,8 @@ Times are unix seconds of the writers' clocks; a bar that is still open ends at 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dashboards.cost import gpus
 from dashboards.wording import level_name
+from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, State
 from orchestrator.results import SweepResults, TrialResult
 

@@ -1,12 +1,10 @@
-"""Where a reader goes next: trials of the sweep that differ in a single axis, and the trial itself again. Pure."""
+"""Trials of a sweep that differ from a given one in a single axis: where a reader goes next. Pure."""
 
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboards.wording import axis_name, exact, level_name
+from dashboards.wording import axis_name, level_name
 from orchestrator.results import SweepResults, TrialResult
-from orchestrator.sweep import Scalar, SweepRecord
+from orchestrator.sweep import Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +29,6 @@ def neighbours(results: SweepResults, trial: TrialResult) -> tuple[Neighbour, ..
     order = {axis: place for place, axis in enumerate(results.record.axes)}
     found.sort(key=lambda one: order.get(one[0], len(order)))
     return tuple(neighbour for _, neighbour in found)
-
-
-def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
-    """The shell command that submits this one trial again."""
-    chosen = (f"{axis}={exact(level)}" for axis, level in overrides.items())
-    return shlex.join(["iwm", "submit", record.name, *record.fixed, *chosen])
 
 
 def _neighbour(other: TrialResult, *, axis: str, here: Scalar) -> tuple[str, Neighbour]:

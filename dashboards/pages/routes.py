@@ -28,7 +28,7 @@ from dashboards.pages.curves import curves
 from dashboards.pages.forecast import GOING_ON, forecast
 from dashboards.pages.heat import Heat, heat
 from dashboards.pages.lanes import lane, lanes, span
-from dashboards.pages.neighbours import command, neighbours
+from dashboards.pages.neighbours import neighbours
 from dashboards.pages.render import page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
@@ -36,6 +36,7 @@ from orchestrator.errors import DatabaseError, IwmError, UnknownSweepError, Unkn
 from orchestrator.lifecycle import State
 from orchestrator.mlflow_ui import sweep_link
 from orchestrator.results import SweepResults
+from orchestrator.run_note import command
 
 LANES = 200
 """Trials on one page of the time line."""

@@ -9,12 +9,12 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator import cluster
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import Point, State
+from orchestrator.log_tail import log_tails, plain_files
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.run_card import Shipment
 from orchestrator.store import SINGLE, Store
@@ -24,7 +24,6 @@ TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 PICTURE = re.compile(r"[\w-][\w.-]*\.png")
 KEPT = 4
 """Sweeps whose results are kept: at most so many times ten thousand trials."""
-TAIL_BYTES = 6_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +108,13 @@ class Source:
         return cluster.seen(self.layout).get(trial_id, {})
 
     def log_tails(self, trial_id: str) -> tuple[tuple[str, str], ...]:
-        """(name, last lines) of the trial's newest logs that are not empty, the newest first."""
-        folder = self.layout.trial(_checked(trial_id)).logs
-        files = [file for file in _files(folder) if file.stat().st_size]
-        newest = sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)[:2]
-        return tuple((file.name, _tail(file)) for file in newest)
+        """(name, last lines) of the trial's newest logs, the newest first."""
+        return log_tails(self.layout.trial(_checked(trial_id)))
 
     def pictures(self, trial_id: str) -> tuple[str, ...]:
         """Names of the trial's pictures."""
         folder = self.layout.trial(_checked(trial_id)).path / "pictures"
-        return tuple(sorted(file.name for file in _files(folder) if PICTURE.fullmatch(file.name)))
+        return tuple(sorted(file.name for file in plain_files(folder) if PICTURE.fullmatch(file.name)))
 
     def picture(self, trial_id: str, name: str) -> bytes | None:
         """One of them; None where there is none of that name."""
@@ -141,15 +137,3 @@ def now() -> float:
 def _checked(trial_id: str) -> str:
     assert TRIAL_ID.fullmatch(trial_id), "ids are checked where they come in"
     return trial_id
-
-
-def _files(folder: Path) -> list[Path]:
-    """The plain files in a folder; a link could lead anywhere."""
-    return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()] if folder.is_dir() else []
-
-
-def _tail(file: Path) -> str:
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - TAIL_BYTES))
-        text = stream.read().decode(errors="replace")
-    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-60:])

@@ -8,7 +8,7 @@ that is down or starting delays nothing. MLflow's server and the gatherer may wr
 import time
 from collections.abc import Callable
 
-from orchestrator import gather
+from orchestrator import cluster, gather
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.projection import refresh
@@ -21,6 +21,10 @@ REPORT_REST = 10.0
 """A sweep's report rests for so many times as long as it took to make."""
 RETRY_S = 60.0
 """A report that could not be made or sent is not tried again before that."""
+
+
+_NOTHING: dict[str, dict[str, str]] = {}
+"""Stands for what SLURM said before the first pass, which sends no trial again."""
 
 
 class Gatherer:
@@ -38,10 +42,12 @@ class Gatherer:
         self._reported: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._began, self._mark = 0.0, 0
+        self._seen = _NOTHING
 
     def __call__(self) -> bool:
         with Store.open(self._layout.database_url) as store:
             refresh(self._layout, store)
+            self._notice_slurm(store)
             more = self._send(store)
             if self._press.sweep_id:
                 self._publish(store)
@@ -52,6 +58,14 @@ class Gatherer:
     def close(self) -> None:
         """Leaves a report that is in the making."""
         self._press.close()
+
+    def _notice_slurm(self, store: Store) -> None:
+        """What SLURM says of a job is no file of its trial: a pending reason can change while nothing else does."""
+        seen = cluster.seen(self._layout)
+        changed = [key for key, said in seen.items() if said != self._seen.get(key)]
+        if changed and self._seen is not _NOTHING:
+            store.send_again(changed)
+        self._seen = seen
 
     def _send(self, store: Store) -> bool:
         if not store.unsent():

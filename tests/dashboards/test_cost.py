@@ -1,6 +1,4 @@
-import pytest
-
-from dashboards.cost import Cost, cost_of, gpus, total
+from dashboards.cost import Cost, cost_of, total
 from orchestrator.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished
 
@@ -29,17 +27,3 @@ def test_costs_add_up():
     assert total([Cost(trials=1, wall_hours=0.5), Cost(trials=2, gpu_hours=3.0)]) == Cost(
         trials=3, wall_hours=0.5, gpu_hours=3.0
     )
-
-
-@pytest.mark.parametrize(
-    ("device", "expected"),
-    [
-        ("NVIDIA H200", 1),
-        ("Tesla V100-SXM2-16GB", 1),
-        ("AMD EPYC 9654 (AVX512)", 0),
-        ("AMD Instinct MI300X", 1),
-        ("", 0),
-    ],
-)
-def test_a_gpu_is_known_by_its_maker(device, expected):
-    assert gpus(attempt(fingerprint={"device": device})) == expected

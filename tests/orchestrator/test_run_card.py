@@ -19,11 +19,11 @@ def attempt(number, end=None, fingerprint=CPU, **more):
 ONE = (attempt(0),)
 
 
-def shipment(state=State.RUNNING, attempts=ONE, sweeps=(), config=None):
+def shipment(state=State.RUNNING, attempts=ONE, sweeps=(), config=None, launcher="local"):
     return Shipment(
         id="0123456789abcdef",
         config=config or {"seed": 3},
-        status=TrialStatus(state=state, attempts=attempts, job_id="local-1"),
+        status=TrialStatus(state=state, attempts=attempts, job_id="local-1", launcher=launcher),
         signature="",
         sweeps=sweeps,
         run_id="",
@@ -87,7 +87,19 @@ def test_tags_say_where_it_belongs_and_how_it_went():
         "preemptions": "1",
         "repeated_steps": "20",
         "identity": "exact",
+        "gpu_hours": "0.0000",
     }
+
+
+def test_what_slurm_says_is_told_while_it_holds_and_then_taken_back():
+    waiting = shipment(State.PREEMPTED, attempts=(attempt(0, "preempted"),), launcher="slurm")
+    told = run_card(waiting, seen={"state": "PENDING", "reason": "Priority"}, note="why")
+    assert told is not None
+    assert (told.tags["slurm_state"], told.tags["pending_reason"]) == ("PENDING", "Priority")
+    assert told.tags["mlflow.note.content"] == "why"
+    over = run_card(shipment(State.FINISHED, launcher="slurm"), seen={"state": "RUNNING"})
+    assert over is not None
+    assert (over.tags["slurm_state"], over.tags["pending_reason"]) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from dashboards.pages.neighbours import command, neighbours
+from dashboards.pages.neighbours import neighbours
 from tests.fakes.results import sweep
 
 AXES = {"conditioning": ["none", "feature"], "predictor.depth": [2, 4]}
@@ -9,8 +9,3 @@ def test_neighbours_differ_in_one_axis_each():
     here = RESULTS.trials[0]
     found = [(one.axis, one.here, one.there) for one in neighbours(RESULTS, here)]
     assert found == [("conditioning", "none", "feature"), ("predictor depth", "2", "4"), ("seed", "0", "1")]
-
-
-def test_the_command_is_quoted_for_a_shell():
-    said = command(RESULTS.record, {"data.dataset": "my images", "predictor.depth": 2})
-    assert said == "iwm submit toy 'data.dataset=my images' predictor.depth=2"

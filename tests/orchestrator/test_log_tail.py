@@ -1,0 +1,20 @@
+from orchestrator.layout import TrialFolder
+from orchestrator.log_tail import log_tails, plain_files
+
+
+def test_the_newest_logs_end_as_they_stood(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "1.err").write_text("".join(f"line {at}\n" for at in range(100)))
+    (logs / "1.out").touch()
+    (logs / "2.err").write_text("step 1\rstep 2\rstep 3\nend\n")
+    (newest, text), (older, more) = log_tails(TrialFolder(tmp_path), lines=5)
+    assert (newest, text) == ("2.err", "step 3\nend")
+    assert (older, more) == ("1.err", "\n".join(f"line {at}" for at in range(95, 100)))
+    assert log_tails(TrialFolder(tmp_path / "nowhere")) == ()
+
+
+def test_links_are_not_followed(tmp_path):
+    (tmp_path / "real").write_text("x")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert plain_files(tmp_path) == [tmp_path / "real"]

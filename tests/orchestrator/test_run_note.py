@@ -1,0 +1,40 @@
+from orchestrator.lifecycle import State
+from orchestrator.run_note import command, note
+from orchestrator.sweep import SweepRecord
+from tests.orchestrator.test_run_card import attempt, place, shipment
+
+
+def test_a_note_says_what_made_the_trial_and_how_to_make_it_again():
+    sweeps = (place("depth", "depth-1", **{"predictor.depth": 2}),)
+    ran = (attempt(0, checkpoint_step=50),)
+    log = ("1.err", "a\nb")
+    text = note(shipment(State.FAILED, attempts=ran, sweeps=sweeps), folder="/runs/t", log=log, pages=True)
+    assert "**failed**" in text
+    assert "(/iwm/trials/0123456789abcdef)" in text
+    assert "| `predictor.depth` | `2` |" in text
+    assert "\n    iwm submit depth predictor.depth=2" in text
+    assert "Checkpoints: `/runs/t/checkpoints`" in text
+    assert text.endswith("End of `1.err`\n\n    a\n    b")
+
+
+def test_a_note_stays_as_it_is_while_the_trial_runs():
+    early, late = (attempt(0, step=step) for step in (1, 2))
+    first, second = (
+        note(shipment(attempts=(ran,)), folder="f", log=("l", ran.step), pages=True) for ran in (early, late)
+    )
+    assert first == second
+
+
+def test_no_word_of_others_breaks_out_of_its_place():
+    sweeps = (place("a`b", "a|b", **{"x": "`|\n<b>"}),)
+    text = note(shipment(State.FAILED, sweeps=sweeps), folder="/runs/t", pages=False)
+    assert "| `x` | `'/ <b>` |" in text
+    assert "/iwm/" not in text
+
+
+RECORD = SweepRecord(id="toy-1", name="toy", axes=(), t=0.0, trials=(), fixed=("train.steps=5",))
+
+
+def test_the_command_is_quoted_for_a_shell():
+    said = command(RECORD, {"data.dataset": "my images", "predictor.depth": 2})
+    assert said == "iwm submit toy train.steps=5 'data.dataset=my images' predictor.depth=2"
