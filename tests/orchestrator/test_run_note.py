@@ -18,11 +18,8 @@ def test_a_note_says_what_made_the_trial_and_how_to_make_it_again():
 
 
 def test_a_note_stays_as_it_is_while_the_trial_runs():
-    early, late = (attempt(0, step=step) for step in (1, 2))
-    first, second = (
-        note(shipment(attempts=(ran,)), folder="f", log=("l", ran.step), pages=True) for ran in (early, late)
-    )
-    assert first == second
+    ran = {"early": shipment(attempts=(attempt(0, step=1),)), "late": shipment(attempts=(attempt(0, step=2),))}
+    assert len({note(one, folder="f", log=("l", said), pages=True) for said, one in ran.items()}) == 1
 
 
 def test_no_word_of_others_breaks_out_of_its_place():
