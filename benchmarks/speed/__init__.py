@@ -6,5 +6,6 @@ official.py    one step of I-JEPA's published code, from a checkout that the use
 stages.py      which part of a step its time goes to, by hooks on the modules themselves
 contender.py   a step that can be timed, whoever wrote it
 clock.py       seconds of a device, contenders in turns, waits of the host
+photos.py      JPEG files like ImageNet's
 machine.py     the hardware, versions and date that stand under every figure
 """

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -6,10 +8,12 @@ from iwm_core.config import (
     DataConfig,
     EncoderConfig,
     MasksConfig,
+    ObjectiveConfig,
     PredictorConfig,
     TrainConfig,
     TrialConfig,
 )
+from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import state
 from iwm_core.training.flops import BF16_PEAKS, peak, step_flops
 
@@ -53,6 +57,19 @@ def test_an_encoder_by_hand(tiny):
     cost = counted(tiny)
     assert (cost.context_forward, cost.target) == (expected[seen], expected[every])
     assert cost.context_backward == 2 * cost.context_forward - seen * 6 * D * pixels  # no gradient of the pixels
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_every_objective_can_be_counted(tiny, kind):
+    config = dataclasses.replace(
+        tiny,
+        objective=ObjectiveConfig(kind=kind),
+        conditioning=ConditioningConfig(kind="none"),
+        masks=dataclasses.replace(tiny.masks, sequences="blocks" if kind == "ijepa" else "union"),
+    )
+    parts = vars(counted(config))
+    assert parts.pop("target") >= 0
+    assert min(parts.values()) > 0
 
 
 def test_counting_leaves_the_networks_alone(tiny):
