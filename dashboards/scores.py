@@ -6,16 +6,17 @@ SCORES = {
     "": "mrr",
     "mrr": "mrr",
     "linear": "linear_probe_top1",
-    "segmentation": "segmentation_miou",
+    "per_class": "per_class_s100_top1",
 }
-"""Protocol -> metric, where it is not `<protocol>_top1`."""
+"""Protocol -> metric, where its name does not say."""
 
 
 def score_of(protocol: str) -> str:
     """The metric that is the score of a protocol of the core."""
-    return SCORES.get(protocol, f"{protocol}_top1")
+    kind = "miou" if protocol.startswith("segmentation") else "top1"
+    return SCORES.get(protocol, f"{protocol}_{kind}")
 
 
 def score(trial: TrialResult) -> float | None:
-    """The score of a finished evaluation; None where its protocol has none."""
+    """The score of a finished evaluation; None where it has none."""
     return trial.status.metrics.get(score_of(str(trial.config.get("evaluate.protocol", ""))))

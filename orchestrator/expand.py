@@ -304,7 +304,7 @@ class Composer:
         Raises:
             OverrideError, ConfigError: as `cell`.
         """
-        options, tree = self._catalogue.groups, self.tree(settings)
+        options, tree = self._catalogue.groups, self._composed(settings)
         before = {**to_dict(cell.trial.config), RESOURCES: to_dict(cell.resources)}
         named = {key: tree[key] for key in settings if key in options}
         plain = {key: value for key, value in settings.items() if key not in options}
@@ -320,12 +320,15 @@ class Composer:
 
     def tree(self, settings: Mapping[str, Scalar]) -> Tree:
         """What Hydra would compose from these settings, without interpolations."""
-        groups = self._catalogue.groups
-        chosen = tuple((key, value) for key, value in settings.items() if key in groups)
+        plain = {key: value for key, value in settings.items() if key not in self._catalogue.groups}
+        return resolve(merge(self._composed(settings), plain), slowly=_resolve_slowly)
+
+    def _composed(self, settings: Mapping[str, Scalar]) -> Tree:
+        """What Hydra composes from the groups among these settings, interpolations unresolved."""
+        chosen = tuple((key, value) for key, value in settings.items() if key in self._catalogue.groups)
         if chosen not in self._trees:
             self._trees[chosen] = composed(dict(chosen), self._catalogue)
-        plain = {key: value for key, value in settings.items() if key not in groups}
-        return resolve(merge(self._trees[chosen], plain), slowly=_resolve_slowly)
+        return self._trees[chosen]
 
 
 def composed(chosen: Mapping[str, Scalar], catalogue: Catalogue) -> Tree:

@@ -6,7 +6,12 @@ from tests.fakes.results import finished, trial
 
 @pytest.mark.parametrize(
     ("protocol", "metric"),
-    [("knn", "knn_top1"), ("linear", "linear_probe_top1"), ("segmentation", "segmentation_miou"), ("mrr", "mrr")],
+    [
+        ("knn", "knn_top1"),
+        ("linear", "linear_probe_top1"),
+        ("segmentation", "segmentation_miou"),
+        ("per_class", "per_class_s100_top1"),
+    ],
 )
 def test_a_protocol_has_one_score(protocol, metric):
     assert score_of(protocol) == metric
@@ -15,4 +20,4 @@ def test_a_protocol_has_one_score(protocol, metric):
 
 
 def test_a_protocol_without_a_score_has_none():
-    assert score(trial({}, status=finished({"block_1": 0.5}), config={"evaluate.protocol": "probe_layers"})) is None
+    assert score(trial({}, status=finished({"block_1": 0.5}), config={"evaluate.protocol": "knn"})) is None

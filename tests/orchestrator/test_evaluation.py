@@ -30,6 +30,12 @@ def test_a_group_replaces_that_of_its_trial():
     assert cell.trial.config.seed == 5
 
 
+def test_a_link_in_a_group_is_to_a_setting_of_its_trial():
+    parent = single(["encoder=base", "predictor=d12w384"])
+    (cell,) = evaluation_of(parent, ["tune=imagenet100"]).cells
+    assert cell.trial.config.tune.head_heads == 12
+
+
 @pytest.mark.parametrize(
     ("override", "error", "said"),
     [

@@ -181,7 +181,9 @@ def test_conditional_zipped_and_excluded_axes():
 def test_the_example_of_the_documentation_is_27_trials(tmp_path):
     text = (PACKAGED.parent / "docs" / "sweeps.md").read_text().split("```yaml\n")[1].split("```")[0]
     (tmp_path / "example.yaml").write_text(text)
-    assert len(expand(str(tmp_path / "example.yaml")).cells) == 27
+    cells = expand(str(tmp_path / "example.yaml")).cells
+    trained = [cell for cell in cells if not cell.trial.config.pretrain]
+    assert (len(trained), len(cells)) == (27, 27 + 2 * 9 + 3 * 18)
 
 
 def test_typed_values_replace_pin_and_add_axes():
@@ -241,7 +243,7 @@ def test_glob_and_choice():
         ("seed=range(3,0)", r"'seed=range\(3,0\)' gives no value"),
         ("seed=range(1000000000)", "more than 100,000 values"),
         ("seed=range(9000)", "more than 100,000 trials"),
-        ("conditioning=glob(x*)", "gives no value; choose from feature, none, sequence"),
+        ("conditioning=glob(x*)", "gives no value; choose from adaln, feature, none, sequence"),
         ("photometric.strength=interval(0,1)", "'photometric.strength' has no end of values"),
         ("seed=shuffle(1,2)", "another sweep each time"),
         ("+predictor.depth=1", "every setting is declared, so write predictor.depth=value"),
@@ -249,7 +251,7 @@ def test_glob_and_choice():
         ("predictor@x=toy", "every setting is declared"),
         ("hydra.run.dir=x", "unknown setting 'hydra.run.dir'"),
         ("predictor.dpeth=3", r"did you mean 'predictor\.depth'"),
-        ("conditioning=film", "unknown conditioning 'film'; choose from feature, none, sequence"),
+        ("conditioning=film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
         ("predictor.heads='${encoder.hed}'", "a setting has no value: Interpolation key 'encoder.hed' not found"),
         ("predictor.heads='${predictor.heads}'", "a setting has no value: Recursive interpolation"),
     ],
