@@ -43,7 +43,7 @@ from yaml import YAMLError
 from iwm_core.config import to_dict
 from iwm_core.errors import ConfigError
 from orchestrator import limits, protocols, sweepfile
-from orchestrator.axes import POINTS_MAX, Design, matches, points, spelled, with_axis
+from orchestrator.axes import POINTS_MAX, Design, points, spelled, with_axis
 from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue, protocol_names
 from orchestrator.composition import RESOURCES, Builder, Tree, merge, resolve, value_of
 from orchestrator.errors import OverrideError, RequestError
@@ -231,7 +231,7 @@ def _entries(found: Iterable[Protocol], catalogue: Catalogue) -> tuple[Entry, ..
         said = _values(settings)
         protocols.check(said)
         catalogue.values(protocols.GROUP, [said.get(protocols.GROUP, protocol.label)])
-        entries.append((replace(protocol, when=catalogue.pattern(protocol.when)), said))
+        entries.append((replace(protocol, when=tuple(map(catalogue.pattern, protocol.when))), said))
     return tuple(entries)
 
 
@@ -248,7 +248,7 @@ def _cells(
             continue
         cells[cell.trial.id] = cell
         for protocol, said in entries:
-            if matches(protocol.when, point):
+            if protocol.is_for(point):
                 place = {**point, protocols.AXIS: protocol.label}
                 settings = protocols.of_evaluation(protocol.label, said, of_all={**fixed, **point})
                 with _in_trial(place):

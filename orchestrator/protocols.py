@@ -4,6 +4,7 @@
       linear:                                                          # evaluate=linear
       random_predictor: [evaluate=predictor_finetune, tune.predictor=random]
       end_to_end: {overrides: [tune.steps=500], when: {conditioning: feature}}     # of some trials only
+      knn: {when: [{conditioning: feature}, {objective: ijepa}]}                   # of those that match one of these
 
 An evaluation has the configuration of its trial, `pretrain` (whose weights are measured), and what is measured
 otherwise: settings of the groups in `MAY_CHANGE`. What the sweep says of these for all trials holds below what the
@@ -14,9 +15,9 @@ evaluations, and the same pretraining under another fine-tuning is the same tria
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from orchestrator.axes import Pattern
+from orchestrator.axes import Pattern, matches
 from orchestrator.errors import OverrideError, RequestError
 from orchestrator.sweep import Scalar
 
@@ -30,11 +31,15 @@ Settings = Mapping[str, Scalar]
 
 @dataclass(frozen=True)
 class Protocol:
-    """One entry of a sweep's file. `when`: which trained trials it is for; all, where it is empty."""
+    """One entry of a sweep's file. `when`: it is for trained trials that match one of these; for all, without any."""
 
     label: str
     overrides: tuple[str, ...] = ()
-    when: Pattern = field(default_factory=dict)
+    when: tuple[Pattern, ...] = ()
+
+    def is_for(self, place: Settings) -> bool:
+        """Whether the trained trial at this place on the axes is measured."""
+        return not self.when or any(matches(pattern, place) for pattern in self.when)
 
 
 def check(keys: Iterable[str]) -> None:

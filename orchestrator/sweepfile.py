@@ -125,8 +125,10 @@ def _protocol(page: Page, label: str, design: Design) -> Protocol:
         page.fail(f"the label {label!r} must be letters, digits, '_', '-' and '.'", *here)
     if not isinstance(page.at(*here), Mapping):
         return Protocol(label, page.texts(*here))
-    page.mapping(here, known=("overrides", "when"))
-    return Protocol(label, page.texts(*here, "overrides"), _pattern(page, (*here, "when"), design.bundles))
+    known = page.mapping(here, known=("overrides", "when"))
+    whens = [(*here, "when", at) for at in range(len(known["when"]))] if isinstance(known.get("when"), list) else []
+    whens = whens or ([(*here, "when")] if known.get("when") else [])
+    return Protocol(label, page.texts(*here, "overrides"), tuple(_pattern(page, at, design.bundles) for at in whens))
 
 
 def _pattern(page: Page, path: tuple[str | int, ...], bundles: Sequence[Bundle]) -> Pattern:

@@ -35,11 +35,13 @@ def test_everything_that_a_sweep_can_say():
 
 
 def test_a_protocol_is_a_label_with_overrides_and_a_condition():
-    said = "axes: {a: [1, 2]}\nprotocols:\n  knn:\n  b: [x=1]\n  c: {overrides: [x=2], when: {a: 2}}"
+    entries = ("knn:", "b: [x=1]", "c: {overrides: [x=2], when: {a: 2}}", "d: {when: [{a: 1}, {a: 2}]}")
+    said = "\n  ".join(["axes: {a: [1, 2]}\nprotocols:", *entries])
     assert parse(said, where="x.yaml").protocols == (
         Protocol("knn"),
         Protocol("b", ("x=1",)),
-        Protocol("c", ("x=2",), {"a": (2,)}),
+        Protocol("c", ("x=2",), ({"a": (2,)},)),
+        Protocol("d", (), ({"a": (1,)}, {"a": (2,)})),
     )
 
 
