@@ -220,6 +220,18 @@ class TrialConfig:
         return "" if self.pretrain.startswith("timm:") else self.pretrain
 
     @property
+    def teacher(self) -> str:
+        """The timm model whose latents are the targets; empty: the encoder's moving average.
+
+        Raises:
+            ConfigError: `target` names neither.
+        """
+        kind, _, name = self.target.partition(":")
+        if self.target != "ema" and (kind != "frozen" or not name):
+            raise ConfigError(f"unknown target '{self.target}'; choose from ema, frozen:<name of a timm model>")
+        return name
+
+    @property
     def grid(self) -> int:
         """Patches along one side of the image."""
         return self.data.image_size // self.encoder.patch_size

@@ -108,6 +108,7 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
         raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
     _check_evaluation(config, protocols)
     requirements.check(config)
+    requirements.check_teacher(config, weights_file=resources.weights_file)
     _check_images(config)
     _check_heads(config)
     mask_counts.check(config)

@@ -39,7 +39,7 @@ from iwm_core.evaluation.latents import check_classes
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_action
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
-from iwm_core.models.backbone import Backbone
+from iwm_core.models.backbone import Backbone, width_of_targets
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.networks import Networks
 
@@ -127,7 +127,8 @@ class FineTuned(_OnClasses):
         if predictor:
             _predictor(self.networks).requires_grad_(True)
         self.frozen = () if encoder else ("networks.encoder",)
-        width, classes = self.networks.encoder.width, self.images.num_classes
+        width = width_of_targets(subject.config) if predictor else self.networks.encoder.width
+        classes = self.images.num_classes
         self.head = heads.attentive(subject.config, width=width, classes=classes).to(subject.device)
 
     def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:

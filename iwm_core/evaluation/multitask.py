@@ -31,6 +31,7 @@ from iwm_core.evaluation import finetune, heads, logistic, mixing
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
+from iwm_core.models.backbone import width_of_targets
 from iwm_core.randomness import generator
 
 
@@ -64,7 +65,8 @@ class Multitask(Learner):
             token_TD = nn.init.trunc_normal_(torch.empty(len(self.tasks), width), std=0.02)
         self.tokens = Tokens(token_TD).to(subject.device)
         made = {
-            name: heads.attentive(config, width=width, classes=task.num_classes) for name, task in self.tasks.items()
+            name: heads.attentive(config, width=width_of_targets(config), classes=task.num_classes)
+            for name, task in self.tasks.items()
         }
         self.heads = nn.ModuleDict(made).to(subject.device)
 

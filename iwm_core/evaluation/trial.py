@@ -27,11 +27,12 @@ from iwm_core.evaluation.tuning import Told
 from iwm_core.events import Evaluated, Event, Finished, Preempted
 from iwm_core.training import numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder
+from iwm_core.training.digest import sha256_of
 from iwm_core.training.ema import TargetEncoder
-from iwm_core.training.state import TrainState, sha256_of, weights_sha256
+from iwm_core.training.state import TrainState, weights_sha256
 
 CPU = torch.device("cpu")
-NETWORKS = ("encoder", "predictor", "conditioning", "objective", "data.image_size")
+NETWORKS = ("encoder", "predictor", "conditioning", "objective", "target", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""
 
 
@@ -107,7 +108,7 @@ def _given(
     if parent is None:
         return _public(config, runtime, device=device, pictures=pictures)
     check_networks(config, parent=parent.config, name=config.pretrain)
-    trained, skipped = final_state(config, parent=parent, device=device)
+    trained, skipped = final_state(config, parent=parent, device=device, weights_file=runtime.weights_file)
     subject = Subject(
         config=config,
         networks=trained.world_model,
@@ -166,8 +167,12 @@ def check_networks(config: TrialConfig, *, parent: TrialConfig, name: str) -> No
             )
 
 
-def final_state(config: TrialConfig, *, parent: Parent, device: torch.device = CPU) -> tuple[TrainState, list[str]]:
+def final_state(
+    config: TrialConfig, *, parent: Parent, device: torch.device = CPU, weights_file: str = ""
+) -> tuple[TrainState, list[str]]:
     """The networks as the parent left them after its last step; and a sentence per checkpoint that was not usable.
+
+    `weights_file` holds the weights of the teacher, where it had one.
 
     Raises:
         CheckpointError: there is no whole checkpoint of that step, or it holds other weights than it finished with.
@@ -180,7 +185,7 @@ def final_state(config: TrialConfig, *, parent: Parent, device: torch.device = C
             f"trial {config.pretrain} has no checkpoint of its last step {last} in {folder}: {found}. Let it finish "
             "before its weights are evaluated."
         )
-    trained = state.build(config, device=device)
+    trained = state.build(config, device=device, weights_file=weights_file)
     trained.world_model.load_state_dict(payload["world_model"])
     trained.target.load_state_dict(payload["target"])
     trained.step = step

@@ -9,8 +9,10 @@ It sees the whole image whatever is asked of it, so it can be evaluated and be a
 Shapes: B batch, C channels, H height, W width, N patches or cells in raster order, K of them, D width.
 """
 
+import difflib
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -57,20 +59,47 @@ class Backbone(Encoder):
         return x_BCHW * scale_C[:, None, None] + shift_C[:, None, None]
 
 
-def backbone(config: TrialConfig, *, name: str, weights: str, weights_file: str = "") -> Backbone:
-    """The timm model `name` on the CPU; empty `weights`: drawn from the trial's seed.
+class Shape(NamedTuple):
+    """What a model makes of an image."""
+
+    patches: int
+    width: int
+
+
+@lru_cache(maxsize=64)
+def shape_of(name: str, *, image_size: int) -> Shape:
+    """What the timm model `name` makes of images of this size, found without computing it.
+
+    Raises:
+        ConfigError: timm has no such model, or it cannot take these images.
+    """
+    with torch.device("meta"):  # where tensors have shapes and no numbers
+        model = Backbone(_made(name, pretrained=False), image_size=image_size)
+        with torch.no_grad():
+            return Shape(*model(torch.zeros(1, 3, image_size, image_size)).shape[1:])
+
+
+def width_of_targets(config: TrialConfig) -> int:
+    """Width of the latents that are predicted: the teacher's, where there is one, else the encoder's."""
+    if not config.teacher:
+        return config.encoder.width
+    return shape_of(config.teacher, image_size=config.data.image_size).width
+
+
+def backbone(
+    config: TrialConfig, *, name: str, weights: str, weights_file: str = "", stream: str = "weights"
+) -> Backbone:
+    """The timm model `name` on the CPU; empty `weights`: drawn from `stream` of the trial's seed.
 
     Raises:
         ConfigError: timm has no such model, it cannot take these images, or the weights are not its own.
     """
-    if not timm.is_model(name):
-        raise ConfigError(f"timm has no model {name!r}; see timm.list_models()")
     if weights and weights != PRETRAINED and not weights_file:
         raise ConfigError(
             f"the weights of {name} are called {weights!r}, and nothing says where they are: set resources.weights_file"
         )
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch_seed(config.seed, "weights"))
+        torch.default_generator.manual_seed(torch_seed(config.seed, stream))
         model = _made(name, pretrained=weights == PRETRAINED)
     if weights and weights != PRETRAINED:
         load_weights(model, weights_file, name=name)
@@ -103,6 +132,11 @@ def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
 
 
 def _made(name: str, *, pretrained: bool) -> nn.Module:
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ConfigError(
+            f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else "see timm.list_models()")
+        )
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
@@ -147,4 +181,4 @@ def _recolouring(model: nn.Module) -> tuple[tuple[float, ...] | None, tuple[floa
 
 
 def _foreign(file: str, name: str) -> str:
-    return f"{file} holds the weights of another architecture than {name}: change pretrain or resources.weights_file."
+    return f"{file} holds the weights of another architecture than {name}: change the model or resources.weights_file."

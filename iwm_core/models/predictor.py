@@ -4,7 +4,7 @@ r"""p_phi: a narrow Vision Transformer from visible latents to the latents of th
     q_i = m + pos_i + U n_i                   one query per target patch, then conditioned on the action a
     p_i = V norm(blocks([tokens(a), c, q]))_i       the queries' outputs only
 
-Symbols: U: encoder width -> D (in c_k with a bias), V: D -> encoder width, m the learned mask token, pos fixed
+Symbols: U: encoder width -> D (in c_k with a bias), V: D -> width of the targets, m the learned mask token, pos fixed
 sine-cosine positions, n_i ~ N(0, sigma^2 I) of encoder width where `predictor.position_noise` is sigma > 0, in training
 alone: stochastic positions, whose covariance sigma^2 U U' is learned and, being tied to the context's map, cannot
 shrink to nothing [C1 StoP]. StoP's code adds U's bias in place of m; here m stays, the same function.
@@ -29,6 +29,7 @@ from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.errors import ConfigError
 from iwm_core.models import conditioning
 from iwm_core.models.attention import Modulation, last_tokens, modulated
+from iwm_core.models.backbone import width_of_targets
 from iwm_core.models.initialisation import xavier
 from iwm_core.models.positions import sine_cosine
 
@@ -56,7 +57,7 @@ class Predictor(nn.Module):
             *[Block(shape.width, shape.heads, mlp_ratio=shape.mlp_ratio, qkv_bias=True) for _ in range(shape.depth)]
         )
         self.norm = nn.LayerNorm(shape.width)
-        self.leave = nn.Linear(shape.width, config.encoder.width)
+        self.leave = nn.Linear(shape.width, width_of_targets(config))
         xavier(self)
         position_ND = sine_cosine(shape.width, rows=config.grid, columns=config.grid)
         self.register_buffer("position_ND", position_ND, persistent=False)

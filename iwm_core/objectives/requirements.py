@@ -58,5 +58,23 @@ def check(config: TrialConfig) -> None:
             raise ConfigError(f"objective.kind={kind} needs {must}, since {needs.why}; it is {_said(came)}")
 
 
+def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
+    """Refuses a target that is neither the moving average nor a teacher, and a teacher whose weights are half named.
+
+    Raises:
+        ConfigError: names the setting that is missing.
+    """
+    if not config.teacher:
+        return
+    weights = config.evaluate.weights
+    if weights not in ("", "pretrained") and not weights_file:
+        raise ConfigError(f"evaluate.weights={weights} names weights of {config.target}; set resources.weights_file")
+    if weights_file and weights in ("", "pretrained"):
+        raise ConfigError(
+            f"resources.weights_file={weights_file} is a place, not a name that makes a trial another one: set "
+            f"evaluate.weights to a name for these weights of {config.target}, not to '{weights}'"
+        )
+
+
 def _said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

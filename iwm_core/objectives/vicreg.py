@@ -19,8 +19,8 @@ The moving average of the encoder is kept and evaluated as everywhere, but no pa
 metrics are those of the encoder's latents of y, layer-normed as targets are, so the collapse alarm means what it does
 elsewhere; the "prediction" beside them is the latents of x.
 
-Every statistic is of the whole batch, also under gradient accumulation, which is refused, and on several ranks:
-`of_all_ranks` is the one place where samples meet.
+Every statistic is of the whole batch: pooled latents are gathered from all ranks before the expander, whose work each
+rank then does in full; gradient accumulation is refused.
 
 Shapes: B batch, C channels, H height, W width, N patches, K context patches, M targets, D encoder width, E expander.
 """
@@ -38,6 +38,7 @@ from iwm_core.models.encoder import Encoder
 from iwm_core.models.expander import Expander
 from iwm_core.models.networks import Networks
 from iwm_core.objectives.objective import Objective, Part, Terms
+from iwm_core.training.distributed import gathered
 from iwm_core.training.ema import TargetEncoder
 
 EPSILON = 1e-4
@@ -65,7 +66,7 @@ class TwinEncoder(Networks):
     def forward(self, x_BCHW: Tensor, y_BCHW: Tensor) -> Embedded:
         """Both views in one pass of the encoder; each alone through the expander, whose norms see one view."""
         x_BND, y_BND = self.encoder(torch.cat([x_BCHW, y_BCHW])).chunk(2)
-        u_BE, v_BE = (self.expander(of_all_ranks(z_BND.mean(1))) for z_BND in (x_BND, y_BND))
+        u_BE, v_BE = (self.expander(gathered(z_BND.mean(1))) for z_BND in (x_BND, y_BND))
         return Embedded(x_BND, y_BND, u_BE, v_BE)
 
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
@@ -74,11 +75,6 @@ class TwinEncoder(Networks):
         everywhere_BND = z_BKD.mean(1, keepdim=True).expand(B, self._patches, D)
         everywhere_BND = everywhere_BND.scatter(1, masks.context_BK[:, :, None].expand_as(z_BKD), z_BKD)
         return everywhere_BND.gather(1, masks.target_BM[:, :, None].expand(-1, -1, D))
-
-
-def of_all_ranks(m_BD: Tensor) -> Tensor:
-    """The pooled latents of the whole batch: with one rank, those that it has."""
-    return m_BD
 
 
 def draw(part: Part, config: TrialConfig) -> Views:

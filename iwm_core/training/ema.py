@@ -12,6 +12,7 @@ Shapes: B batch, C channels, H height, W width, N all patches, M targets, D enco
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +43,16 @@ class TargetEncoder(nn.Module):
     @torch.no_grad()
     def forward(self, y_BCHW: Tensor) -> Latents:
         """Latents of every patch of the target view, in fp32, without gradient."""
-        h_BND = self.encoder(y_BCHW).float()
+        h_BND = self.latents(y_BCHW).float()
         return Latents(functional.layer_norm(h_BND, h_BND.shape[-1:]) if self.normalise else h_BND)
+
+    def latents(self, y_BCHW: Tensor) -> Tensor:
+        """Of every patch, [B, N, D], before they are normalised."""
+        return self.encoder(y_BCHW)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the targets depend on that is neither in the configuration nor in a checkpoint."""
+        return {}
 
     @torch.no_grad()
     def update(self, encoder: Encoder, *, decay: float) -> None:

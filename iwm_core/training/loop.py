@@ -85,7 +85,8 @@ def train(
         world.start(device)
         run, skipped = _begin(config, runtime, world, device, checkpoints=checkpoints, emit=emit, asked=should_stop)
         fingerprint = numerics.fingerprint(config, device=device, ranks=world.ranks)
-        on_start(run.state.step, skipped, fingerprint | {"images": run.dataset.digest})
+        fingerprint |= {"images": run.dataset.digest, **run.state.target.fingerprint()}
+        on_start(run.state.step, skipped, fingerprint)
         signal = _advance(run)
         end = _finish(run) if signal is None else Preempted(step=run.state.step, signal=signal)
     emit(end)
@@ -124,7 +125,7 @@ def _begin(
     asked: Callable[[], str | None],
 ) -> tuple[_Run, list[str]]:
     """The attempt at its first step, and a sentence per checkpoint that was not usable."""
-    resumed, skipped = _resume(config, checkpoints=checkpoints, device=device, world=world)
+    resumed, skipped = _resume(config, runtime, checkpoints=checkpoints, device=device, world=world)
     run = _Run(
         config=config,
         runtime=runtime,
@@ -144,10 +145,16 @@ def _begin(
 
 
 def _resume(
-    config: TrialConfig, *, checkpoints: CheckpointFolder | None, device: torch.device, world: World
+    config: TrialConfig,
+    runtime: RuntimeConfig,
+    *,
+    checkpoints: CheckpointFolder | None,
+    device: torch.device,
+    world: World,
 ) -> tuple[TrainState, list[str]]:
     """The state of the newest usable checkpoint, or the first; and a sentence per checkpoint that was not usable."""
-    fresh, payload, skipped = state.build(config, device=device), None, list[str]()
+    fresh = state.build(config, device=device, weights_file=runtime.weights_file)
+    payload, skipped = None, list[str]()
     if checkpoints:
         payload, _, skipped = checkpoints.newest()
     payload = world.share(payload)

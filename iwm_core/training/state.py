@@ -3,8 +3,7 @@
 Randomness is a function of (seed, step, sample), so there is no generator, no sampler and no schedule to save.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +14,12 @@ from torch.optim import AdamW
 from iwm_core.config import TrialConfig
 from iwm_core.models.attention import attention_path, take_path
 from iwm_core.models.networks import Networks
+from iwm_core.objectives import requirements
 from iwm_core.objectives import table as objectives
 from iwm_core.training import optim
+from iwm_core.training.digest import sha256_of
 from iwm_core.training.ema import TargetEncoder
+from iwm_core.training.teacher import FrozenTeacher
 
 
 @dataclass(kw_only=True)
@@ -45,16 +47,21 @@ class TrainState:
 _PARTS = ("world_model", "target", "optimizer")
 
 
-def build(config: TrialConfig, *, device: torch.device) -> TrainState:
-    """The state before the first step, on `device`.
+def build(config: TrialConfig, *, device: torch.device, weights_file: str = "") -> TrainState:
+    """The state before the first step, on `device`; `weights_file` holds the weights of a teacher.
 
     Raises:
-        ConfigError: sizes that do not fit each other, or an unknown objective or conditioning.
+        ConfigError: sizes that do not fit each other, an unknown objective, conditioning or target, or weights of a
+            teacher that cannot be read.
     """
+    requirements.check_teacher(config, weights_file=weights_file)
     model = objectives.build(config)
     take_path(model, attention_path(device.type, precision=config.train.precision))
     model.to(device)
-    target = TargetEncoder(model.encoder, normalise=config.objective.target_norm)
+    if config.teacher:
+        target = FrozenTeacher(model.encoder, config, weights_file=weights_file).to(device)
+    else:
+        target = TargetEncoder(model.encoder, normalise=config.objective.target_norm)
     return TrainState(world_model=model, target=target, optimizer=optim.build(model, config=config.optim))
 
 
@@ -64,18 +71,5 @@ def weights_sha256(state: TrainState) -> str:
     return sha256_of({f"{part}.{name}": value for part in parts for name, value in _tensors(state, part)})
 
 
-def sha256_of(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of these tensors: name, dtype, shape and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(_bytes(tensor))
-    return digest.hexdigest()
-
-
 def _tensors(state: TrainState, part: str) -> Iterable[tuple[str, Tensor]]:
     return getattr(state, part).state_dict().items()
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -22,6 +22,9 @@ def test_the_defaults_are_within_limits():
         ({"predictor": {"heads": 3}}, r"predictor\.width 64 must be a multiple of predictor\.heads 3"),
         ({"encoder": {"width": 6}}, r"encoder\.width 6 must be a multiple of encoder\.heads 2 and of 4"),
         ({"encoder": {"patch_size": 5}}, r"data\.image_size=32 is not a multiple of encoder\.patch_size=5"),
+        ({"target": "mean"}, "unknown target 'mean'; choose from ema, frozen:<name of a timm model>"),
+        ({"objective": {"kind": "vicreg"}}, r"objective\.kind=vicreg needs conditioning\.kind=none"),
+        ({"predictor": {"position_noise": -1}}, r"predictor\.position_noise must be at least 0, not -1"),
         ({"masks": {"target_ratio": 0.99}}, r"masks\.target_ratio=0\.99"),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 
 from iwm_core.config import TrialConfig, from_dict
 from iwm_core.errors import ConfigError
-from iwm_core.objectives.requirements import check
+from iwm_core.objectives.requirements import check, check_teacher
 
 
 def test_the_defaults_are_what_they_must_be():
@@ -29,3 +29,11 @@ def test_the_defaults_are_what_they_must_be():
 def test_what_an_objective_cannot_work_with_is_named(raw, said):
     with pytest.raises(ConfigError, match=said):
         check(from_dict(TrialConfig, raw))
+
+
+def test_a_teacher_s_weights_have_a_name_and_a_place():
+    named = from_dict(TrialConfig, {"target": "frozen:vit_tiny_patch16_224", "evaluate": {"weights": "mine"}})
+    check_teacher(named, weights_file="mine.pt")
+    check_teacher(TrialConfig(), weights_file="")
+    with pytest.raises(ConfigError, match=r"set resources\.weights_file"):
+        check_teacher(named, weights_file="")
