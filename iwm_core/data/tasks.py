@@ -27,8 +27,8 @@ class Task:
     num_classes: int
 
 
-def load(config: DataConfig, *, names: str, split: Split, root: str) -> dict[str, Task]:
-    """The tasks by name, in the order of `names` (`tune.tasks`), or all there are.
+def load(config: DataConfig, *, names: str, root: str) -> tuple[dict[str, Task], dict[str, Task]]:
+    """The tasks by name, to train on and to test on, in the order of `names` (`tune.tasks`); empty: all there are.
 
     Raises:
         ConfigError: none, or one that the data set does not have; names those it has.
@@ -36,16 +36,21 @@ def load(config: DataConfig, *, names: str, split: Split, root: str) -> dict[str
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if config.kind == "imagefolder":
-        return _folders(config, wanted, split=split, root=root)
-    images = datasets.load(config, split=split, root=root)
-    known = dict(images.tasks) if isinstance(images, ImageStack) else {}
-    known = known or {"class": images.labels}
+        return _folders(config, wanted, split="train", root=root), _folders(config, wanted, split="test", root=root)
+    train, test = (datasets.load(config, split=split, root=root) for split in ("train", "test"))
+    known, tested = _labels(train), _labels(test)
     if unknown := [name for name in wanted if name not in known]:
         raise ConfigError(f"tune.tasks names {unknown[0]!r}, and {config.kind} has {', '.join(known)}")
-    return {
-        name: Task(images=images, labels=known[name], num_classes=_classes(config, name, split=split, known=known))
-        for name in wanted or known
-    }
+    classes = {name: 1 + int(max(known[name].max(), tested[name].max())) for name in wanted or known}
+    return (
+        {name: Task(images=train, labels=known[name], num_classes=count) for name, count in classes.items()},
+        {name: Task(images=test, labels=tested[name], num_classes=count) for name, count in classes.items()},
+    )
+
+
+def _labels(images: ImageDataset) -> dict[str, np.ndarray]:
+    tasks = dict(images.tasks) if isinstance(images, ImageStack) else {}
+    return tasks or {"class": images.labels}
 
 
 def _folders(config: DataConfig, names: list[str], *, split: Split, root: str) -> dict[str, Task]:
@@ -61,10 +66,3 @@ def _folders(config: DataConfig, names: list[str], *, split: Split, root: str) -
         images = datasets.load(config, split=split, root=str(Path(root) / name))
         found[name] = Task(images=images, labels=images.labels, num_classes=images.num_classes)
     return found
-
-
-def _classes(config: DataConfig, name: str, *, split: Split, known: dict[str, np.ndarray]) -> int:
-    """As many as the labels of either split need."""
-    other = datasets.load(config, split="test" if split == "train" else "train")
-    theirs = other.tasks.get(name, other.labels) if isinstance(other, ImageStack) else other.labels
-    return 1 + int(max(known[name].max(), theirs.max()))

@@ -50,10 +50,7 @@ class Multitask(Learner):
         super().__init__()
         config = subject.config
         self.config, self.device = config, subject.device
-        self.tasks, self.tests = (
-            tasks.load(config.data, names=config.tune.tasks, split=split, root=subject.data_root)
-            for split in ("train", "test")
-        )
+        self.tasks, self.tests = tasks.load(config.data, names=config.tune.tasks, root=subject.data_root)
         for name, task in self.tasks.items():
             if task.num_classes < 2:
                 raise DataError(f"task {name!r} has one class: leave it out of tune.tasks, or add class folders to it")

@@ -156,17 +156,23 @@ def _sized(model: Any, image_size: int) -> nn.Module:
     Raises:
         ConfigError: the model cannot take it.
     """
-    resize = getattr(model, "set_input_size", None)
+    name, resize, patch = type(model).__name__, getattr(model, "set_input_size", None), _patch(model)
+    if image_size % patch:
+        raise ConfigError(f"{name}: data.image_size={image_size} is not a multiple of its patch size {patch}")
     try:
         if resize is not None:
             resize(img_size=image_size)
         with torch.no_grad():
             model.eval().forward_features(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"{type(model).__name__} takes no images of data.image_size={image_size}: {_brief(error)}"
-        ) from error
+        raise ConfigError(f"{name} takes no images of data.image_size={image_size}: {_brief(error)}") from error
     return model
+
+
+def _patch(model: Any) -> int:
+    """Pixels along one side of a transformer's patch; 1 of other models."""
+    size = getattr(getattr(model, "patch_embed", None), "patch_size", 1)
+    return int(size[0] if isinstance(size, tuple | list) else size)
 
 
 def _recolouring(model: nn.Module) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:

@@ -7,6 +7,7 @@ gives the same latents from `forward_features`, and their mean over positions wh
 with ImageNet's mean and deviation, as in `data.views`.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -62,5 +63,6 @@ def write(encoder: Encoder, *, file: Path) -> None:
         torch.save(weights, temporary)
         os.replace(temporary, file)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise ConfigError(f"cannot write {file}: {error}") from error

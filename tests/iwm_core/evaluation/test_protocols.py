@@ -1,0 +1,89 @@
+"""Every protocol on networks of a few hundred weights."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from iwm_core.errors import ConfigError
+from iwm_core.evaluation import protocols
+from iwm_core.evaluation.trial import measured_by
+from iwm_core.evaluation.tuning import score
+
+BASELINES = {
+    "mrr": "mrr_floor",
+    "linear": "random_probe_top1",
+    "knn": "knn_random_top1",
+    "probe_layers": "probe_layers_random_encoder_01_top1",
+    "per_class": "per_class_random_s100_top1",
+    "attentive": "attentive_random_top1",
+    "predictor_finetune": "predictor_finetune_majority_top1",
+    "encoder_finetune": "encoder_finetune_majority_top1",
+    "end_to_end": "end_to_end_majority_top1",
+    "multitask": "multitask_majority_top1",
+    "segmentation": "segmentation_majority_miou",
+}
+
+
+def metrics_of(name, subject):
+    if name in protocols.MEASURES:
+        return measured_by(name, subject)
+    return score(protocols.TUNES[name](subject))
+
+
+def suited(config, name):
+    """The configuration on images that the protocol can use."""
+    kind = "digits_on_photos" if name == "segmentation" else "random"
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, kind=kind))
+
+
+def test_the_metrics_of_two_protocols_have_no_name_in_common_and_each_has_its_baseline(small, subject):
+    found = {name: metrics_of(name, subject(suited(small, name), protocol=name)) for name in protocols.PROTOCOLS}
+    names = [metric for metrics in found.values() for metric in metrics]
+    assert len(set(names)) == len(names)
+    assert set(BASELINES) == set(found)
+    for name, baseline in BASELINES.items():
+        assert baseline in found[name]
+        assert all(isinstance(value, float) for value in found[name].values()), name
+    own = {name for name in protocols.PROTOCOLS if f"{name}_top1" in found[name] or f"{name}_miou" in found[name]}
+    assert own == set(protocols.PROTOCOLS) - {"mrr", "linear", "per_class"}
+
+
+@pytest.mark.parametrize("name", protocols.TUNES)
+def test_what_is_tuned_has_a_rate_and_what_is_frozen_is_in_no_checkpoint(name, small, subject):
+    learner = protocols.TUNES[name](subject(suited(small, name), protocol=name))
+    trained = {id(parameter) for parameter in learner.parameters() if parameter.requires_grad}
+    rates = [id(parameter) for rate in learner.rates() for parameter in rate.parameters]
+    assert sorted(rates) == sorted(trained)
+    kept = learner.trained_state()
+    assert {key for key, value in learner.named_parameters() if value.requires_grad} <= set(kept)
+    tunes_encoder = name in ("encoder_finetune", "end_to_end")
+    assert any("encoder.vit.blocks" in key for key in kept) is tunes_encoder
+    assert not any(key.endswith("pos_embed") and value.requires_grad for key, value in learner.named_parameters())
+
+
+def test_an_unknown_protocol_is_answered_with_those_there_are():
+    protocols.check("")
+    with pytest.raises(ConfigError, match=r"unknown evaluate\.protocol 'knnn'; choose from mrr, linear, knn"):
+        protocols.check("knnn")
+
+
+@pytest.mark.parametrize("name", ["predictor_finetune", "multitask", "end_to_end"])
+def test_a_protocol_about_a_predictor_refuses_networks_without_one(name, small, subject):
+    alone = dataclasses.replace(
+        small,
+        objective=dataclasses.replace(small.objective, kind="vicreg"),
+        conditioning=dataclasses.replace(small.conditioning, kind="none"),
+    )
+    with pytest.raises(ConfigError, match=f"evaluate.protocol={name} needs a predictor, and objective.kind=vicreg has"):
+        protocols.TUNES[name](subject(alone, protocol=name))
+
+
+def test_a_random_start_is_the_start_of_pretraining(small, subject):
+    scratch = dataclasses.replace(small, tune=dataclasses.replace(small.tune, predictor="random", encoder="random"))
+    tested = subject(scratch, protocol="end_to_end")
+    learner = protocols.TUNES["end_to_end"](tested)
+    start = tested.untrained().state_dict()
+    for name, value in learner.networks.state_dict().items():
+        assert torch.equal(value, start[name]), name
+    assert {rate.share for rate in learner.rates()} == {1.0}
