@@ -33,6 +33,7 @@ from orchestrator.trial import Trial
 if TYPE_CHECKING:
     from iwm_core.evaluation.trial import Parent
     from iwm_core.training.checkpoint import CheckpointFolder
+    from iwm_core.training.distributed import World
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,9 @@ def run_attempt(
     should_stop: Callable[[], str | None],
     listen: Callable[[Event], None] = lambda event: None,
     wait_s: float = 10.0,
+    world: "World | None" = None,
 ) -> Finished | Preempted:
-    """Runs the trial to its end, or to a request to stop.
+    """Runs the trial to its end, or to a request to stop; as the first rank of `world`, where there are others.
 
     Raises:
         NoRightToRun: nothing was done.
@@ -104,7 +106,7 @@ def run_attempt(
             raise NoRightToRun("the trial is held")
         slot = _take_slot(job.slot_lock, should_stop=should_stop)
         try:
-            return _Attempt(folder, claim=claim, job=job, should_stop=should_stop, listen=listen).run()
+            return _Attempt(folder, claim=claim, job=job, should_stop=should_stop, listen=listen, world=world).run()
         finally:
             if slot:
                 slot.close()
@@ -151,8 +153,9 @@ class _Attempt:
         job: Job,
         should_stop: Callable[[], str | None],
         listen: Callable[[Event], None],
+        world: "World | None" = None,
     ) -> None:
-        self.folder, self.claim, self.job = folder, claim, job
+        self.folder, self.claim, self.job, self.world = folder, claim, job, world
         self.listen, self._asked_to_stop = listen, should_stop
         self.runtime = Resources.of(claim.resources)
         self.number = 1 + max(journal.attempt_numbers(folder), default=-1)
@@ -207,6 +210,7 @@ class _Attempt:
         )
 
     def _train(self, config: TrialConfig) -> Finished | Preempted:
+        from iwm_core.training.distributed import ALONE
         from iwm_core.training.loop import train
 
         return train(
@@ -216,6 +220,7 @@ class _Attempt:
             emit=self.emit,
             should_stop=self.should_stop,
             on_start=self._open,
+            world=self.world or ALONE,
         )
 
     def _open(self, resumed_from_step: int, skipped: list[str], fingerprint: dict[str, Any]) -> None:

@@ -71,7 +71,9 @@ def sbatch_parameters(batch: Batch, *, root: str, claim_variable: str, avoid: Se
         RequestError: `srun_args` or `sbatch_args` cannot be split into words.
     """
     asked = batch.resources
-    gpus = gpus_per_node(asked)
+    gpus, tasks = gpus_per_node(asked), tasks_per_node(asked)
+    together = ["--kill-on-bad-exit=1"] if ranks(asked) > 1 else []
+    meeting = ["export MASTER_ADDR=$(hostname)"] if ranks(asked) > 1 else []  # the first node runs this, and rank 0
     exclude = ",".join(dict.fromkeys(filter(None, (asked.exclude, *avoid))))
     wanted = {
         "job_name": batch.job_name,
@@ -82,17 +84,17 @@ def sbatch_parameters(batch: Batch, *, root: str, claim_variable: str, avoid: Se
         "exclude": exclude,
         "time": asked.time_limit_min,
         "nodes": asked.nodes,
-        "ntasks_per_node": 1,
+        "ntasks_per_node": tasks,
         "gpus_per_node": gpus,
-        "cpus_per_task": asked.cpus_per_gpu * max(1, gpus),
+        "cpus_per_task": asked.cpus_per_gpu * max(1, gpus // tasks),
         "mem": f"{round(asked.mem_gb * 1024)}M" if asked.mem_gb else "",
         "array_parallelism": asked.max_parallel or len(batch.tasks),
-        "srun_args": words(asked.srun_args, key="srun_args"),
+        "srun_args": [*together, *words(asked.srun_args, key="srun_args")],
     }
     return {
         **{key: value for key, value in wanted.items() if value},
         "signal_delay_s": asked.signal_before_s,
-        "setup": [f"export {claim_variable}={batch.token}", *asked.setup.splitlines()],
+        "setup": [f"export {claim_variable}={batch.token}", *meeting, *asked.setup.splitlines()],
         "additional_parameters": {"requeue": True, "chdir": root, **options(asked.sbatch_args)},
     }
 
@@ -102,6 +104,16 @@ def gpus_per_node(resources: Resources) -> int:
     if resources.gpus_per_node >= 0:
         return resources.gpus_per_node
     return 0 if resources.device == "cpu" else 1
+
+
+def tasks_per_node(resources: Resources) -> int:
+    """One process a GPU, each a rank of the trial; one alone where there is no GPU, or where trials share the job."""
+    return max(1, gpus_per_node(resources)) if resources.trials_per_gpu == 1 else 1
+
+
+def ranks(resources: Resources) -> int:
+    """How many processes train one trial together."""
+    return resources.nodes * tasks_per_node(resources) if resources.trials_per_gpu == 1 else 1
 
 
 def options(text: str) -> dict[str, str | bool]:

@@ -3,12 +3,13 @@
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from iwm_core.events import Event, Finished, Preempted, Step, to_json
-from orchestrator import journal, launch, local
+from iwm_core.training.place import Place
+from orchestrator import journal, launch, local, ranks
 from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
 from orchestrator.census import read_status
 from orchestrator.errors import BusyError
@@ -18,6 +19,11 @@ from orchestrator.locks import is_held
 from orchestrator.render import err
 from orchestrator.signals import stop_flag
 from orchestrator.sweep import Cell
+
+if TYPE_CHECKING:
+    from orchestrator.ranks import World
+
+ALONE = Place()
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,28 @@ class Ended:
         return f"trial {self.trial_id} {how}: {figures}\nweights_sha256 {self.event.weights_sha256}"
 
 
-def train_here(layout: Layout, cell: Cell) -> Ended:
-    """Runs the trial in this process until it is finished or a signal asks for a stop.
+def train_here(layout: Layout, cell: Cell, *, place: Place = ALONE) -> Ended:
+    """Runs the trial in this process until it is finished or a signal asks for a stop; as the first of all ranks.
 
     Raises:
         BusyError: the trial is under way elsewhere.
         CoreError: what training raised.
     """
+    with ranks.leading(place) as world:
+        return _train(layout, cell, world=world)
+
+
+def follow_here(cell: Cell, *, place: Place) -> None:
+    """Trains beside the first rank until that is done.
+
+    Raises:
+        CoreError: what training raised.
+    """
+    with stop_flag() as stop:
+        ranks.follow(cell.trial.config, cell.resources, place=place, should_stop=stop)
+
+
+def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
     folder = launch.write_trial(layout, cell.trial)
     if done := finished_event(folder):
         return Ended(cell.trial.id, done, reused=True)
@@ -70,7 +91,7 @@ def train_here(layout: Layout, cell: Cell) -> Ended:
         )
     with stop_flag() as stop, _Bar(total=cell.trial.config.train.steps) as bar:
         try:
-            event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen)
+            event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen, world=world)
         except (NoRightToRun, Superseded) as reason:
             raise BusyError(f"trial {folder.id}: {reason}") from reason
     return Ended(cell.trial.id, finished_event(folder) or event)

@@ -18,9 +18,10 @@ from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
+from iwm_core.training.place import check_batch
 from orchestrator import journal, slurm
 from orchestrator.attempt import TOKEN
-from orchestrator.batch import GUARD, Batch, by_class, cut, sbatch_parameters
+from orchestrator.batch import GUARD, Batch, by_class, cut, ranks, sbatch_parameters
 from orchestrator.errors import LaunchError, RefusedError
 from orchestrator.events import Claimed, Submitted, Withdrawn
 from orchestrator.launch import claim, new_token, write_trial
@@ -134,9 +135,12 @@ def check_classes(layout: Layout, cells: Sequence[Cell], *, name: str) -> None:
     """Asks SLURM whether it would take these trials, one job of each resource class, before anything is claimed.
 
     Raises:
+        ConfigError: a batch that cannot be dealt out to the ranks that are asked for.
         RefusedError: it would not; its own words.
         LaunchError: SLURM is not here, or does not answer.
     """
+    for cell in cells:
+        check_batch(cell.trial.config.train, ranks=ranks(cell.resources))
     for resources in by_class(cells, resources=lambda cell: cell.resources):
         check(layout, resources, name=name)
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import journal
+from iwm_core.training.place import Place
+from orchestrator import journal, ranks
 from orchestrator.layout import TrialFolder
 from orchestrator.signals import stop_flag
 
@@ -37,17 +38,19 @@ class Worker:
 
     def __call__(self) -> str:
         """How the attempt ended: an event's name, or why there was nothing to do."""
-        if int(os.environ.get("SLURM_PROCID", "0")):  # one process trains a trial, however many nodes it holds
-            return "left: the first rank trains"
+        place = Place() if PACKED in os.environ else Place.of()
         if GPU in os.environ:  # submitit's local executor hides them all
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
             from orchestrator.attempt import CANCELLED, Job, NoRightToRun, Superseded, run_attempt
 
             folder, job = TrialFolder(self.path), Job.from_environment()
-            prepare(folder, job_id=job.job_id if job.in_slurm else "", restart=job.restart)
+            prepare(folder, job_id=job.job_id if job.in_slurm else "", restart=job.restart, rank=place.rank)
+            if place.rank:
+                return ranks.follow_claim(folder, token=job.token, place=place, should_stop=stop)
             try:
-                ended = run_attempt(folder, job=job, should_stop=stop)
+                with ranks.leading(place) as world:
+                    ended = run_attempt(folder, job=job, should_stop=stop, world=world)
             except (NoRightToRun, Superseded) as leave:
                 log.info("leaving: %s", leave)
                 return f"left: {leave}"
@@ -74,6 +77,8 @@ class Pack:
         Raises:
             RuntimeError: a worker ended in an error, after all have ended.
         """
+        if Place.of().rank:
+            return "left: the first task of the job runs its trials"
         with stop_flag():
             from orchestrator.attempt import Job
 
@@ -141,8 +146,8 @@ def _was_asked_to_stop(worker: Worker) -> bool:
     return any(event.name == "preempted" and getattr(event, "signal", "") != CANCELLED for event in last)
 
 
-def prepare(folder: TrialFolder, *, job_id: str, restart: int) -> None:
-    """Permissions as the newest claim wants them; in a SLURM job also a log of this attempt alone."""
+def prepare(folder: TrialFolder, *, job_id: str, restart: int, rank: int = 0) -> None:
+    """Permissions as the newest claim wants them; in a SLURM job also a log of this rank of this attempt."""
     from orchestrator.lifecycle import newest_claim
 
     claim = newest_claim(journal.read_control(folder))
@@ -150,9 +155,10 @@ def prepare(folder: TrialFolder, *, job_id: str, restart: int) -> None:
         os.umask(0o002)
     if job_id:
         folder.logs.mkdir(parents=True, exist_ok=True)
+        name = f"{job_id}-r{restart}" + (f"-rank{rank}" if rank else "")
         for stream, kind in ((sys.stdout, "out"), (sys.stderr, "err")):
             stream.flush()
-            file = os.open(folder.logs / f"{job_id}-r{restart}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            file = os.open(folder.logs / f"{name}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             os.dup2(file, stream.fileno())
             os.close(file)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -39,12 +39,12 @@ from torch.distributed import (
 from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
-from iwm_core.errors import ConfigError, CoreError
+from iwm_core.errors import CoreError
 from iwm_core.training.place import Place
 
 TIMEOUT = timedelta(minutes=10)
 """For which a rank waits for another one."""
-FAREWELL = timedelta(seconds=20)
+FAREWELL = timedelta(seconds=60)
 """For which the first rank, which holds the store, waits for the others to have read that they may go."""
 BUFFERS = "forward_sync_buffers"
 if BUFFERS not in inspect.signature(DistributedDataParallel).parameters:  # torch before 2.15
@@ -76,19 +76,6 @@ class World:
         """The rows of a global batch that are this rank's."""
         share = batch // self.ranks
         return slice(self.rank * share, (self.rank + 1) * share)
-
-    def check_batch(self, batch: int, *, accumulate: int) -> None:
-        """Refuses a batch that cannot be dealt out.
-
-        Raises:
-            ConfigError: it names a multiple that would do.
-        """
-        parts = self.ranks * accumulate
-        if accumulate < 1 or batch % parts:
-            raise ConfigError(
-                f"train.batch_size={batch} cannot be dealt out to {self.ranks} rank(s) x train.accumulate={accumulate} "
-                f"equally: choose a multiple of {max(1, parts)}"
-            )
 
     def start(self, device: torch.device) -> None:
         """Calls all ranks together; from here on tensors of `device` and of the CPU can be exchanged.
@@ -170,21 +157,24 @@ class World:
         return payload if self.leads else filled
 
     def is_called(self) -> bool:
-        """Waits for the first rank to call the others (true) or to dismiss them before it began."""
+        """Waits for the first rank to call the others (true), to dismiss them before it began, or to be gone."""
         assert self.store is not None
-        while True:
-            with contextlib.suppress(DistStoreError):
-                return self.store.get(CALLED) == b"train"
+        with contextlib.suppress(DistError):
+            while not self.is_over():
+                with contextlib.suppress(DistStoreError):
+                    return self.store.get(CALLED) == b"train"
+        return False
 
     def wait_for_the_end(self) -> None:
         """Waits until the first rank dismisses the others, or is gone."""
         assert self.store is not None
         with contextlib.suppress(DistError):
-            while not self._is_over():
+            while not self.is_over():
                 with contextlib.suppress(DistStoreError):
                     self.store.wait([DISMISSED], TIMEOUT)
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether the first rank has dismissed the others, or is gone."""
         assert self.store is not None
         try:
             return self.store.check([DISMISSED])
@@ -201,7 +191,7 @@ class World:
         try:
             yield
         except RuntimeError as error:
-            if self.store is None or self._is_over() or not self.store.check([FAILED]):
+            if self.store is None or self.is_over() or not self.store.check([FAILED]):
                 raise
             raise RankError(self.store.get(FAILED).decode()) from error
 
@@ -240,7 +230,7 @@ def joined(place: Place) -> Iterator[World]:
             said = " ".join(f"{type(error).__name__}: {error}".split())
             said = f"rank {world.rank} of {world.ranks} on {socket.gethostname()} ended: {said}"
             world.store.compare_set(FAILED, "", said)  # the first one to say it knows best
-            _dismiss(world, waiting=False)
+            _dismiss(world, waiting=not world.store.check([CALLED]))  # not all of them may have come yet
         raise
     with contextlib.suppress(DistError):
         _dismiss(world, waiting=True)

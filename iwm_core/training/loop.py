@@ -27,6 +27,7 @@ from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
 from iwm_core.training.meter import Meter
+from iwm_core.training.place import check_batch
 from iwm_core.training.state import TrainState, weights_sha256
 from iwm_core.training.step import Outcome, optimise
 from iwm_core.training.writer import CheckpointWriter
@@ -110,7 +111,7 @@ def follow(
 
 def _device(config: TrialConfig, runtime: RuntimeConfig, *, world: World) -> torch.device:
     """This rank's device, if the batch can be dealt out to all ranks."""
-    world.check_batch(config.train.batch_size, accumulate=config.train.accumulate)
+    check_batch(config.train, ranks=world.ranks)
     return numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
 
 

@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from iwm_core.config import TrainConfig
+from iwm_core.errors import ConfigError
+
 PORTS = range(20_000, 30_000)
 """Below those that Linux hands out for outgoing connections."""
 
@@ -70,3 +73,17 @@ def first_host(node_list: str) -> str:
     """`gpu[07-09,12],login` -> `gpu07`."""
     found = re.match(r"([^,\[]+)(?:\[([^,\]-]+)[^\]]*\])?", node_list)
     return "".join(found.groups("")) if found else node_list
+
+
+def check_batch(train: TrainConfig, *, ranks: int) -> None:
+    """Refuses a batch that cannot be dealt out.
+
+    Raises:
+        ConfigError: it names a multiple that would do.
+    """
+    parts = ranks * train.accumulate
+    if train.accumulate < 1 or train.batch_size % parts:
+        raise ConfigError(
+            f"train.batch_size={train.batch_size} cannot be dealt out to {ranks} rank(s) x "
+            f"train.accumulate={train.accumulate} equally: choose a multiple of {max(1, parts)}"
+        )

@@ -16,15 +16,18 @@ def train(
     """Run one trial here, or go on with it.
 
     It has the same folder, journal and checkpoints as everywhere else: interrupted and run again, it goes on from its
-    last checkpoint and ends with the same weights.
+    last checkpoint and ends with the same weights. Under torchrun or srun all ranks train it together.
     """
+    from iwm_core.training.place import Place
     from orchestrator import render
     from orchestrator.expand import single
-    from orchestrator.foreground import train_here
+    from orchestrator.foreground import follow_here, train_here
     from orchestrator.layout import Layout
 
-    cell = single(overrides or (), sweeps_dir=sweeps)
-    ended = train_here(Layout.of(root), cell)
+    cell, place = single(overrides or (), sweeps_dir=sweeps), Place.of()
+    if place.rank:
+        return follow_here(cell, place=place)
+    ended = train_here(Layout.of(root), cell, place=place)
     if json:
         render.print_json(ended.to_json())
     else:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.batch import Batch, by_class, cut, gpus_per_node, options, places, sbatch_parameters
+from orchestrator.batch import Batch, by_class, cut, gpus_per_node, options, places, ranks, sbatch_parameters
 from orchestrator.errors import RequestError
 from orchestrator.sweep import Resources
 
@@ -64,10 +64,12 @@ def test_what_is_asked_for_is_said():
     )  # fmt: skip
     asked = {"partition": "gpu", "qos": "high", "account": "lab", "constraint": "a100", "time": 5, "nodes": 2}
     assert said | asked == said
-    assert (said["gpus_per_node"], said["cpus_per_task"], said["mem"]) == (2, 6, "512M")
+    assert (said["gpus_per_node"], said["ntasks_per_node"], said["cpus_per_task"]) == (2, 2, 3)
+    assert said["mem"] == "512M"
     assert (said["array_parallelism"], said["signal_delay_s"]) == (1, 30)
-    assert said["setup"] == ["export IWM_CLAIM=0123456789abcdef", "module load cuda", "ulimit -c 0"]
-    assert said["srun_args"] == ["--container-image=my image"]
+    claim, meeting = "export IWM_CLAIM=0123456789abcdef", "export MASTER_ADDR=$(hostname)"
+    assert said["setup"] == [claim, meeting, "module load cuda", "ulimit -c 0"]
+    assert said["srun_args"] == ["--kill-on-bad-exit=1", "--container-image=my image"]
     extra = {"requeue": True, "chdir": "/runs", "reservation": "spring", "exclusive": True, "comment": "two words"}
     assert said["additional_parameters"] == extra
 
@@ -78,17 +80,21 @@ def test_nodes_that_failed_are_excluded_beside_the_person_s_own():
 
 
 @pytest.mark.parametrize(
-    ("resources", "gpus", "cpus"),
+    ("resources", "gpus", "tasks", "cpus", "together"),
     [
-        (Resources(cpus_per_gpu=4), 1, 4),
-        (Resources(cpus_per_gpu=4, device="cpu"), 0, 4),
-        (Resources(cpus_per_gpu=4, device="cpu", gpus_per_node=2), 2, 8),
-        (Resources(cpus_per_gpu=4, gpus_per_node=0), 0, 4),
+        (Resources(cpus_per_gpu=4), 1, 1, 4, 1),
+        (Resources(cpus_per_gpu=4, device="cpu"), 0, 1, 4, 1),
+        (Resources(cpus_per_gpu=4, device="cpu", nodes=3), 0, 1, 4, 3),
+        (Resources(cpus_per_gpu=4, device="cpu", gpus_per_node=2), 2, 2, 4, 2),
+        (Resources(cpus_per_gpu=4, gpus_per_node=8, nodes=2), 8, 8, 4, 16),
+        (Resources(cpus_per_gpu=4, gpus_per_node=2, trials_per_gpu=3), 2, 1, 8, 1),
+        (Resources(cpus_per_gpu=4, gpus_per_node=0), 0, 1, 4, 1),
     ],
 )
-def test_gpus_and_their_processors(resources, gpus, cpus):
+def test_a_gpu_is_a_rank_with_processors_of_its_own(resources, gpus, tasks, cpus, together):
     said = sbatch_parameters(replace(BATCH, resources=resources), root="/", claim_variable="X")
-    assert (gpus_per_node(resources), said.get("gpus_per_node", 0), said["cpus_per_task"]) == (gpus, gpus, cpus)
+    assert (gpus_per_node(resources), said.get("gpus_per_node", 0)) == (gpus, gpus)
+    assert (said["ntasks_per_node"], said["cpus_per_task"], ranks(resources)) == (tasks, cpus, together)
 
 
 @pytest.mark.parametrize(("text", "found"), [("", {}), ("--a", {"a": True}), ("--a=b=c --d=", {"a": "b=c", "d": ""})])

@@ -1,9 +1,10 @@
 """Ranks agree with one rank to float tolerance, stop together, and go on as another number of them."""
 
+import os
+
 import pytest
 import torch
 
-from iwm_core.errors import ConfigError
 from iwm_core.events import TELEMETRY
 from iwm_core.training.distributed import ALONE, World
 from tests.iwm_core.training.ranks import Told, run_ranks, together, weights, with_train
@@ -15,6 +16,19 @@ STEPS = 6
 def short(tiny):
     """A few steps, since a difference in rounding grows with every one."""
     return with_train(tiny, steps=STEPS, log_every=1)
+
+
+def _has_nothing_to_train(world, said):
+    if not world.leads:
+        said.write_text("called" if world.is_called() else "not called")
+
+
+def _is_gone(world, said):
+    if world.leads:
+        world.store.wait(["came"])
+        os._exit(9)
+    world.store.set("came", "")
+    _has_nothing_to_train(world, said)
 
 
 def curve(said):
@@ -76,10 +90,10 @@ def _one_dies(world, config, folder, dies):
     _train(world, config, RUNTIME, folder, 0, folder / "said", Told(die_at=3 * (world.rank == dies)))
 
 
-@pytest.mark.parametrize(("ranks", "accumulate", "multiple"), [(3, 1, 3), (2, 3, 6), (1, 0, 1)])
-def test_a_batch_that_cannot_be_dealt_out_is_refused(ranks, accumulate, multiple):
-    with pytest.raises(ConfigError, match=rf"train.batch_size=64 .* choose a multiple of {multiple}$"):
-        World(ranks=ranks).check_batch(64, accumulate=accumulate)
+@pytest.mark.parametrize("leaves", [_has_nothing_to_train, _is_gone])
+def test_ranks_that_are_not_called_leave(tmp_path, leaves):
+    run_ranks(2, leaves, [(tmp_path / "said",)] * 2)
+    assert (tmp_path / "said").read_text() == "not called"
 
 
 def test_the_rows_of_all_ranks_are_the_batch_in_its_order():
