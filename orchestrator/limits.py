@@ -72,7 +72,14 @@ SHARES = (
 )
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 TIMM = re.compile(r"timm:\w[\w.-]*")
-NEED_PREDICTOR = ("mrr", "predictor_finetune", "end_to_end", "multitask")
+NEED_PREDICTOR = (
+    "mrr",
+    "predictor_finetune",
+    "end_to_end",
+    "multitask",
+    "segmentation_predictor",
+    "segmentation_end_to_end",
+)
 """Protocols that a timm model has no part for."""
 RESOURCES_AT_LEAST: dict[str, float] = {
     "loader_workers": 0,

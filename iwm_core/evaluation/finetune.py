@@ -125,7 +125,7 @@ class FineTuned(_OnClasses):
         if encoder:
             thaw(self.networks.encoder)
         if predictor:
-            _predictor(self.networks).requires_grad_(True)
+            predictor_of(self.networks).requires_grad_(True)
         self.frozen = () if encoder else ("networks.encoder",)
         width = width_of_targets(subject.config) if predictor else self.networks.encoder.width
         classes = self.images.num_classes
@@ -141,7 +141,7 @@ class FineTuned(_OnClasses):
     def rates(self) -> list[Rate]:
         found, tune = rates_of(self.head, share=1.0), self.config.tune
         if self.predicts:
-            found += rates_of(_predictor(self.networks), share=predictor_share(tune))
+            found += rates_of(predictor_of(self.networks), share=predictor_share(tune))
         return found + (encoder_rates(self.networks.encoder, tune) if self.tunes_encoder else [])
 
 
@@ -200,7 +200,8 @@ def classes_of(
     return {name: torch.cat(parts) for name, parts in said.items()}
 
 
-def _predictor(networks: Networks) -> nn.Module:
+def predictor_of(networks: Networks) -> nn.Module:
+    """The predictor of networks that have one."""
     return networks.predictor  # pyright: ignore[reportReturnType]
 
 

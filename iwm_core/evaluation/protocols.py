@@ -15,6 +15,7 @@ from iwm_core.evaluation import knn, layers, per_class, probes, retrieval
 from iwm_core.evaluation.finetune import AttentiveProbe, FineTuned
 from iwm_core.evaluation.multitask import Multitask
 from iwm_core.evaluation.segmentation import Segmentation
+from iwm_core.evaluation.segmentation_tuned import TunedSegmentation
 from iwm_core.evaluation.subject import Subject
 from iwm_core.evaluation.tuning import Learner
 
@@ -44,11 +45,18 @@ TUNES: dict[str, Callable[[Subject], Learner]] = {
     "end_to_end": partial(FineTuned, protocol="end_to_end", encoder=True, predictor=True),
     "multitask": Multitask,
     "segmentation": Segmentation,
+    "segmentation_encoder": partial(TunedSegmentation, protocol="segmentation_encoder", encoder=True, predictor=False),
+    "segmentation_predictor": partial(
+        TunedSegmentation, protocol="segmentation_predictor", encoder=False, predictor=True
+    ),
+    "segmentation_end_to_end": partial(
+        TunedSegmentation, protocol="segmentation_end_to_end", encoder=True, predictor=True
+    ),
 }
 
 PROTOCOLS = (*MEASURES, *TUNES)
 
-WITHOUT_CLASSES = ("mrr", "multitask", "segmentation")
+WITHOUT_CLASSES = ("mrr", "multitask", *(name for name in TUNES if name.startswith("segmentation")))
 """Protocols that do not ask for the classes of the data set itself."""
 
 

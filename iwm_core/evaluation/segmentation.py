@@ -37,15 +37,13 @@ CHUNK = 64
 COUNTED_MAX = 2000
 """Training images in which the most frequent class is counted."""
 
-OURS, RANDOM, MAJORITY = "segmentation", "segmentation_random", "segmentation_majority"
+OURS, RANDOM = "segmentation", "segmentation_random"
 
 
-class Segmentation(Learner):
-    """A head on the frozen encoder, and a second one on the encoder as it started."""
+class OnPixels(Learner):
+    """Abstract: a learner whose `logits` are scored on the classes of pixels."""
 
-    frozen = ("encoders",)
-
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, protocol: str) -> None:
         """Loads the images.
 
         Raises:
@@ -53,52 +51,42 @@ class Segmentation(Learner):
             DataError: folders that are not there.
         """
         super().__init__()
-        self.config, self.device = subject.config, subject.device
+        self.config, self.protocol, self.device = subject.config, protocol, subject.device
         self.images, self.test = (
             segments.load(subject.config.data, classes=subject.config.tune.classes, split=split, root=subject.data_root)
             for split in ("train", "test")
         )
         self.digest = self.images.digest
-        self.encoders = nn.ModuleDict({OURS: subject.encoder, RANDOM: subject.untrained().encoder})
-        self.encoders.requires_grad_(False)
-        head = heads.pixels(subject.config, width=subject.encoder.width, classes=self.images.num_classes)
-        self.heads = nn.ModuleDict({name: copy.deepcopy(head) for name in self.encoders}).to(subject.device)
 
     def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
         return batches(self.images, as_tuned(self.config), start=start, workers=workers)
 
     def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
-        """[B, K, S, S] of uint8 images, by head."""
-        x_BCSS = views.clean(image_BCSS.to(self.device, non_blocking=True))
-        with torch.no_grad():
-            latents = {name: encoder(x_BCSS) for name, encoder in self.encoders.items()}
-        return {name: self.heads[name](z_BND, size=x_BCSS.shape[-1]) for name, z_BND in latents.items()}
+        """[B, K, S, S] of uint8 images by the name of the metric, without `_miou`; the protocol's own one first."""
+        raise NotImplementedError
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         crops = draw_crops(self.config.data, seed=self.config.seed, step=batch.step, batch=len(batch.index_B))
         class_BSS = self.images.segments(batch.index_B, crops, self.config.data.image_size).long().to(self.device)
         return {
             name: functional.cross_entropy(logits_BKSS.float(), class_BSS, ignore_index=IGNORED)
-            for name, logits_BKSS in zip(("loss", "random_loss"), self.logits(batch.image_BCHW).values(), strict=True)
+            for name, logits_BKSS in zip(("loss", "random_loss"), self.logits(batch.image_BCHW).values(), strict=False)
         }
-
-    def rates(self) -> list[Rate]:
-        return rates_of(self.heads, share=1.0)
 
     def score(self) -> dict[str, float]:
         K, size = self.images.num_classes, self.config.data.image_size
-        confusion = {name: torch.zeros(K, K, dtype=torch.int64) for name in (OURS, RANDOM, MAJORITY)}
-        most = self._most_frequent()
+        confusion: dict[str, Tensor] = {}
+        majority, most = f"{self.protocol}_majority", self._most_frequent()
         indices = spread(len(self.test), at_most=self.config.evaluate.probe_test_images)
         for at in range(0, len(indices), CHUNK):
             some = indices[at : at + CHUNK]
             class_BSS = self.test.segments(some, None, size).long()
-            for name, logits_BKSS in self.logits(self.test.centre(some, size)).items():
-                confusion[name] += confusions(class_BSS, logits_BKSS.argmax(1).cpu(), classes=K)
-            confusion[MAJORITY] += confusions(class_BSS, torch.full_like(class_BSS, most), classes=K)
-        right = confusion[OURS].diagonal().sum() / confusion[OURS].sum()
+            said = {name: logits.argmax(1).cpu() for name, logits in self.logits(self.test.centre(some, size)).items()}
+            for name, said_BSS in (said | {majority: torch.full_like(class_BSS, most)}).items():
+                confusion[name] = confusion.get(name, 0) + confusions(class_BSS, said_BSS, classes=K)
+        right = confusion[self.protocol].diagonal().sum() / confusion[self.protocol].sum()
         return {f"{name}_miou": miou(table) for name, table in confusion.items()} | {
-            "segmentation_pixel_top1": float(right)
+            f"{self.protocol}_pixel_top1": float(right)
         }
 
     def _most_frequent(self) -> int:
@@ -110,6 +98,28 @@ class Segmentation(Learner):
             np.bincount(self.images.segments(part, None, size).numpy().ravel(), minlength=256)[:K] for part in parts
         )
         return int(np.argmax(counts))
+
+
+class Segmentation(OnPixels):
+    """A head on the frozen encoder, and a second one on the encoder as it started."""
+
+    frozen = ("encoders",)
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, protocol=OURS)
+        self.encoders = nn.ModuleDict({OURS: subject.encoder, RANDOM: subject.untrained().encoder})
+        self.encoders.requires_grad_(False)
+        head = heads.pixels(subject.config, width=subject.encoder.width, classes=self.images.num_classes)
+        self.heads = nn.ModuleDict({name: copy.deepcopy(head) for name in self.encoders}).to(subject.device)
+
+    def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
+        x_BCSS = views.clean(image_BCSS.to(self.device, non_blocking=True))
+        with torch.no_grad():
+            latents = {name: encoder(x_BCSS) for name, encoder in self.encoders.items()}
+        return {name: self.heads[name](z_BND, size=x_BCSS.shape[-1]) for name, z_BND in latents.items()}
+
+    def rates(self) -> list[Rate]:
+        return rates_of(self.heads, share=1.0)
 
 
 def confusions(class_BSS: Tensor, said_BSS: Tensor, *, classes: int) -> Tensor:
