@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import cluster, dependency, journal, launch, launch_slurm, local, provenance
+from orchestrator import cluster, dependency, journal, launch, launch_slurm, links, local, provenance
 from orchestrator.census import read_status
 from orchestrator.errors import RequestError, RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled, Held, Released
 from orchestrator.launch_slurm import Array
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State, TrialStatus, newest_claim
+from orchestrator.links import Links
 from orchestrator.locks import is_held
-from orchestrator.mlflow_ui import ui_url
 from orchestrator.plan import Mode, Plan
 from orchestrator.planning import plan_sweep
 from orchestrator.projection import refresh
@@ -92,7 +92,7 @@ class Submission:
 
     plan: Plan
     jobs: tuple[Array, ...]
-    mlflow_url: str
+    links: Links
     waiting: tuple[str, ...] = ()
     """Trials that were claimed, and get a job once another has finished."""
 
@@ -104,7 +104,7 @@ class Submission:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm submit --json`."""
         jobs = [{"job_id": job.job_id, "trials": list(job.trial_ids)} for job in self.jobs]
-        rest = {"sweep_id": self.plan.sweep.id, "jobs": jobs, "mlflow_url": self.mlflow_url}
+        rest = {"sweep_id": self.plan.sweep.id, "jobs": jobs, "mlflow_url": self.links.runs}
         return {**self.plan.to_dict(), **rest}
 
 
@@ -124,7 +124,8 @@ def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: 
             launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
         launch.write_sweep(layout, sweep, t=round(time.time(), 3))
         jobs, waiting = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
-    return Submission(planned, tuple(jobs), ui_url(layout), waiting=tuple(waiting))
+        found = links.links(layout, sweep.to_record(t=0.0), experiment_id=store.experiment_id())
+    return Submission(planned, tuple(jobs), found, waiting=tuple(waiting))
 
 
 def _obey(cells: Sequence[Cell]) -> None:

@@ -14,6 +14,7 @@ from orchestrator.census import read_status
 from orchestrator.launch import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.links import links, served_at
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.store import Store
 
@@ -51,6 +52,16 @@ def watch(layout: Layout, name: str | None) -> None:
             if not any(is_under_way(results) for results in found):
                 return
             time.sleep(EVERY_S)
+
+
+def addresses(layout: Layout, found: Iterable[SweepResults]) -> list[str]:
+    """Where these sweeps are to be seen in a browser; empty where `iwm serve` does not run."""
+    if not served_at(layout):
+        return []
+    with Store.open(layout.database_url) as store:
+        experiment = store.experiment_id()
+    known = [links(layout, one.record, experiment_id=experiment) for one in found if one.record.axes or one.record.t]
+    return [line for one in known for line in (f"page  {one.page}", f"runs  {one.runs}")]
 
 
 def tables(layout: Layout, found: Iterable[SweepResults]) -> list[Table]:

@@ -21,7 +21,8 @@ def serve(
 ) -> None:
     """Keep the MLflow UI, metrics and trials up to date, until Ctrl-C.
 
-    Runs MLflow's tracking server, sends metrics, states and reports to it as they come, names lost workers, and sees to
+    Runs MLflow's tracking server, with pages of our own beside it (/iwm/: a sweep as a grid, its answer, its time
+    line, each trial), sends metrics, states and reports to it as they come, names lost workers, and sees to
     it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used. Training needs none of
     this: it may be ended and started at any time.
     """
@@ -43,5 +44,5 @@ def _announce(url: str, *, json: bool) -> None:
     if json:
         render.print_json({"url": url, "pid": os.getpid()})
     else:
-        typer.echo(f"MLflow UI: {url}  (Ctrl-C ends it; trials go on)")
+        typer.echo(f"MLflow UI: {url}  pages: {url}/iwm/  (Ctrl-C ends it; trials go on)")
     sys.stdout.flush()

@@ -69,6 +69,8 @@ def submit(
     if launcher != "local" and submission.jobs:
         render.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
     render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
+    if submission.links.page:
+        render.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.runs}", soft_wrap=True)
 
 
 @app.command()
@@ -90,8 +92,11 @@ def status(
         return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
         return watching.watch(layout, name)
-    for table in watching.tables(layout, watching.statuses(layout, name)):
+    found = watching.statuses(layout, name)
+    for table in watching.tables(layout, found):
         render.out().print(table)
+    for line in watching.addresses(layout, found):
+        render.out().print(line, soft_wrap=True)
 
 
 @app.command()

@@ -77,7 +77,7 @@ def _wait(layout: Layout, server: Server | None, *, stop: StopFlag, announce: An
     url, announced = server.address.url if server else ui_url(layout), False
     while not stop():
         if not announced and (server is None or server.is_ready):
-            _note(layout, {"url": url, "pid": os.getpid()})
+            _note(layout, {"url": url, "pid": os.getpid(), "pages": server is not None})
             announce(url)
             announced = True
         time.sleep(TICK_S)

@@ -10,6 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.layout import Layout
 from tests.e2e.conftest import Iwm, until
 
@@ -94,6 +96,7 @@ def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm):
     for run in until(lambda: finished(url), every_s=0.5):
         assert {"loss", "mrr"} <= {metric["key"] for metric in run["data"]["metrics"]}
     (report,) = until(lambda: runs(url, "iwm-reports"), every_s=0.5)
+    our_pages_stand_beside_mlflow(iwm, url)
     listing = "/api/2.0/mlflow/artifacts/list?run_id=" + report["info"]["run_id"]
     files = until(lambda: page(url, listing).get("files"), every_s=0.5)
     assert "report.html" in {file["path"] for file in files}
@@ -101,6 +104,21 @@ def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm):
     another_server_gets_the_same(new_iwm("two"), iwm, url)
     assert "ended by SIGTERM" in end(process)
     assert_nothing_is_left(url)
+
+
+def our_pages_stand_beside_mlflow(iwm: Iwm, url: str) -> None:
+    """Every address that a table prints and a page links to answers; shells and keys are not there."""
+    shown = iwm.run("status").split()
+    (place,) = {word for word in shown if "/iwm/sweeps/pair" in word}
+    assert any(word.startswith(f"{url}/#/experiments/") for word in shown)
+    (trial, *_) = {trial["id"] for trial in iwm.json("status")["sweeps"][0]["trials"]}
+    for address in (f"{url}/iwm/", place, f"{place}/answer", f"{place}/timeline", f"{url}/iwm/trials/{trial}"):
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+            assert "</html>" in answer.read().decode()
+    for address in ("/ajax-api/3.0/mlflow/assistant/config", "/gateway/x", "/iwm/trials/..%2f..%2fmlflow.db"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(url + address, timeout=10)
 
 
 def another_server_gets_the_same(two: Iwm, iwm: Iwm, url: str) -> None:

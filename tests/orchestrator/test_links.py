@@ -1,0 +1,25 @@
+import json
+
+from orchestrator.layout import Layout
+from orchestrator.links import links, served_at
+from orchestrator.locks import holding
+from orchestrator.sweep import SweepRecord
+
+RECORD = SweepRecord(id="a b-1", name="a b", axes=("seed",), t=1.0, trials=())
+
+
+def test_a_sweep_has_a_page_while_it_is_served(tmp_path):
+    layout = Layout.of(tmp_path, environ={})
+    before = links(layout, RECORD, experiment_id="")
+    assert (before.runs, before.page) == ("http://127.0.0.1:5000", "")
+    with holding(layout.serve_lock, wait_s=0):
+        layout.serve_lock.write_text(json.dumps({"url": "http://127.0.0.1:5007", "pid": 1, "pages": True}))
+        found = links(layout, RECORD, experiment_id="3")
+        assert found.page == "http://127.0.0.1:5007/iwm/sweeps/a%20b-1"
+        assert found.runs.startswith("http://127.0.0.1:5007/#/experiments/3/runs?workflowType=machine_learning&")
+        layout.serve_lock.write_text(json.dumps({"url": "http://elsewhere", "pid": 1, "pages": False}))
+        assert served_at(layout) == ""
+        layout.serve_lock.write_text("torn {")
+        assert served_at(layout) == ""
+    layout.serve_lock.write_text(json.dumps({"url": "http://127.0.0.1:5007", "pages": True}))
+    assert served_at(layout) == ""
