@@ -27,22 +27,24 @@ def serve(
     this: it may be ended and started at any time.
     """
     from orchestrator.layout import Layout
+    from orchestrator.mlflow_ui import is_server
     from orchestrator.serving import serve as serving
     from orchestrator.serving.remarks import speak
     from orchestrator.tracking import do_without_luxuries
 
     speak()
     do_without_luxuries()
-    layout, announce = Layout.of(root), partial(_announce, json=json)
+    layout, announce = Layout.of(root), partial(_announce, pages=not is_server(Layout.of(root)), json=json)
     serving.serve(layout, host=host, port=port, poll_s=poll, announce=announce)
 
 
-def _announce(url: str, *, json: bool) -> None:
+def _announce(url: str, *, pages: bool, json: bool) -> None:
     """One line, at once."""
     from orchestrator import render
 
     if json:
         render.print_json({"url": url, "pid": os.getpid()})
     else:
-        typer.echo(f"MLflow UI: {url}  pages: {url}/iwm/  (Ctrl-C ends it; trials go on)")
+        ours = f"  pages: {url}/iwm/" if pages else ""
+        typer.echo(f"MLflow UI: {url}{ours}  (Ctrl-C ends it; trials go on)")
     sys.stdout.flush()
