@@ -10,9 +10,11 @@ Shapes: B batch, C channels, H height, W width, N all patches, M targets, D widt
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,3 +62,10 @@ class Objective:
 def prediction_loss(p_BMD: Tensor, h_BMD: Tensor, *, kind: str = "mse") -> Tensor:
     """Mean over batch, positions and features, in fp32; `kind` is one of `PREDICTION_LOSSES`."""
     return PREDICTION_LOSSES[kind](p_BMD.float(), h_BMD.float())
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No autocast inside; nothing where the device knows of none, as torch's `meta` for counting."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

@@ -37,7 +37,7 @@ from iwm_core.data.views import Views, make_views
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.expander import Expander
 from iwm_core.models.networks import Networks
-from iwm_core.objectives.objective import Objective, Part, Terms
+from iwm_core.objectives.objective import Objective, Part, Terms, full_precision
 from iwm_core.training.distributed import gathered
 from iwm_core.training.ema import TargetEncoder
 
@@ -86,7 +86,7 @@ def loss(networks: Networks, target: TargetEncoder, view: Views, config: TrialCo
     """The equation above, on one batch."""
     embedded = networks(view.x_BCHW, view.y_BCHW)
     weights = config.objective
-    with torch.autocast(view.x_BCHW.device.type, enabled=False):
+    with full_precision(view.x_BCHW.device):
         u_BE, v_BE = embedded.u_BE.float(), embedded.v_BE.float()
         loss = (
             weights.invariance * functional.mse_loss(u_BE, v_BE)
