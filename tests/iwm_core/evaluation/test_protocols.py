@@ -84,6 +84,6 @@ def test_a_random_start_is_the_start_of_pretraining(small, subject):
     tested = subject(scratch, protocol="end_to_end")
     learner = protocols.TUNES["end_to_end"](tested)
     start = tested.untrained().state_dict()
-    for name, value in learner.networks.state_dict().items():
+    for name, value in learner.get_submodule("networks").state_dict().items():
         assert torch.equal(value, start[name]), name
     assert {rate.share for rate in learner.rates()} == {1.0}

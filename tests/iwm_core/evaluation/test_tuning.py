@@ -79,6 +79,7 @@ def test_stopped_or_killed_and_resumed_it_ends_with_the_same_bits(protocol, smal
 
 def test_it_says_steps_and_checkpoints_and_scores_once(small, subject, tmp_path):
     end, events, _ = attempt(subject(small, protocol="attentive"), tmp_path)
+    assert isinstance(end, Finished)
     assert [event.step for event in events if isinstance(event, Step)] == [2, 4, 6]
     assert [event.step for event in events if isinstance(event, Checkpoint)] == [4, 6]
     (evaluated,) = (event for event in events if isinstance(event, Evaluated))
@@ -87,6 +88,7 @@ def test_it_says_steps_and_checkpoints_and_scores_once(small, subject, tmp_path)
     assert {"loss", "random_loss"} <= set(end.metrics)
     done = {"attentive": {"attentive_top1": 2.0}}
     again, events, ((began, *_),) = attempt(subject(small, protocol="attentive"), tmp_path, number=1, done=done)
+    assert isinstance(again, Finished)
     assert (began, events, again.metrics["attentive_top1"]) == (6, [], 2.0)
 
 
