@@ -4,8 +4,8 @@ r"""The expander of VICReg: pooled latents to the embeddings whose statistics it
 
 Symbols: m the latents of an image, averaged over patches, L = `objective.expander_layers` linear maps, BN batch
 normalisation. Source: VICReg (Bardes et al., 2022) [RECALLED, high]. Deviations: maps start as in `initialisation`
-[OURS]; BN keeps no running mean and variance, since the expander is thrown away after training and nothing ever calls
-it in evaluation, so a checkpoint holds weights alone.
+[OURS] and have no bias, which BN would take out; BN keeps no running mean and variance, since the expander is thrown
+away after training and nothing ever calls it in evaluation, so a checkpoint holds weights alone.
 
 Shapes: B batch, D encoder width, E width of the embeddings.
 """
@@ -28,7 +28,11 @@ class Expander(nn.Module):
         widths = [config.encoder.width] + [width] * config.objective.expander_layers
         layers: list[nn.Module] = []
         for before, after in pairwise(widths[:-1]):
-            layers += [nn.Linear(before, after), nn.BatchNorm1d(after, track_running_stats=False), nn.ReLU()]
+            layers += [
+                nn.Linear(before, after, bias=False),
+                nn.BatchNorm1d(after, track_running_stats=False),
+                nn.ReLU(),
+            ]
         self.mlp = nn.Sequential(*layers, nn.Linear(widths[-2], width, bias=False))
         xavier(self)
 

@@ -36,7 +36,6 @@ from torch.distributed import (
     Store,  # pyright: ignore[reportPrivateImportUsage]
     TCPStore,  # pyright: ignore[reportPrivateImportUsage]
 )
-from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.errors import CoreError
@@ -208,7 +207,23 @@ def gathered(x_bD: Tensor) -> Tensor:
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return x_bD
-    return torch.cat(list(all_gather(x_bD.contiguous())))
+    return _Gathered.apply(x_bD)  # pyright: ignore[reportReturnType]
+
+
+class _Gathered(torch.autograd.Function):
+    """The rows of all ranks; backward, the sum of what all ranks say of this rank's rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x_bD: Tensor) -> Tensor:
+        parts = [torch.empty_like(x_bD) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, x_bD.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        total_BD = grad_outputs[0].contiguous().clone()
+        distributed.all_reduce(total_BD)
+        return total_BD.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
 @contextlib.contextmanager

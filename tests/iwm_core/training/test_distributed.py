@@ -1,10 +1,12 @@
 """Ranks agree with one rank to float tolerance, stop together, and go on as another number of them."""
 
+import dataclasses
 import os
 
 import pytest
 import torch
 
+from iwm_core.config import ConditioningConfig, ObjectiveConfig
 from iwm_core.events import TELEMETRY
 from iwm_core.training.distributed import ALONE, World
 from tests.iwm_core.training.ranks import Told, run_ranks, together, weights, with_train
@@ -43,10 +45,11 @@ def assert_close(first, second):
         assert second[step] == pytest.approx(metrics, rel=2e-4, abs=1e-5), step
 
 
-def assert_same_weights(first, second):
+def assert_same_weights(first, second, *, shifts=("attn.qkv.bias",)):
+    """Attention ignores the keys' bias (`shifts`): its gradient is rounding, which Adam makes a step of 1."""
     expected, found = weights(first), weights(second)
     for name, value in expected.items():
-        if name.endswith("attn.qkv.bias"):  # attention ignores the keys' bias: its gradient is rounding, made 1 by Adam
+        if name.endswith(shifts):
             continue
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
 
@@ -58,6 +61,17 @@ def test_a_batch_dealt_out_gives_the_steps_of_one_rank(short, tmp_path, ranks, a
     assert said[0]["ranks"] == ranks
     assert_close(curve(alone), curve(said))
     assert_same_weights(tmp_path / "alone", tmp_path / "together")
+
+
+def test_a_loss_of_the_whole_batch_sees_the_whole_batch_on_every_rank(short, tmp_path):
+    vicreg = dataclasses.replace(
+        short, objective=ObjectiveConfig(kind="vicreg"), conditioning=ConditioningConfig(kind="none")
+    )
+    alone = together(1, vicreg, folder=tmp_path / "alone")
+    said = together(2, vicreg, folder=tmp_path / "together")
+    assert_close(curve(alone), curve(said))
+    shifts = ("attn.qkv.bias", "encoder.vit.norm.bias")  # batch normalisation takes out what all images share
+    assert_same_weights(tmp_path / "alone", tmp_path / "together", shifts=shifts)
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
