@@ -1,8 +1,14 @@
+from fnmatch import fnmatchcase
+
 import pytest
 
 from dashboards.ablation import tabulate
 from dashboards.paper import EQUI, IJEPA, INV, SHEETS, Column, Model
 from dashboards.standins import model_of, standins, transforms_of, values
+from iwm_core.config import flatten, to_dict
+from orchestrator.expand import expand
+from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.results import TrialResult
 from tests.fakes.paper_sweep import JITTER, paper_sweep
 from tests.fakes.results import finished, results, trial
 
@@ -46,3 +52,22 @@ def test_transforms_are_known_by_their_settings():
     assert transforms_of({}) == "destructive"
     assert transforms_of(JITTER) == "jitter"
     assert transforms_of({"photometric.brightness_max": 0.8}) == "strong"
+
+
+TRANSFERS = {"inat18_attentive", "sun397_attentive", "places205_attentive"}
+
+
+@pytest.mark.parametrize(("name", "without"), [("paper_tables", set()), ("tiny_tables", TRANSFERS)])
+def test_every_value_of_the_paper_has_its_trial(name, without):
+    sweep, planned = expand(name, ["seed=0"]), TrialStatus(state=State.PLANNED)
+    trials = [
+        TrialResult(
+            id=cell.trial.id, overrides=cell.overrides, config=flatten(to_dict(cell.trial.config)), status=planned
+        )
+        for cell in sweep.cells
+    ]
+    models = standins(tabulate(results(trials, axes=sweep.axes)))
+    for column in (column for sheet in SHEETS for column in sheet.columns if column.label not in without):
+        for model in column.values:
+            labels = [label for label in models[model].evaluations if fnmatchcase(label, column.label)]
+            assert labels or column.metric, (model.name, column.title)
