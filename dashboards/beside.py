@@ -138,9 +138,9 @@ def _sentence(order: Order) -> str:
     if not agree and not opposed:
         said = "nothing is decided"
     elif not opposed:
-        said = "the paper's order holds" + (", as far as it is decided" if undecided else "")
+        said = "what is decided has the paper's order" if undecided else "the paper's order holds"
     elif not agree:
-        said = "the paper's order does not hold" + (", as far as it is decided" if undecided else "")
+        said = "what is decided has the opposite order" if undecided else "the order is the opposite one"
     else:
         said = "the paper's order holds in part"
     figures = f"{counted(len(order.pairs), 'pair')}: {agree} agree, {opposed} opposed, {undecided} undecided"

@@ -50,7 +50,7 @@ class Column:
     """One column of a table: the models' values of one measure.
 
     `label` is a shell pattern of the protocols of ours that measure it; where several match, the mean of their scores
-    counts. `metric` is what pretraining measures at its end, which counts where no protocol matches.
+    counts. `metric` is what pretraining measures at its end, which counts where no such protocol has finished.
     """
 
     title: str

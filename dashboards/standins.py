@@ -58,9 +58,8 @@ def transforms_of(config: Mapping[str, Any]) -> str:
 def values(cell: Cell, column: Column) -> dict[int, float]:
     """By seed, what the cell has for a column of the paper, in the column's unit."""
     scale = 100.0 if column.percent else 1.0
-    labels = [label for label in cell.evaluations if fnmatchcase(label, column.label)]
-    if not labels and column.metric:
-        return {seed: scale * value for seed, value in cell.values(column.metric).items()}
-    scores = [cell.scores(label) for label in labels]
+    scores = [cell.scores(label) for label in cell.evaluations if fnmatchcase(label, column.label)]
     shared = [seed for seed in (scores[0] if scores else ()) if all(seed in known for known in scores)]
+    if not shared and column.metric:
+        return {seed: scale * value for seed, value in cell.values(column.metric).items()}
     return {seed: scale * fmean(known[seed] for known in scores) for seed in shared}
