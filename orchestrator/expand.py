@@ -67,6 +67,7 @@ def expand(name: str, overrides: Sequence[str] = (), *, sweeps_dir: Path | None 
     with _in_file(file.where):
         fixed = _fixed(file, catalogue)
         design = catalogue.design(file.design)
+    chosen, overrides = protocols.chosen(file.protocols, overrides)
     for setting in read_overrides(overrides, catalogue):
         if setting.sweeping or setting.key in design.keys:
             design = with_axis(design, setting.key, setting.values)
@@ -74,7 +75,7 @@ def expand(name: str, overrides: Sequence[str] = (), *, sweeps_dir: Path | None 
         else:
             fixed = {key: kept for key, kept in fixed.items() if key != setting.key} | {setting.key: setting}
     with _in_file(file.where):
-        entries = _entries(file.protocols, catalogue)
+        entries = _entries(chosen, catalogue)
     cells = _cells(design, _values(fixed.values()), catalogue, entries=entries)
     if not cells:
         raise OverrideError(f"the sweep '{file.name}' has no trial left: its exclusions match every one")

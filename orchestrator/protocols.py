@@ -14,7 +14,7 @@ entry says. The label is the evaluation's place on the axis `protocol`; the trai
 evaluations, and the same pretraining under another fine-tuning is the same trial.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.axes import Pattern, matches
@@ -40,6 +40,21 @@ class Protocol:
     def is_for(self, place: Settings) -> bool:
         """Whether the trained trial at this place on the axes is measured."""
         return not self.when or any(matches(pattern, place) for pattern in self.when)
+
+
+def chosen(found: Sequence[Protocol], overrides: Sequence[str]) -> tuple[list[Protocol], list[str]]:
+    """The entries that `protocol=a,b` among the overrides asks for (all, where nothing does), and the other overrides.
+
+    Raises:
+        OverrideError: a label that the sweep does not have; names those it has.
+    """
+    asked = [text for text in overrides if text.partition("=")[0] == AXIS]
+    labels = {label.strip() for text in asked for label in text.partition("=")[2].split(",")}
+    for label in labels - {protocol.label for protocol in found}:
+        known = ", ".join(protocol.label for protocol in found) or "none"
+        raise OverrideError(f"unknown protocol '{label}'; this sweep's are {known}")
+    kept = [protocol for protocol in found if not asked or protocol.label in labels]
+    return kept, [text for text in overrides if text not in asked]
 
 
 def check(keys: Iterable[str]) -> None:

@@ -75,3 +75,13 @@ def test_what_cannot_be_is_refused(tmp_path, said, error, message):
 def test_what_an_evaluation_may_change_is_listed():
     with pytest.raises(RequestError, match=r"set evaluate\.\*, tune\.\*, data\.\* or resources\.\*"):
         protocols.check(["tune.lr", "seed"])
+
+
+def test_some_labels_can_be_chosen(tmp_path):
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    sweep = expand("sweep", ["protocol=wide,long", "seed=0"], sweeps_dir=tmp_path)
+    assert [cell.overrides.get("protocol") for cell in sweep.cells] == [None, "wide", None, "wide", "long"]
+    with pytest.raises(OverrideError, match="unknown protocol 'kn'; this sweep's are default, wide, long"):
+        expand("sweep", ["protocol=kn"], sweeps_dir=tmp_path)
+    with pytest.raises(OverrideError, match="unknown protocol 'knn'; this sweep's are none"):
+        expand("demo", ["protocol=knn"])
