@@ -46,7 +46,7 @@ class Row:
     host_waits_per_step: float | None
     images_ratio: float | None
     flops_ratio: float | None
-    stages: dict[str, float]  # shares of the step
+    stages: dict[str, float]  # shares of the step; none where compilation leaves no seams between them
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,10 +111,7 @@ def row(
         host_waits_per_step=clock.host_waits(contender.step, device=device),
         images_ratio=images_ratio and round(images_ratio, 3),
         flops_ratio=images_ratio and reference and round(images_ratio * contender.flops / reference.flops, 3),
-        stages={
-            stage: round(share, 4)
-            for stage, share in stages.shares(contender.step, of=contender.watched, device=device).items()
-        },
+        stages={} if case.train.compile else stages.shares(contender.step, of=contender.watched, device=device),
     )
 
 
@@ -137,7 +134,7 @@ def table(rows: Sequence[Row], *, device: torch.device) -> str:
     ]
     lines += ["", f"| step | {' | '.join(stages.STAGES)} | draw alone |", "|---" * (2 + len(stages.STAGES)) + "|"]
     lines += [
-        f"| {row.contender} | {' | '.join(_percent(row.stages[stage]) for stage in stages.STAGES)} "
+        f"| {row.contender} | {' | '.join(_percent(row.stages.get(stage)) for stage in stages.STAGES)} "
         f"| {_percent(row.draw_share)} |"
         for row in rows
     ]

@@ -19,6 +19,10 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
     """The step of `objective` on uint8 images that lie on the device."""
     config = case.config(objective)
     built = state.build(config, device=device)
+    flops = step_flops(built.world_model, built.target, config=config).total
+    if config.train.compile:
+        for network in (built.world_model, built.target.encoder):
+            network.compile(dynamic=False)
     drawn = torch.Generator().manual_seed(0)
     image_BCHW = torch.randint(256, (case.batch, 3, case.image, case.image), dtype=torch.uint8, generator=drawn)
     image_BCHW = image_BCHW.to(device)
@@ -31,7 +35,7 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
         name=objective,
         step=step,
         draw=lambda: objectives.of(config).draw(Part(image_BCHW=image_BCHW, step=built.step), config),
-        flops=step_flops(built.world_model, built.target, config=config).total,
+        flops=flops,
         watched=Watched(
             target=built.target,
             encoder=built.world_model.encoder,

@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 WIDTH, HEIGHT, QUALITY = 500, 375, 88
-"""ImageNet's usual size; the quality gives about 67 KB, its usual file."""
+"""ImageNet's usual size; these two photographs then take about 46 KB a file, where ImageNet's take about 67."""
 
 
 def write_photos(root: Path, *, count: int) -> float:

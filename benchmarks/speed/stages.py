@@ -38,7 +38,7 @@ def shares(step: Callable[[], object], *, of: Watched, device: torch.device, ste
         for stage, seconds in marks.items():
             spent[stage] += seconds
     total = sum(spent.values())
-    return {stage: spent[stage] / total for stage in STAGES}
+    return {stage: round(spent[stage] / total, 4) for stage in STAGES}
 
 
 def _marks(step: Callable[[], object], *, of: Watched, device: torch.device) -> Mapping[str, float]:
