@@ -18,6 +18,7 @@ from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
 from iwm_core.models.initialisation import xavier
 from iwm_core.models.positions import sine_cosine
+from iwm_core.models.recomputation import through
 
 
 class Encoder(nn.Module):
@@ -57,7 +58,10 @@ class Encoder(nn.Module):
             position_BKD = position_BKD[0, keep_BK]
         embed = self.vit.patch_embed.proj
         z_BKD = functional.linear(patch_BKP, embed.weight.flatten(1), embed.bias) + position_BKD
-        return self.vit.norm(self.vit.blocks(self.vit.norm_pre(z_BKD)))
+        z_BKD = self.vit.norm_pre(z_BKD)
+        for block in self.vit.blocks:
+            z_BKD = through(block, block, z_BKD)
+        return self.vit.norm(z_BKD)
 
 
 def patchify(x_BCHW: Tensor, *, size: int) -> Tensor:

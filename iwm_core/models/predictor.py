@@ -16,6 +16,7 @@ Shapes: B batch, K context patches, M targets, N all patches, E encoder width, D
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 
 import torch
@@ -32,6 +33,7 @@ from iwm_core.models.attention import Modulation, last_tokens, modulated
 from iwm_core.models.backbone import width_of_targets
 from iwm_core.models.initialisation import xavier
 from iwm_core.models.positions import sine_cosine
+from iwm_core.models.recomputation import through
 
 
 class Predictor(nn.Module):
@@ -77,8 +79,8 @@ class Predictor(nn.Module):
         plan = zip(cast(Iterable[Block], self.blocks), modulations or [None] * len(self.blocks), strict=True)
         *earlier, (last, modulation) = plan
         for block, change in earlier:
-            s_BSD = modulated(block, s_BSD, change)
-        return last_tokens(last, s_BSD, count=count, modulation=modulation)
+            s_BSD = through(block, modulated, block, s_BSD, change)
+        return through(last, partial(last_tokens, count=count, modulation=modulation), last, s_BSD)
 
 
 def _check(shape: PredictorConfig) -> None:

@@ -18,9 +18,10 @@ from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
+from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.evaluation.run import evaluate
 from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
-from iwm_core.training import flops, numerics, state
+from iwm_core.training import execution, flops, numerics, state
 from iwm_core.training.agreement import Agreement
 from iwm_core.training.alarms import Alarms
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -51,6 +52,7 @@ class _Run:
     state: TrainState
     networks: nn.Module
     writer: CheckpointWriter | None
+    online: OnlineEvaluation | None
     emit: Callable[[Event], None]
     should_stop: Callable[[], str | None]
     agreement: Agreement
@@ -134,7 +136,8 @@ def _begin(
         device=device,
         dataset=load(config.data, split="train", root=runtime.data_root),
         state=resumed,
-        networks=world.parallel(resumed.world_model),
+        networks=execution.prepared(resumed, config=config, runtime=runtime, world=world),
+        online=_online(config, runtime, device=device) if checkpoints else None,
         writer=_writer(checkpoints, device=device, emit=emit) if checkpoints else None,
         emit=emit,
         should_stop=asked,
@@ -173,6 +176,13 @@ def _writer(checkpoints: CheckpointFolder, *, device: torch.device, emit: Callab
     return CheckpointWriter(checkpoints, device=device, written=written)
 
 
+def _online(config: TrialConfig, runtime: RuntimeConfig, *, device: torch.device) -> OnlineEvaluation | None:
+    """What looks at the networks while they are trained, where that is wanted."""
+    if config.train.online_every < 1:
+        return None
+    return OnlineEvaluation(config, device=device, data_root=runtime.data_root)
+
+
 def _meter(
     config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
 ) -> Meter:
@@ -207,13 +217,17 @@ def _advance(run: _Run) -> str | None:
 
 
 def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
-    """The log line and the checkpoint that are due after a step, if the step was sound; and what is on disk by now."""
+    """The log line, the look at the networks and the checkpoint that are due after a step, if the step was sound.
+
+    Also says what is on disk by now.
+    """
     if run.writer:
         run.writer.tell()
     step, last = run.state.step, run.state.step == run.total
     log_due = last or step % run.config.train.log_every == 0
     save_due = last or stopping or step % run.runtime.checkpoint_every_steps == 0
-    if not (log_due or save_due):
+    online_due = run.config.train.online_every > 0 and step % run.config.train.online_every == 0
+    if not (log_due or save_due or online_due):
         return
     _check_finite(run, weights=save_due)
     metrics = run.meter.read(outcome) if log_due else {}
@@ -221,6 +235,10 @@ def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
         return
     if log_due:
         run.state.metrics = {name: value for name, value in metrics.items() if name not in TELEMETRY}
+    if online_due and run.online:
+        with execution.uncompiled(run.config.train):
+            metrics |= run.online.measure(run.state.world_model, run.state.target)
+    if metrics:
         run.emit(Step(step=step, metrics=metrics))
     if save_due:
         run.writer.save(run.state.state_dict(), step=step)
@@ -246,13 +264,14 @@ def _check_finite(run: _Run, *, weights: bool) -> None:
 def _finish(run: _Run) -> Finished:
     """Evaluates the trained networks."""
     metrics = {name: run.state.metrics[name] for name in _FINAL}
-    protocols = evaluate(
-        run.config,
-        world_model=run.state.world_model,
-        target=run.state.target,
-        device=run.device,
-        data_root=run.runtime.data_root,
-    )
+    with execution.uncompiled(run.config.train):
+        protocols = evaluate(
+            run.config,
+            world_model=run.state.world_model,
+            target=run.state.target,
+            device=run.device,
+            data_root=run.runtime.data_root,
+        )
     for protocol, measured in protocols.items():
         run.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
         metrics |= measured

@@ -57,15 +57,17 @@ def run_ranks(ranks: int, work: Callable[..., None], arguments: list[tuple[Any, 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     places = [Place(rank=rank, ranks=ranks, local_rank=rank, host="127.0.0.1", port=port) for rank in range(ranks)]
-    processes = [
-        context.Process(target=_rank, args=(place, work, arguments[place.rank]), daemon=True) for place in places
-    ]
+    processes = [context.Process(target=_rank, args=(place, work, arguments[place.rank])) for place in places]
     for process in processes:
         process.start()
-    for process in processes:
-        process.join(DEADLINE_S)
-        assert process.exitcode is not None, "a rank hangs"
-    return [process.exitcode for process in processes]
+    try:
+        for process in processes:
+            process.join(DEADLINE_S)
+            assert process.exitcode is not None, "a rank hangs"
+        return [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def _rank(place: Place, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -1,0 +1,87 @@
+"""A cheap look at the networks while they are trained: is the predictor learning, does the encoder sort images?
+
+    online_mrr         `mrr` over `IMAGES` images of the test split, against banks of at most `BANK` versions
+    online_knn_top1    `knn` of `TEST` test images among `TRAIN` of training
+
+A function of the weights and of which images are in the data set. Small samples: a curve to watch, no result. Kept
+apart from the final metrics by their names; a predictor blind to the action has an `online_mrr` of H_K / K (`ranking`).
+
+Shapes: C channels, S pixels, K bank, N patches, D width, F features.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iwm_core.config import TrialConfig
+from iwm_core.data import datasets, views
+from iwm_core.evaluation import knn, mrr, ranking
+from iwm_core.evaluation.logistic import Split
+from iwm_core.evaluation.run import evaluation_mode
+from iwm_core.evaluation.subset import spread
+from iwm_core.models.encoder import Encoder
+from iwm_core.models.networks import Networks
+from iwm_core.training.ema import TargetEncoder
+
+IMAGES, BANK = 8, 64
+TRAIN, TEST = 512, 256
+CHUNK = 128
+"""Images that pass through an encoder at once."""
+
+
+class OnlineEvaluation:
+    """Holds the images, so that they are read once."""
+
+    def __init__(self, config: TrialConfig, *, device: torch.device, data_root: str) -> None:
+        """Reads the images.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        size = min(BANK, config.evaluate.bank_size)
+        self._config = dataclasses.replace(config, evaluate=dataclasses.replace(config.evaluate, bank_size=size))
+        self._device = device
+        train, test = (datasets.load(config.data, split=split, root=data_root) for split in ("train", "test"))
+        self._bank = _images(test, config, at_most=IMAGES)
+        self._train, self._test = _images(train, config, at_most=TRAIN), _images(test, config, at_most=TEST)
+
+    def measure(self, world_model: Networks, target: TargetEncoder) -> dict[str, float]:
+        """The metrics above; the networks are left as they were. Waits for the device."""
+        judged = target.encoder if self._config.target == "ema" else world_model.encoder
+        quiet = torch.no_grad(), torch.autocast(self._device.type, enabled=False)
+        with evaluation_mode(world_model, target), quiet[0], quiet[1]:
+            return {"online_mrr": self._mrr(world_model, target), "online_knn_top1": self._knn(judged)}
+
+    def _mrr(self, world_model: Networks, target: TargetEncoder) -> float:
+        image_BCSS, index_B, _ = self._bank
+        scores = []
+        for image_CSS, index in zip(image_BCSS, index_B, strict=True):
+            p_KND, h_KND = mrr.queries_and_bank(
+                image_CSS[None].to(self._device),
+                index=int(index),
+                config=self._config,
+                world_model=world_model,
+                target=target,
+            )
+            scores.append(ranking.reciprocal_ranks(ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1))))
+        return float(torch.cat(scores).mean())
+
+    def _knn(self, encoder: Encoder) -> float:
+        train, test = (self._features(encoder, images) for images in (self._train, self._test))
+        evaluate = self._config.evaluate
+        return knn.top1(train, test, neighbours=evaluate.neighbours, temperature=evaluate.temperature)
+
+    def _features(self, encoder: Encoder, images: tuple[Tensor, np.ndarray, np.ndarray]) -> Split:
+        image_BCSS, _, labels = images
+        parts = [encoder(views.clean(part.to(self._device))).mean(1).float().cpu() for part in image_BCSS.split(CHUNK)]
+        return Split(features=torch.cat(parts).numpy(), labels=labels)
+
+
+def _images(
+    dataset: datasets.ImageDataset, config: TrialConfig, *, at_most: int
+) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """Centre crops as uint8 on the host, their indices and their labels."""
+    index_B = spread(len(dataset), at_most=at_most)
+    return dataset.centre(index_B, size=config.data.image_size), index_B, dataset.labels[index_B]
