@@ -163,7 +163,7 @@ class TuneConfig:
 
     steps: int = 300
     batch_size: int = 64
-    lr: float = 1e-3  # of heads, and of a predictor that starts at random; peak, cosine to 0
+    lr: float = 3e-3  # of heads, and of a predictor that starts at random; peak, cosine to 0
     pretrained_lr_ratio: float = 0.1  # [C2] of a pretrained predictor, and of an encoder
     layer_decay: float = 1.0  # of an encoder: each block's rate is this share of the next one's
     weight_decay: float = 0.05

@@ -4,7 +4,8 @@
     |-- ConfigError        a setting, or two settings together, that cannot work
     |-- DataError          images or labels that cannot be read
     |-- CheckpointError    no usable checkpoint where one is needed
-    `-- NonFiniteLossError the loss became NaN or infinite; the batch was kept
+    |-- NonFiniteLossError the loss became NaN or infinite; the batch was kept
+    `-- DeviceMemoryError  the device has no memory left
 
 Every message is one or two plain sentences: what, where, what came, what is valid.
 """
@@ -28,3 +29,7 @@ class CheckpointError(CoreError):
 
 class NonFiniteLossError(CoreError):
     """The loss became NaN or infinite."""
+
+
+class DeviceMemoryError(CoreError):
+    """The device has no memory left for what was asked."""

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from iwm_core.config import TrialConfig
+from orchestrator import journal
 from orchestrator.attempt import parent_in
 from orchestrator.errors import RequestError
 from orchestrator.layout import TrialFolder
+from orchestrator.lifecycle import newest_claim
+from orchestrator.sweep import Resources
 
 
 def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = False) -> tuple[Path, str]:
@@ -27,7 +30,9 @@ def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = F
     config: TrialConfig = parent.config
     if config.pretrain:
         raise RequestError(f"trial {folder.id} is an evaluation of {config.pretrain}: export that")
-    trained, _ = final_state(replace(config, pretrain=folder.id), parent=parent)
+    claim = newest_claim(journal.read_control(folder))
+    weights_file = Resources.of(claim.resources).weights_file if claim else ""
+    trained, _ = final_state(replace(config, pretrain=folder.id), parent=parent, weights_file=weights_file)
     averaged = not online and config.target == "ema"
     file = (output or folder.path / ("encoder.pt" if averaged else "encoder-online.pt")).resolve()
     export.write(trained.target.encoder if averaged else trained.world_model.encoder, file=file)

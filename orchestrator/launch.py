@@ -88,7 +88,13 @@ def claim(
         host=provenance.host(),
         user=provenance.user(),
         after=after,
-        resources=asdict(replace(resources, data_root=absolute(resources.data_root))),
+        resources=asdict(
+            replace(
+                resources,
+                data_root=absolute(resources.data_root),
+                weights_file=absolute(resources.weights_file),
+            )
+        ),
     )
     return event if journal.claim(folder, event) else None
 

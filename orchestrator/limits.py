@@ -45,7 +45,7 @@ AT_LEAST: dict[str, float] = {
     "train.threads": 1,
     "train.log_every": 1,
     "tune.steps": 1,
-    "tune.batch_size": 1,
+    "tune.batch_size": 2,  # a head has a batch norm
     "tune.lr": 0,
     "tune.pretrained_lr_ratio": 0,
     "tune.weight_decay": 0,

@@ -32,6 +32,9 @@ from iwm_core.training.ema import TargetEncoder
 from iwm_core.training.state import TrainState, weights_sha256
 
 CPU = torch.device("cpu")
+THRIFT = "lower tune.batch_size where something is tuned, evaluate.bank_size for mrr, or take resources.device=cpu"
+"""What needs less memory in an evaluation."""
+
 NETWORKS = ("encoder", "predictor", "conditioning", "objective", "target", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""
 
@@ -90,7 +93,7 @@ def examine(
     protocols.check(config.evaluate.protocol)
     device = numerics.device(runtime)
     told = Told(emit=emit, should_stop=should_stop, on_start=on_start)
-    with numerics.arithmetic(config.train, device=device):
+    with numerics.arithmetic(config.train, device=device, thrift=THRIFT):
         given = _given(config, runtime, parent=parent, device=device, pictures=pictures)
         if config.evaluate.protocol in protocols.TUNES:
             assert checkpoints is not None

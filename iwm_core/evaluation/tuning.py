@@ -244,8 +244,10 @@ def _read(losses: Mapping[str, Tensor], *, step: int) -> dict[str, float]:
 
 
 def _check(tune: TuneConfig) -> None:
-    if min(tune.steps, tune.batch_size) < 1:
-        raise ConfigError(f"tune.steps={tune.steps} and tune.batch_size={tune.batch_size} must be at least 1")
+    if tune.steps < 1 or tune.batch_size < 2:
+        raise ConfigError(
+            f"tune.steps={tune.steps} must be at least 1, and tune.batch_size={tune.batch_size} at least 2"
+        )
 
 
 _SPEED = "images_per_s"

@@ -14,8 +14,11 @@ from typing import Any
 import torch
 
 from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
-from iwm_core.errors import ConfigError
+from iwm_core.errors import ConfigError, DeviceMemoryError
 from iwm_core.models.attention import attention_path
+
+THRIFT = "lower train.batch_size, raise train.accumulate or set resources.checkpoint_activations=true"
+"""What needs less memory in training."""
 
 
 def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.device:
@@ -42,8 +45,12 @@ def is_deterministic(train: TrainConfig, *, device: torch.device) -> bool:
 
 
 @contextmanager
-def arithmetic(train: TrainConfig, *, device: torch.device) -> Iterator[None]:
-    """Threads and determinism as the configuration wants them, and afterwards as they were."""
+def arithmetic(train: TrainConfig, *, device: torch.device, thrift: str = THRIFT) -> Iterator[None]:
+    """Threads and determinism as the configuration wants them, and afterwards as they were.
+
+    Raises:
+        DeviceMemoryError: the device ran out of memory inside; `thrift` says what helps.
+    """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # its one attribute is made at run time
     fill, memory.fill_uninitialized_memory = (
@@ -56,6 +63,8 @@ def arithmetic(train: TrainConfig, *, device: torch.device) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS first starts
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(f"{model(device)} has no memory left: {thrift}") from error
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)

@@ -103,6 +103,36 @@ def test_an_interrupted_evaluation_goes_on_with_what_was_not_measured(on_disk):
     assert [event.protocol for event in said if isinstance(event, Evaluated)] == ["mrr", "linear"]
 
 
+def test_a_tuning_protocol_resumes_from_its_own_checkpoint_and_writes_none_of_its_parent(on_disk):
+    trained = single([*TINY, "train.steps=2"]).trial
+    settings = ["evaluate.protocol=attentive", "tune.steps=5", "tune.batch_size=8", f"pretrain='{trained.id}'"]
+    tuned = single([*TINY, "train.steps=2", "resources.checkpoint_every_steps=2", *settings])
+    parent, folder = (write_trial(on_disk.layout, trial) for trial in (trained, tuned.trial))
+    journal.claim(parent, Claimed(claim=0, token="a"))
+    run_attempt(parent, job=Job(token="a"), should_stop=never)
+    before = sorted(parent.checkpoints.iterdir())
+    journal.claim(folder, Claimed(claim=0, token="a"))
+    asked = iter([None, None, "SIGTERM"])
+    assert run_attempt(folder, job=Job(token="a"), should_stop=lambda: next(asked)).step == 3
+    journal.claim(folder, Claimed(claim=1, token="b"))
+    ended = run_attempt(folder, job=Job(token="b"), should_stop=never)
+    assert isinstance(ended, Finished)
+    status = read_status(folder)
+    assert (status.step, status.total_steps, status.repeated_steps, len(status.attempts)) == (5, 5, 0, 2)
+    assert {"attentive_top1", "attentive_random_top1", "loss"} <= set(status.metrics)
+    assert sorted(parent.checkpoints.iterdir()) == before
+
+
+def test_a_timm_model_is_evaluated_without_a_parent(on_disk):
+    trial = single([*TINY, "pretrain='timm:resnet10t'", "evaluate.protocol=knn"]).trial
+    folder = write_trial(on_disk.layout, trial)
+    journal.claim(folder, Claimed(claim=0, token="a"))
+    assert isinstance(run_attempt(folder, job=Job(token="a"), should_stop=never), Finished)
+    status = read_status(folder)
+    assert (status.state, status.step, status.total_steps) == (State.FINISHED, 1, 1)
+    assert "knn_random_top1" in status.metrics
+
+
 def test_an_evaluation_of_what_is_not_there_is_refused_in_one_sentence(on_disk):
     folder = write_trial(on_disk.layout, Trial(TrialConfig(pretrain="f" * 16)))
     journal.claim(folder, Claimed(claim=0, token="a"))

@@ -5,7 +5,7 @@ import pytest
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
 from orchestrator.errors import OverrideError, RequestError
-from orchestrator.evaluation import evaluation_of
+from orchestrator.evaluation import asked, evaluation_of
 from orchestrator.expand import single
 from orchestrator.sweep import Cell, Resources
 from orchestrator.trial import Trial
@@ -56,6 +56,40 @@ def test_an_evaluation_of_an_evaluation_is_refused():
     (cell,) = evaluation_of(PARENT, []).cells
     with pytest.raises(RequestError, match=f"of trial {PARENT.trial.id}: evaluate that"):
         evaluation_of(cell, [])
+
+
+def test_a_protocol_is_named_before_the_overrides():
+    assert asked("knn", ["evaluate.neighbours=5"]) == ("evaluate.protocol=knn", "evaluate.neighbours=5")
+    assert asked("evaluate.bank_size=8", []) == ("evaluate.bank_size=8",)
+    assert asked(None, []) == ()
+    with pytest.raises(RequestError, match=r"unknown protocol 'knnn' \(did you mean 'knn'\?\); choose from .*mrr"):
+        asked("knnn", [])
+
+
+def test_two_protocols_of_a_trial_are_two_sweeps():
+    sweeps = [evaluation_of(PARENT, asked(name, [])) for name in ("knn", "linear")]
+    assert [sweep.name for sweep in sweeps] == [f"evaluate-{PARENT.trial.id[:8]}-{name}" for name in ("knn", "linear")]
+    assert sweeps[0].cells[0].trial.config.evaluate.protocol == "knn"
+
+
+def test_a_timm_model_has_no_parent_to_wait_for():
+    config = single(["pretrain='timm:vit_tiny_patch16_224.augreg_in21k'", "evaluate=knn"]).trial.config
+    assert config.parent == ""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["pretrain='timm:resnet18'"], "needs an evaluate.protocol; choose from attentive"),
+        (["pretrain='timm:resnet18'", "evaluate=mrr"], "mrr needs a predictor; choose from attentive"),
+        (["pretrain='timm:'", "evaluate=knn"], "or timm:<name of a timm model>, not 'timm:'"),
+        (["evaluate=knn"], "set pretrain, or use iwm evaluate"),
+        (["evaluate.protocol=knnn", "pretrain='0123456789abcdef'"], "unknown evaluate.protocol 'knnn'; choose from"),
+    ],
+)
+def test_what_has_no_weights_to_evaluate_is_refused(overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        single(overrides)
 
 
 def test_pretrain_is_an_id():

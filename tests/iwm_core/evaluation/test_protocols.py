@@ -21,7 +21,10 @@ BASELINES = {
     "encoder_finetune": "encoder_finetune_majority_top1",
     "end_to_end": "end_to_end_majority_top1",
     "multitask": "multitask_majority_top1",
-    "segmentation": "segmentation_majority_miou",
+    "segmentation": "segmentation_random_miou",
+    "segmentation_encoder": "segmentation_encoder_majority_miou",
+    "segmentation_predictor": "segmentation_predictor_majority_miou",
+    "segmentation_end_to_end": "segmentation_end_to_end_majority_miou",
 }
 
 
@@ -33,7 +36,7 @@ def metrics_of(name, subject):
 
 def suited(config, name):
     """The configuration on images that the protocol can use."""
-    kind = "digits_on_photos" if name == "segmentation" else "random"
+    kind = "digits_on_photos" if name.startswith("segmentation") else "random"
     return dataclasses.replace(config, data=dataclasses.replace(config.data, kind=kind))
 
 
@@ -57,7 +60,7 @@ def test_what_is_tuned_has_a_rate_and_what_is_frozen_is_in_no_checkpoint(name, s
     assert sorted(rates) == sorted(trained)
     kept = learner.trained_state()
     assert {key for key, value in learner.named_parameters() if value.requires_grad} <= set(kept)
-    tunes_encoder = name in ("encoder_finetune", "end_to_end")
+    tunes_encoder = name in ("encoder_finetune", "segmentation_encoder") or name.endswith("end_to_end")
     assert any("encoder.vit.blocks" in key for key in kept) is tunes_encoder
     assert not any(key.endswith("pos_embed") and value.requires_grad for key, value in learner.named_parameters())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
-from iwm_core.errors import ConfigError
+from iwm_core.errors import ConfigError, DeviceMemoryError
 from iwm_core.training import numerics
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -49,3 +49,9 @@ def test_the_fingerprint_is_plain_and_names_what_may_change_a_bit():
     expected = {"dtype": "bf16", "threads": 3, "ranks": 1, "attention": "explicit", "deterministic": True}
     assert expected.items() <= fingerprint.items()
     assert fingerprint["device"]
+
+
+def test_a_device_without_memory_is_said_in_a_sentence_that_names_what_helps():
+    said = r"has no memory left: lower train\.batch_size, raise train\.accumulate"
+    with pytest.raises(DeviceMemoryError, match=said), numerics.arithmetic(TrainConfig(), device=CPU):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
