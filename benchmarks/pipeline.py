@@ -35,10 +35,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine
 from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
-from iwm_core.config import DataConfig, TrialConfig
+from iwm_core.config import DataConfig, RuntimeConfig, TrialConfig
 from iwm_core.data import datasets, loader, masks, views
 from iwm_core.data.datasets import ImageDataset
-from iwm_core.training import numerics, state
+from iwm_core.training import execution, numerics, state
+from iwm_core.training.distributed import ALONE
 from iwm_core.training.step import optimise
 
 PHOTOS = 512
@@ -91,6 +92,7 @@ class Pipeline:
         self._dataset: ImageDataset = datasets.load(config.data, split="train", root=str(root))
         self._files = sorted(root.rglob("*.jpg"))
         self._state = state.build(config, device=device)
+        self._networks = execution.prepared(self._state, config=config, runtime=RuntimeConfig(), world=ALONE)
 
     def stages(self, *, rounds: int) -> list[Row]:
         """Each stage alone, in turns."""
@@ -111,9 +113,12 @@ class Pipeline:
             "transfer": lambda: self._moved(image_BCHW),
             "photometric": lambda: views.make_views(resident_BCHW, self.config, 1),
             "masks": lambda: masks.sample(self.config, 1, batch=self.batch, device=self.device),
-            "step": lambda: optimise(self._state, image_BCHW=resident_BCHW, config=self.config),
+            "step": lambda: self._step(resident_BCHW),
         }
         return {stage: run for stage, run in runs.items() if stage != "transfer" or self.device.type == "cuda"}
+
+    def _step(self, image_BCHW: Tensor) -> None:
+        optimise(self._state, image_BCHW=image_BCHW, config=self.config, networks=self._networks)
 
     def _decode(self) -> None:
         for index in loader.indices(self.config, len(self._dataset), 1):
@@ -143,7 +148,7 @@ class Pipeline:
             for batch in stream:
                 if train:
                     image_BCHW = batch.image_BCHW if self.device.type == "cpu" else self._moved(batch.image_BCHW)
-                    optimise(self._state, image_BCHW=image_BCHW, config=self.config)
+                    self._step(image_BCHW)
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             return (time.perf_counter() - began) / (batches * self.batch)

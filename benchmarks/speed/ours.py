@@ -8,9 +8,11 @@ import torch
 from benchmarks.speed.cases import Case
 from benchmarks.speed.contender import Contender
 from benchmarks.speed.stages import Watched
+from iwm_core.config import RuntimeConfig
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
-from iwm_core.training import numerics, state
+from iwm_core.training import execution, numerics, state
+from iwm_core.training.distributed import ALONE
 from iwm_core.training.flops import step_flops
 from iwm_core.training.step import optimise
 
@@ -20,16 +22,14 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
     config = case.config(objective)
     built = state.build(config, device=device)
     flops = step_flops(built.world_model, built.target, config=config).total
-    if config.train.compile:
-        for network in (built.world_model, built.target.encoder):
-            network.compile(dynamic=False)
+    networks = execution.prepared(built, config=config, runtime=RuntimeConfig(), world=ALONE)
     drawn = torch.Generator().manual_seed(0)
     image_BCHW = torch.randint(256, (case.batch, 3, case.image, case.image), dtype=torch.uint8, generator=drawn)
     image_BCHW = image_BCHW.to(device)
 
     def step() -> None:
         with numerics.arithmetic(config.train, device=device):
-            optimise(built, image_BCHW=image_BCHW, config=config)
+            optimise(built, image_BCHW=image_BCHW, config=config, networks=networks)
 
     return Contender(
         name=objective,

@@ -25,6 +25,12 @@ def recompute(model: nn.Module) -> None:
             setattr(module, _MARK, True)
 
 
+def keep(model: nn.Module) -> None:
+    """Takes the marks away: activations are kept again."""
+    for module in model.modules():
+        vars(module).pop(_MARK, None)
+
+
 def through(block: nn.Module, compute: Callable[..., Output], *inputs: Any) -> Output:
     """`compute(*inputs)`, which is work of `block`; twice, if the block is marked and a backward pass will come."""
     if getattr(block, _MARK, False) and torch.is_grad_enabled():

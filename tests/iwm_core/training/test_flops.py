@@ -13,6 +13,7 @@ from iwm_core.config import (
     TrainConfig,
     TrialConfig,
 )
+from iwm_core.models.recomputation import recompute
 from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import state
 from iwm_core.training.flops import BF16_PEAKS, peak, step_flops
@@ -70,6 +71,13 @@ def test_every_objective_can_be_counted(tiny, kind):
     parts = vars(counted(config))
     assert parts.pop("target") >= 0
     assert min(parts.values()) > 0
+
+
+def test_what_is_computed_a_second_time_does_not_count(tiny):
+    built = state.build(tiny, device=torch.device("cpu"))
+    once = step_flops(built.world_model, built.target, config=tiny)
+    recompute(built.world_model)
+    assert step_flops(built.world_model, built.target, config=tiny) == once
 
 
 def test_counting_leaves_the_networks_alone(tiny):
