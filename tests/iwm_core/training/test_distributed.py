@@ -103,6 +103,14 @@ def test_a_run_goes_on_as_another_number_of_ranks(short, tmp_path, first, then):
     assert_close(curve(alone), curve(stopped) | curve(ended))
 
 
+def test_on_the_same_number_of_ranks_an_interruption_changes_no_bit(short, tmp_path):
+    twin = together(2, short, folder=tmp_path / "twin")
+    stopped = together(2, short, folder=tmp_path / "run", told={1: Told(stop_at=3)})
+    ended = together(2, short, folder=tmp_path / "run", attempt=1)
+    assert curve(stopped) | curve(ended) == curve(twin)
+    assert ended[-1]["weights_sha256"] == twin[-1]["weights_sha256"]
+
+
 def test_a_signal_to_one_of_two_ranks_ends_in_one_checkpoint(short, tmp_path):
     said = together(2, short, folder=tmp_path, told={1: Told(stop_at=2)})
     assert said[-1] | {"t": 0} == {"t": 0, "event": "preempted", "step": 5, "signal": "SIGTERM"}
