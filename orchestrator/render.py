@@ -140,6 +140,8 @@ def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD, waits: str =
         notes.append("; ".join(status.attempts[-1].skipped))
     if status.metrics.get("collapse_alarm"):
         notes.append("collapsed")
+    if status.state is State.RUNNING and status.metrics.get("starving_alarm"):
+        notes.append("training waits for data: try more resources.loader_workers")
     return "; ".join(notes)
 
 
