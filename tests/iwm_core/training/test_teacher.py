@@ -135,7 +135,7 @@ def test_patches_of_other_families(name, expected):
 
 
 def test_an_image_size_that_a_model_does_not_take_is_refused():
-    with pytest.raises(ConfigError, match=r"takes no images of data\.image_size=8"):
+    with pytest.raises(ConfigError, match=r"data\.image_size=8 is not a multiple of its patch size"):
         shape_of(NAME, image_size=8)
 
 
