@@ -6,7 +6,7 @@ from tests.e2e.conftest import until
 
 
 def test_a_held_trial_gives_its_slot_away_and_goes_on_when_released(iwm):
-    submitted = iwm.json("submit", "pair", "train.steps=60", "resources.slots=1")
+    submitted = iwm.json("submit", "pair", "train.steps=400", "resources.slots=1")
     trials = [trial["id"] for trial in submitted["trials"]]
 
     def at_work():

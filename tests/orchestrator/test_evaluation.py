@@ -32,7 +32,7 @@ def test_a_group_replaces_that_of_its_trial():
 
 def test_a_link_in_a_group_is_to_a_setting_of_its_trial():
     parent = single(["encoder=base", "predictor=d12w384"])
-    (cell,) = evaluation_of(parent, ["tune=imagenet100"]).cells
+    (cell,) = evaluation_of(parent, ["tune=imagenet"]).cells
     assert cell.trial.config.tune.head_heads == 12
 
 

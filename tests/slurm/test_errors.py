@@ -99,7 +99,9 @@ def test_code_that_changed_between_two_attempts(lab: Lab, code: Path) -> None:
         lab.until_checkpointed(trial)
     loop = code / "iwm_core" / "training" / "loop.py"
     sound = loop.read_text()
-    loop.write_text(sound.replace("    workers = run", "    raise RuntimeError('the bug of today')\n    workers = run"))
+    broken = sound.replace("    B, workers = run", "    raise RuntimeError('the bug of today')\n    B, workers = run")
+    assert broken != sound
+    loop.write_text(broken)
     for trial in (given_up, again):
         lab.cluster.run("scontrol", "requeue", lab.status(trial).job_id)
     for trial in (given_up, again):

@@ -101,7 +101,7 @@ def test_a_trial_is_its_owner_s_where_nothing_is_asked_for(lab: Lab, private_uma
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["resources.gpus_per_node=3"], "Requested node configuration is not available"),
+        (["resources.gpus_per_node=4"], "Requested node configuration is not available"),
         (["resources.sbatch_args='--gres=nosuch:1'"], r"Invalid generic resource \(gres\) specification"),
         (["resources.qos=nosuch"], "Invalid qos specification"),
         (["resources.account=nosuch"], "Invalid account or account/partition combination specified"),
@@ -126,7 +126,7 @@ def test_what_slurm_does_not_take_is_refused_in_its_own_words(lab: Lab, words: l
 
 def test_one_bad_cell_keeps_all_from_being_submitted(lab: Lab) -> None:
     before = jobs(lab)
-    sweep = lab.sweep(text=DEEPER.replace("[1, 1, 1, 2]", "[1, 1, 1, 3]"))
+    sweep = lab.sweep(text=DEEPER.replace("[1, 1, 1, 2]", "[1, 1, 1, 4]"))
     with pytest.raises(RefusedError, match="node configuration"):
         service.submit(lab.layout, sweep, launcher="slurm")
     assert not lab.layout.trials.exists()
