@@ -30,7 +30,7 @@ def leading(place: Place) -> Iterator["World | None"]:
     if place.ranks == 1:
         yield None
         return
-    from iwm_core.training.distributed import joined
+    from iwm_core.training.rendezvous import joined
 
     with joined(place) as world:
         yield world
@@ -43,7 +43,7 @@ def follow(config: TrialConfig, runtime: RuntimeConfig, *, place: Place, should_
         CoreError, RuntimeError: what went wrong here, while the first rank is at work.
     """
     from iwm_core.training import loop
-    from iwm_core.training.distributed import joined
+    from iwm_core.training.rendezvous import joined
 
     with joined(place) as world:
         if not world.is_called():

@@ -38,8 +38,8 @@ from iwm_core.models.encoder import Encoder
 from iwm_core.models.expander import Expander
 from iwm_core.models.networks import Networks
 from iwm_core.objectives.objective import Objective, Part, Terms, full_precision
-from iwm_core.training.distributed import gathered
 from iwm_core.training.ema import TargetEncoder
+from iwm_core.training.whole_batch import gathered
 
 EPSILON = 1e-4
 """Beside the variance, under the root."""

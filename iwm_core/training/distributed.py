@@ -21,7 +21,6 @@ Shapes: B batch, b rows of one rank, D width.
 import contextlib
 import inspect
 import logging
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,17 +33,13 @@ from torch.distributed import (
     DistStoreError,
     PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
     Store,  # pyright: ignore[reportPrivateImportUsage]
-    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
 )
 from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.errors import CoreError
-from iwm_core.training.place import Place
 
 TIMEOUT = timedelta(minutes=10)
 """For which a rank waits for another one."""
-FAREWELL = timedelta(seconds=60)
-"""For which the first rank, which holds the store, waits for the others to have read that they may go."""
 BUFFERS = "forward_sync_buffers"
 if BUFFERS not in inspect.signature(DistributedDataParallel).parameters:  # torch before 2.15
     BUFFERS = "broadcast_buffers"
@@ -197,82 +192,6 @@ class World:
 
 ALONE = World()
 """One rank: the batch is its own, and nobody is to be asked."""
-
-
-def gathered(x_bD: Tensor) -> Tensor:
-    """The rows of all ranks, [B, D], through which gradients flow back to the rank that each row came from.
-
-    For a loss that is a function of the whole batch. Every rank then computes the same loss L of the gathered rows, and
-    the backward pass sums what R ranks say of a row: R dL/dx. The mean over ranks that follows makes it dL/dtheta.
-    """
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return x_bD
-    return _Gathered.apply(x_bD)  # pyright: ignore[reportReturnType]
-
-
-class _Gathered(torch.autograd.Function):
-    """The rows of all ranks; backward, the sum of what all ranks say of this rank's rows."""
-
-    @staticmethod
-    def forward(ctx: Any, x_bD: Tensor) -> Tensor:
-        parts = [torch.empty_like(x_bD) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, x_bD.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        total_BD = grad_outputs[0].contiguous().clone()
-        distributed.all_reduce(total_BD)
-        return total_BD.chunk(distributed.get_world_size())[distributed.get_rank()]
-
-
-@contextlib.contextmanager
-def joined(place: Place) -> Iterator[World]:
-    """The ranks until the end of the block. The first one then dismisses the others, however it ends.
-
-    Raises:
-        RankError: the first rank was not found where it should be.
-    """
-    if place.ranks == 1:
-        yield ALONE
-        return
-    world = World(rank=place.rank, ranks=place.ranks, local_rank=place.local_rank, store=_meet(place))
-    assert world.store is not None
-    try:
-        yield world
-    except BaseException as error:
-        with contextlib.suppress(DistError):
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            said = f"rank {world.rank} of {world.ranks} on {socket.gethostname()} ended: {said}"
-            world.store.compare_set(FAILED, "", said)  # the first one to say it knows best
-            _dismiss(world, waiting=not world.store.check([CALLED]))  # not all of them may have come yet
-        raise
-    with contextlib.suppress(DistError):
-        _dismiss(world, waiting=True)
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
-def _meet(place: Place) -> Store:
-    try:
-        holds = place.rank == 0 and not place.agent
-        store = TCPStore(place.host, place.port, is_master=holds, wait_for_workers=False, timeout=TIMEOUT)
-    except DistError as error:
-        raise RankError(
-            f"rank {place.rank} of {place.ranks} did not find the first rank at {place.host}:{place.port}: {error}"
-        ) from error
-    return PrefixStore(f"iwm/{place.round}", store)
-
-
-def _dismiss(world: World, *, waiting: bool) -> None:
-    assert world.store is not None
-    if not world.leads:
-        world.store.set(f"left/{world.rank}", "")
-        return
-    world.store.compare_set(CALLED, "", "nobody")  # where they were not called before
-    world.store.set(DISMISSED, "")
-    if waiting:
-        world.store.wait([f"left/{rank}" for rank in range(1, world.ranks)], FAREWELL)
 
 
 def _outline(value: Any) -> Any:

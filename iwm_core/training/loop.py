@@ -8,60 +8,30 @@ trial's folder, what is said and the evaluation to the first.
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from iwm_core.config import RuntimeConfig, TrialConfig
-from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
-from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.evaluation.run import evaluate
-from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
-from iwm_core.training import execution, flops, numerics, state
-from iwm_core.training.agreement import Agreement
-from iwm_core.training.alarms import Alarms
+from iwm_core.events import TELEMETRY, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.training import execution, numerics
+from iwm_core.training.attempt import Attempt, begin
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.distributed import ALONE, World
-from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
-from iwm_core.training.meter import Meter
+from iwm_core.training.guard import is_finite, keep_batch
 from iwm_core.training.place import check_batch
-from iwm_core.training.state import TrainState, weights_sha256
+from iwm_core.training.state import weights_sha256
 from iwm_core.training.step import Outcome, optimise
-from iwm_core.training.writer import CheckpointWriter
 
 OnStart = Callable[[int, list[str], dict[str, Any]], None]
 """Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
 
 _FINAL = ("loss", "target_std", "effective_rank")
 """Metrics of the last step that `Finished` repeats."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One attempt at a trial, on one rank. `writer` is None on those that follow."""
-
-    config: TrialConfig
-    runtime: RuntimeConfig
-    world: World
-    device: torch.device
-    dataset: ImageDataset
-    state: TrainState
-    networks: nn.Module
-    writer: CheckpointWriter | None
-    online: OnlineEvaluation | None
-    emit: Callable[[Event], None]
-    should_stop: Callable[[], str | None]
-    agreement: Agreement
-    guard: NonFiniteGuard
-    meter: Meter
-
-    @property
-    def total(self) -> int:
-        return self.config.train.steps
 
 
 def train(
@@ -86,7 +56,7 @@ def train(
     device = _device(config, runtime, world=world)
     with numerics.arithmetic(config.train, device=device), world.explaining():
         world.start(device)
-        run, skipped = _begin(config, runtime, world, device, checkpoints=checkpoints, emit=emit, asked=should_stop)
+        run, skipped = begin(config, runtime, world, device, checkpoints=checkpoints, emit=emit, asked=should_stop)
         fingerprint = numerics.fingerprint(config, device=device, ranks=world.ranks)
         fingerprint |= {"images": run.dataset.digest, **run.state.target.fingerprint()}
         on_start(run.state.step, skipped, fingerprint)
@@ -107,7 +77,7 @@ def follow(
     device = _device(config, runtime, world=world)
     with numerics.arithmetic(config.train, device=device), world.explaining():
         world.start(device)
-        run, _ = _begin(config, runtime, world, device, checkpoints=None, emit=lambda event: None, asked=should_stop)
+        run, _ = begin(config, runtime, world, device, checkpoints=None, emit=lambda event: None, asked=should_stop)
         return _advance(run)
 
 
@@ -117,85 +87,7 @@ def _device(config: TrialConfig, runtime: RuntimeConfig, *, world: World) -> tor
     return numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
 
 
-def _begin(
-    config: TrialConfig,
-    runtime: RuntimeConfig,
-    world: World,
-    device: torch.device,
-    *,
-    checkpoints: CheckpointFolder | None,
-    emit: Callable[[Event], None],
-    asked: Callable[[], str | None],
-) -> tuple[_Run, list[str]]:
-    """The attempt at its first step, and a sentence per checkpoint that was not usable."""
-    resumed, skipped = _resume(config, runtime, checkpoints=checkpoints, device=device, world=world)
-    run = _Run(
-        config=config,
-        runtime=runtime,
-        world=world,
-        device=device,
-        dataset=load(config.data, split="train", root=runtime.data_root),
-        state=resumed,
-        networks=execution.prepared(resumed, config=config, runtime=runtime, world=world),
-        online=_online(config, runtime, device=device) if checkpoints else None,
-        writer=_writer(checkpoints, device=device, emit=emit) if checkpoints else None,
-        emit=emit,
-        should_stop=asked,
-        agreement=Agreement(world),
-        guard=NonFiniteGuard(device=device),
-        meter=_meter(config, runtime, trained=resumed, device=device, world=world),
-    )
-    return run, skipped
-
-
-def _resume(
-    config: TrialConfig,
-    runtime: RuntimeConfig,
-    *,
-    checkpoints: CheckpointFolder | None,
-    device: torch.device,
-    world: World,
-) -> tuple[TrainState, list[str]]:
-    """The state of the newest usable checkpoint, or the first; and a sentence per checkpoint that was not usable."""
-    fresh = state.build(config, device=device, weights_file=runtime.weights_file)
-    payload, skipped = None, list[str]()
-    if checkpoints:
-        payload, _, skipped = checkpoints.newest()
-    payload = world.share(payload)
-    if payload is not None:
-        fresh.load_state_dict(payload)
-    return fresh, skipped
-
-
-def _writer(checkpoints: CheckpointFolder, *, device: torch.device, emit: Callable[[Event], None]) -> CheckpointWriter:
-    """A writer that says what is safely on disk."""
-
-    def written(step: int, sha256: str) -> None:
-        emit(Checkpoint(step=step, sha256=sha256))
-
-    return CheckpointWriter(checkpoints, device=device, written=written)
-
-
-def _online(config: TrialConfig, runtime: RuntimeConfig, *, device: torch.device) -> OnlineEvaluation | None:
-    """What looks at the networks while they are trained, where that is wanted."""
-    if config.train.online_every < 1:
-        return None
-    return OnlineEvaluation(config, device=device, data_root=runtime.data_root)
-
-
-def _meter(
-    config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
-) -> Meter:
-    """A meter that knows what the devices could do at best, where that is known."""
-    peak = flops.peak(numerics.model(device), train=config.train)
-    at_peak = None
-    if peak:
-        counted = flops.step_flops(trained.world_model, trained.target, config=config)
-        at_peak = peak * world.ranks / counted.total
-    return Meter(world=world, alarms=Alarms(loader_workers=runtime.loader_workers), images_per_s_at_peak=at_peak)
-
-
-def _advance(run: _Run) -> str | None:
+def _advance(run: Attempt) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
     B, workers = run.config.train.batch_size, run.runtime.loader_workers
     stream = batches(run.dataset, run.config, start=run.state.step, workers=workers, rows=run.world.rows(B))
@@ -216,7 +108,7 @@ def _advance(run: _Run) -> str | None:
     return None
 
 
-def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
+def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
     """The log line, the look at the networks and the checkpoint that are due after a step, if the step was sound.
 
     Also says what is on disk by now.
@@ -244,7 +136,7 @@ def _record(run: _Run, outcome: Outcome, *, stopping: bool) -> None:
         run.writer.save(run.state.state_dict(), step=step)
 
 
-def _check_finite(run: _Run, *, weights: bool) -> None:
+def _check_finite(run: Attempt, *, weights: bool) -> None:
     """Stops the run at a broken step; before a checkpoint the `weights` that go into it are looked at, too."""
     broken = run.guard.first_broken_step(run.world)
     if broken is None and weights and not is_finite(run.state.world_model):
@@ -261,7 +153,7 @@ def _check_finite(run: _Run, *, weights: bool) -> None:
     )
 
 
-def _finish(run: _Run) -> Finished:
+def _finish(run: Attempt) -> Finished:
     """Evaluates the trained networks."""
     metrics = {name: run.state.metrics[name] for name in _FINAL}
     with execution.uncompiled(run.config.train):

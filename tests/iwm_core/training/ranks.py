@@ -16,8 +16,9 @@ from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.events import Event, Finished, Preempted, to_json
 from iwm_core.training import loop
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.distributed import World, joined
+from iwm_core.training.distributed import World
 from iwm_core.training.place import Place
+from iwm_core.training.rendezvous import joined
 
 RUNTIME = RuntimeConfig(device="cpu", checkpoint_every_steps=1000)
 DEADLINE_S = 120
