@@ -34,12 +34,20 @@ MORE = {
 """What going up a numeric axis means."""
 
 MISSING = "–"
+TEXT_MAX, NAME_MAX = 2_000, 120
+"""Characters of a text and of a name that anybody reads. Data keeps what is longer (`exact`)."""
 
 
 def plain(text: object) -> str:
     """Somebody else's words on one line, without our marks."""
-    words = " ".join(str(text).replace("`", "'").split())
+    words = " ".join(shortened(str(text), most=TEXT_MAX).replace("`", "'").split())
     return "".join(character for character in words if character.isprintable())
+
+
+def shortened(text: str, *, most: int) -> str:
+    """The text, or its two ends where it is longer: names of one family differ there."""
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
 
 def axis_name(axis: str) -> str:
@@ -47,12 +55,12 @@ def axis_name(axis: str) -> str:
     parts = axis.split(".")
     if len(parts) > 1 and parts[-1] == "kind":
         parts.pop()
-    return plain(" ".join(parts).replace("_", " "))
+    return shortened(plain(" ".join(parts).replace("_", " ")), most=NAME_MAX)
 
 
 def level_name(level: Scalar) -> str:
     """A level as it would be typed, on one line."""
-    return plain(exact(level))
+    return shortened(plain(exact(level)), most=NAME_MAX)
 
 
 def exact(value: Scalar) -> str:
@@ -62,7 +70,7 @@ def exact(value: Scalar) -> str:
 
 def metric_name(metric: str) -> str:
     """A metric's short name; its key where it has none."""
-    return METRICS.get(metric, metric)
+    return METRICS.get(metric) or shortened(plain(metric), most=NAME_MAX)
 
 
 def more_of(axis: str) -> str:

@@ -25,5 +25,7 @@ def tail(file: Path, *, lines: int = LINES) -> str:
 
 
 def plain_files(folder: Path) -> list[Path]:
-    """The files in a folder; a link could lead anywhere."""
-    return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()] if folder.is_dir() else []
+    """The files in a folder of a trial. A link could lead anywhere, so neither they nor the two folders may be one."""
+    if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
+        return []
+    return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()]

@@ -2,7 +2,9 @@
 
 server.py     one ASGI application, for the root that the environment names
 switch.py     who answers which address
-routes.py     addresses to pages; whatever a browser may send ends here in a page or a plain 4xx
+site.py       our part of it: routes, static files, refusals
+routes.py     addresses to pages
+asking.py     what a browser asks for; whatever else it sends ends in a plain 4xx
 source.py     what the pages show, from the store and the trial's folder
 heat.py       a sweep's cells on two axes                                                                       [pure]
 lanes.py      attempts of trials over time                                                                      [pure]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from dashboards.ablation import Cell, Table, is_numeric
 from dashboards.comparisons import headline
-from dashboards.wording import axis_name, level_name, number
+from dashboards.wording import axis_name, level_name, number, plain
+from orchestrator.errors import RequestError
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.sweep import Scalar
 
@@ -73,10 +74,16 @@ class Heat:
 
 
 def heat(table: Table, *, metric: str = "", rows: str = "", columns: str = "") -> Heat:
-    """The grid. What is not chosen, or is not there, is chosen here: the headline metric, the first two axes.
+    """The grid. What is not chosen is chosen here: the headline metric, the first two axes.
 
-    Where one axis is asked for twice, the columns give way.
+    Where one axis is asked for twice, the columns give way. A metric may be asked for before a trial has finished.
+
+    Raises:
+        RequestError: the sweep has no such metric, or such an axis does not vary in it.
     """
+    _check("metric", metric, known=table.metrics or (metric,))
+    _check("axis", rows, known=table.varying)
+    _check("axis", columns, known=table.varying)
     metric = metric if metric in table.metrics else headline(table) or ""
     rows, columns = _axes(table, rows=rows, columns=columns)
     others = [axis for axis in table.varying if axis not in (rows, columns)]
@@ -108,6 +115,12 @@ def heat(table: Table, *, metric: str = "", rows: str = "", columns: str = "") -
         column_names=tuple(map(_level, across)),
         panels=tuple(panel for panel in panels if any(any(line) for line in panel.squares)),
     )
+
+
+def _check(what: str, name: str, *, known: Sequence[str]) -> None:
+    if name and name not in known:
+        listed = ", ".join(map(plain, known)) or "none: nothing varies here"
+        raise RequestError(f"unknown {what} '{plain(name[:60])}'; choose from {listed}")
 
 
 def _axes(table: Table, *, rows: str, columns: str) -> tuple[str, str]:

@@ -10,10 +10,11 @@ Times are unix seconds of the writers' clocks; a bar that is still open ends at 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dashboards.wording import level_name
+from dashboards.wording import NAME_MAX, level_name, plain, shortened
 from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, State
 from orchestrator.results import SweepResults, TrialResult
+from orchestrator.sweep import Scalar
 
 ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
 """The mark at a bar's end; an attempt that runs has none."""
@@ -78,9 +79,10 @@ def lane(trial: TrialResult, *, submitted_t: float, now: float) -> Lane:
     )
 
 
-def trial_name(overrides: Mapping[str, object]) -> str:
+def trial_name(overrides: Mapping[str, Scalar]) -> str:
     """What made the trial, short."""
-    return " ".join(f"{axis.rpartition('.')[2]}={level_name(level)}" for axis, level in overrides.items()) or "single"  # type: ignore[arg-type]
+    named = " ".join(f"{plain(axis.rpartition('.')[2])}={level_name(level)}" for axis, level in overrides.items())
+    return shortened(named, most=NAME_MAX) or "single"
 
 
 def _bars(trial: TrialResult, *, submitted_t: float, now: float) -> Iterator[Bar]:

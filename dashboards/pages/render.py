@@ -11,7 +11,7 @@ from markupsafe import Markup
 from dashboards.document import Document
 from dashboards.page import body as document_body
 from dashboards.pages.lanes import duration
-from dashboards.wording import axis_name, level_name, metric_name, number
+from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
 
 FOLDER = Path(__file__).parent
 SHADES = 20
@@ -28,6 +28,11 @@ def link(*parts: str, **query: str) -> str:
     path = "/iwm/" + "/".join(quote(part, safe="") for part in parts)
     chosen = {key: value for key, value in query.items() if value}
     return path + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def short(text: str) -> str:
+    """Somebody else's text with its line breaks, as much of it as anybody reads."""
+    return shortened(text, most=TEXT_MAX)
 
 
 def document(content: Document, *, figure: bytes | None = None) -> Markup:
@@ -56,4 +61,6 @@ _environment.filters |= {
     "number": number,
     "duration": duration,
     "report": document,
+    "plain": plain,
+    "short": short,
 }

@@ -3,7 +3,7 @@
     /iwm/                                    every sweep
     /iwm/sweeps/ID                           the grid          ?metric= &rows= &columns=
     /iwm/sweeps/ID/answer                    the report
-    /iwm/sweeps/ID/timeline                  attempts over time    ?page=
+    /iwm/sweeps/ID/timeline                  attempts over time    ?page=, from 1
     /iwm/trials/ID                           one trial         ?sweep=
 
 `grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are looked up in
@@ -11,8 +11,10 @@ the store; none of them becomes a path.
 """
 
 import datetime
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -24,6 +26,7 @@ from dashboards.ablation import Table, tabulate
 from dashboards.cost import cost_of, total
 from dashboards.latex import to_latex
 from dashboards.pages import exports
+from dashboards.pages.asking import Answer, asked, encoded, guarded, page_number, part, refused
 from dashboards.pages.curves import curves
 from dashboards.pages.forecast import GOING_ON, forecast
 from dashboards.pages.heat import Heat, heat
@@ -32,18 +35,16 @@ from dashboards.pages.neighbours import neighbours
 from dashboards.pages.render import page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
-from orchestrator.errors import DatabaseError, IwmError, UnknownSweepError, UnknownTrialError
+from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import State
 from orchestrator.mlflow_ui import sweep_link
 from orchestrator.results import SweepResults
 from orchestrator.run_note import command
+from orchestrator.store import SINGLE
+from orchestrator.sweep import SweepRecord
 
 LANES = 200
 """Trials on one page of the time line."""
-QUERY_MAX = 2_000
-"""Characters of a query that anybody needs."""
-
-Answer = Callable[[Request], Response]
 
 
 class Pages:
@@ -108,9 +109,9 @@ class Pages:
     def timeline(self, request: Request) -> Response:
         """Attempts of each trial over time, `LANES` trials to a page."""
         results, t = self._results(request), now()
-        at = _page(request, last=max(0, (len(results.trials) - 1) // LANES))
-        part = SweepResults(record=results.record, trials=results.trials[at * LANES : (at + 1) * LANES])
-        shown = lanes(part, now=t)
+        pages = max(1, math.ceil(len(results.trials) / LANES))
+        at = page_number(request, pages=pages)
+        shown = lanes(replace(results, trials=results.trials[(at - 1) * LANES : at * LANES]), now=t)
         return _html(
             "timeline.html",
             record=results.record,
@@ -120,7 +121,7 @@ class Pages:
             waited_s=sum(lane.waited_s for lane in lanes(results, now=t)),
             forecast=forecast([trial.status for trial in results.trials]),
             page=at,
-            pages=(len(results.trials) - 1) // LANES + 1,
+            pages=pages,
             nodes=sorted({bar.node for lane in shown for bar in lane.bars}),
             tab="timeline",
         )
@@ -137,10 +138,9 @@ class Pages:
 
     def trial(self, request: Request) -> Response:
         """One trial: configuration, neighbours, curves, attempts, pictures, logs."""
-        shipment = self.source.shipment(_part(request, "trial_id"))
+        shipment = self.source.shipment(part(request, "trial_id"))
         records = [record for record, _ in shipment.sweeps]
-        asked = request.query_params.get("sweep", "")
-        record = next((one for one in records if one.id == asked), records[-1] if records else None)
+        record = _chosen(records, asked(request, "sweep"))
         trial = trial_of(shipment)
         return _html(
             "trial.html",
@@ -165,7 +165,7 @@ class Pages:
 
     def trial_data(self, request: Request) -> Response:
         """Every point of its history as a row, or its attempts as a LaTeX table."""
-        shipment = self.source.shipment(_part(request, "trial_id"))
+        shipment = self.source.shipment(part(request, "trial_id"))
         shown = lane(trial_of(shipment), submitted_t=0.0, now=now())
         return _data(
             request,
@@ -175,17 +175,17 @@ class Pages:
 
     def picture(self, request: Request) -> Response:
         """A PNG of a trial."""
-        shipment = self.source.shipment(_part(request, "trial_id"))
-        found = self.source.picture(shipment.id, _part(request, "name"))
-        return Response(found, media_type="image/png") if found is not None else _refused(404, "no such picture")
+        shipment = self.source.shipment(part(request, "trial_id"))
+        found = self.source.picture(shipment.id, part(request, "name"))
+        return Response(found, media_type="image/png") if found is not None else refused(404, "no such picture")
 
     def _results(self, request: Request) -> SweepResults:
-        return self.source.results(_part(request, "sweep_id"))
+        return self.source.results(part(request, "sweep_id"))
 
     def _grid(self, request: Request) -> tuple[SweepResults, Table, Heat]:
         results = self._results(request)
         table = tabulate(results)
-        chosen = {key: request.query_params.get(key, "") for key in ("metric", "rows", "columns")}
+        chosen = {key: asked(request, key) for key in ("metric", "rows", "columns")}
         return results, table, heat(table, **chosen)
 
     def _mlflow(self, results: SweepResults) -> str:
@@ -198,50 +198,33 @@ class Pages:
         return f"/#/experiments/{experiment}/runs/{run_id}" if experiment and run_id else ""
 
 
-def guarded(answer: Answer) -> Answer:
-    """The answer, or a plain 4xx or 503 that says why not."""
+def _chosen(records: Sequence[SweepRecord], sweep_id: str) -> SweepRecord | None:
+    """The sweep that a trial is looked at in: the newest where none is asked for; None for a trial without one.
 
-    def answered(request: Request) -> Response:
-        if len(request.url.query) > QUERY_MAX:
-            return _refused(414, "that address is too long")
-        try:
-            return answer(request)
-        except (UnknownSweepError, UnknownTrialError) as error:
-            return _refused(404, str(error))
-        except DatabaseError as error:
-            return _refused(503, str(error))
-        except IwmError as error:
-            return _refused(400, str(error))
-
-    return answered
+    Raises:
+        UnknownSweepError: it is not in that sweep.
+    """
+    if sweep_id in ("", SINGLE.id):
+        return records[-1] if records else None
+    for record in records:
+        if record.id == sweep_id:
+            return record
+    raise UnknownSweepError(f"the trial is not in sweep '{sweep_id}'")
 
 
 def _goes_on(states: Counter[State]) -> bool:
     return any(states[state] for state in GOING_ON)
 
 
-def _part(request: Request, name: str) -> str:
-    return str(request.path_params[name])
-
-
-def _page(request: Request, *, last: int) -> int:
-    asked = request.query_params.get("page", "0")
-    return min(int(asked), last) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 0
-
-
 def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], str]) -> Response:
-    match _part(request, "kind"):
+    match part(request, "kind"):
         case "csv":
-            return PlainTextResponse(csv(), media_type="text/csv")
+            return PlainTextResponse(encoded(csv()), media_type="text/csv")
         case "tex":
-            return PlainTextResponse(tex(), media_type="application/x-tex")
-    return _refused(404, "choose .csv or .tex")
+            return PlainTextResponse(encoded(tex()), media_type="application/x-tex")
+    return refused(404, "choose .csv or .tex")
 
 
 def _html(template: str, **values: Any) -> Response:
     t = datetime.datetime.now(tz=datetime.UTC)
-    return HTMLResponse(page(template, {**values, "at": f"{t:%Y-%m-%d %H:%M:%S} UTC"}))
-
-
-def _refused(status: int, why: str) -> Response:
-    return PlainTextResponse(f"{' '.join(why.split())[:500]}\n", status_code=status)
+    return HTMLResponse(encoded(page(template, {**values, "at": f"{t:%Y-%m-%d %H:%M:%S} UTC"})))

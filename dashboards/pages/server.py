@@ -9,21 +9,16 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from mlflow.server.fastapi_app import app as mlflow_app
 from mlflow.server.fastapi_security import init_fastapi_security
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.staticfiles import StaticFiles
 
-from dashboards.pages.render import FOLDER
-from dashboards.pages.routes import Pages
-from dashboards.pages.source import Source
+from dashboards.pages.site import site
 from dashboards.pages.switch import Switch
 from orchestrator.layout import Layout
 
 
 def pages(layout: Layout) -> FastAPI:
     """Our pages of a root; asked by another host's name they refuse, as MLflow does."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, routes=list(Pages(Source(layout)).routes()))
-    app.mount("/iwm/static", StaticFiles(directory=FOLDER / "static"))
-    app.add_middleware(GZipMiddleware, minimum_size=2_000)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/", site(layout))
     init_fastapi_security(app)
     return app
 

@@ -73,6 +73,8 @@ class Source:
         Raises:
             UnknownSweepError: there is none of that id.
         """
+        if not sweep_id.isprintable():  # PostgreSQL refuses some of that, and no sweep is called so
+            raise UnknownSweepError("a sweep's id is printable")
         if sweep_id == SINGLE.id:
             return self.store.single_trials()
         with self._lock:
@@ -113,14 +115,14 @@ class Source:
 
     def pictures(self, trial_id: str) -> tuple[str, ...]:
         """Names of the trial's pictures."""
-        folder = self.layout.trial(_checked(trial_id)).path / "pictures"
+        folder = self.layout.trial(_checked(trial_id)).pictures
         return tuple(sorted(file.name for file in plain_files(folder) if PICTURE.fullmatch(file.name)))
 
     def picture(self, trial_id: str, name: str) -> bytes | None:
         """One of them; None where there is none of that name."""
         if name not in self.pictures(trial_id):
             return None
-        return (self.layout.trial(trial_id).path / "pictures" / name).read_bytes()
+        return (self.layout.trial(trial_id).pictures / name).read_bytes()
 
 
 def trial_of(shipment: Shipment) -> TrialResult:

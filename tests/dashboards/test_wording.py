@@ -1,6 +1,18 @@
 import pytest
 
-from dashboards.wording import axis_name, capital, counted, exact, level_name, listed, more_of, number, plain, signed
+from dashboards.wording import (
+    TEXT_MAX,
+    axis_name,
+    capital,
+    counted,
+    exact,
+    level_name,
+    listed,
+    more_of,
+    number,
+    plain,
+    signed,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +45,13 @@ def test_values_stand_as_they_would_be_typed(value, expected):
 
 def test_foreign_text_loses_our_marks_and_its_controls():
     assert plain("a `b`\n\tc\x1b[31m\u202e") == "a 'b' c[31m"
+
+
+def test_what_is_too_long_to_be_read_keeps_its_ends():
+    long = level_name("a" * 10_000_000 + "z")
+    assert (len(long), long[0], long[-1]) == (119, "a", "z")
+    assert len(plain("word " * 100_000)) <= TEXT_MAX
+    assert exact("a" * 1_000) == "a" * 1_000
 
 
 def test_numbers():

@@ -15,6 +15,11 @@ def test_the_newest_logs_end_as_they_stood(tmp_path):
 
 
 def test_links_are_not_followed(tmp_path):
-    (tmp_path / "real").write_text("x")
-    (tmp_path / "link").symlink_to("/etc/passwd")
-    assert plain_files(tmp_path) == [tmp_path / "real"]
+    folder = tmp_path / "trial" / "logs"
+    folder.mkdir(parents=True)
+    (folder / "real").write_text("x")
+    (folder / "link").symlink_to("/etc/passwd")
+    assert plain_files(folder) == [folder / "real"]
+    (tmp_path / "trial" / "pictures").symlink_to(folder)
+    (tmp_path / "other").symlink_to(tmp_path / "trial")
+    assert plain_files(tmp_path / "trial" / "pictures") == plain_files(tmp_path / "other" / "logs") == []

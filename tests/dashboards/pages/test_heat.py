@@ -2,6 +2,7 @@ import pytest
 
 from dashboards.ablation import tabulate
 from dashboards.pages.heat import heat
+from orchestrator.errors import RequestError
 from orchestrator.lifecycle import State, TrialStatus
 from tests.fakes.results import sweep
 
@@ -27,11 +28,19 @@ def test_two_axes_make_the_grid_and_the_rest_small_multiples():
     assert squares == [[("0.205", 0.0), ("0.405", 1.0)]] * 2
 
 
-def test_axes_and_metric_are_chosen_and_nonsense_is_not():
+def test_axes_and_metric_are_chosen_and_nonsense_is_refused():
     shown = grid(rows="photometric.strength", columns="conditioning", metric="loss")
     assert (shown.rows, shown.columns, shown.metric) == ("photometric.strength", "conditioning", "loss")
-    assert grid(rows="nothing", columns="<script>", metric="../etc") == grid()
+    with pytest.raises(RequestError, match="unknown metric 'acc'; choose from loss, mrr"):
+        grid(metric="acc")
+    with pytest.raises(RequestError, match=r"unknown axis 'depth'; choose from conditioning, predictor\.depth"):
+        grid(columns="depth")
     assert grid(rows="predictor.depth", columns="predictor.depth").columns == "conditioning"
+
+
+def test_a_metric_may_be_asked_for_before_a_trial_has_finished():
+    unfinished = {("none", 0): RUNNING, ("none", 1): RUNNING}
+    assert grid({"conditioning": ["none"]}, unfinished=unfinished, metric="mrr").metric == ""
 
 
 @pytest.mark.parametrize("axes", [{}, {"predictor.depth": [2, 4]}])
