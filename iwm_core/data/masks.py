@@ -24,6 +24,7 @@ from iwm_core.config import TrialConfig
 from iwm_core.data.blocks import Blocks
 from iwm_core.data.mask_counts import check, counts, numbers, rectangles, regions, tries
 from iwm_core.randomness import uniform
+from iwm_core.transfer import onto
 
 __all__ = ["Masks", "check", "counts", "sample"]
 
@@ -45,7 +46,7 @@ def sample(
     u_XB = uniform(config.seed, "masks", step, (patches + tries(config) * per_draw, drawn))
     if drawn > 1:
         u_XB = u_XB[:, rows]
-    key_BN = torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)).to(device, non_blocking=True)
+    key_BN = onto(torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)), device)
     u_BRM4 = u_XB[patches:].T.reshape(len(key_BN), -1, numbers(config.masks), 4)
     union_BN, free_BN = _first_accepted(u_BRM4, config=config, device=device)
     context, target = counts(config)
@@ -70,7 +71,7 @@ def _first_accepted(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.de
 
 def moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
     """The same rectangles, on the device."""
-    return Blocks(*(torch.from_numpy(field.astype(np.int16)).to(device, non_blocking=True) for field in rectangles))
+    return Blocks(*(onto(torch.from_numpy(field.astype(np.int16)), device) for field in rectangles))
 
 
 def choose(key_BN: Tensor, rank_BN: Tensor, count: int) -> Tensor:

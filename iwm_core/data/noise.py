@@ -20,6 +20,7 @@ from torch import Tensor
 
 from iwm_core.config import TrialConfig
 from iwm_core.randomness import generator
+from iwm_core.transfer import onto
 
 _ALL_BITS = 2**32 - 1
 _GOLDEN = 0x9E3779B9
@@ -33,7 +34,7 @@ def positions(
     if sigma == 0:
         return None
     key_B = torch.from_numpy(generator(config.seed, "positions", step).integers(2**32, size=rows.stop)[rows])
-    noise_BI = normal(key_B.to(device, non_blocking=True), count=targets * config.encoder.width)
+    noise_BI = normal(onto(key_B, device), count=targets * config.encoder.width)
     return sigma * noise_BI.unflatten(1, (targets, config.encoder.width))
 
 

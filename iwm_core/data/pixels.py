@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iwm_core.transfer import onto
+
 LUMA = (0.2989, 0.587, 0.114)
 
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
@@ -96,12 +98,12 @@ def on_rows_(x_BCHW: Tensor, value_B: Tensor, operation_: Callable[[Tensor, Tens
     rows = value_B.nonzero().flatten()
     if len(rows) == len(value_B):
         return operation_(x_BCHW, value_B)
-    on_device = rows.to(x_BCHW.device, non_blocking=True)
+    on_device = onto(rows, x_BCHW.device)
     return x_BCHW.index_copy_(0, on_device, operation_(x_BCHW.index_select(0, on_device), value_B[rows]))
 
 
 def _per_image(value_B: Tensor, like: Tensor) -> Tensor:
-    return value_B.to(like, non_blocking=True).view(-1, 1, 1, 1)
+    return onto(value_B.to(like.dtype), like.device).view(-1, 1, 1, 1)
 
 
 def _luma(x_BCHW: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from iwm_core.data.blocks import inside
 from iwm_core.data.mask_counts import counts, numbers, rectangles, regions, tries
 from iwm_core.data.masks import Masks, choose, moved
 from iwm_core.randomness import uniform
+from iwm_core.transfer import onto
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def sample(
     if config.masks.official_quirks:
         found = official_masks.draw(config, step, batch=batch)
         context_BK, target_BSM = (torch.from_numpy(index[rows].copy()) for index in found)
-        return Sequences(context_BK.to(device, non_blocking=True), target_BSM.to(device, non_blocking=True))
+        return Sequences(onto(context_BK, device), onto(target_BSM, device))
     if config.masks.sequences == "union":
         one = masking.sample(config, step, batch=batch, device=device, rows=rows)
         return Sequences(one.context_BK, one.target_BM[:, None])
@@ -60,7 +61,7 @@ def _sample(config: TrialConfig, step: int, *, batch: int, device: torch.device 
     if drawn > 1:
         u_XB = u_XB[:, rows]
     u_BRM4 = u_XB[(1 + blocks) * N :].T.reshape(u_XB.shape[1], -1, numbers(config.masks), 4)
-    key_BX = torch.from_numpy(np.ascontiguousarray(u_XB[: (1 + blocks) * N].T)).to(device, non_blocking=True)
+    key_BX = onto(torch.from_numpy(np.ascontiguousarray(u_XB[: (1 + blocks) * N].T)), device)
     key_BSN = key_BX.unflatten(1, (1 + blocks, N))
     block_BSN, free_BN = _first_accepted(u_BRM4, config=config, device=device)
     context, target = counts(config)

@@ -17,6 +17,7 @@ from torch import Tensor
 from iwm_core.config import TrialConfig
 from iwm_core.data import photometric
 from iwm_core.randomness import uniform
+from iwm_core.transfer import onto
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -38,7 +39,7 @@ def make_views(image_BCHW: Tensor, config: TrialConfig, step: int, *, first: int
     q_BP = photometric.draw(config.photometric, uniform(config.seed, "target", step, shape)[first:], view="target")
     image_BCHW = to_unit(image_BCHW)
     x_BCHW, y_BCHW = (photometric.apply(image_BCHW, params, config=config.photometric) for params in (p_BP, q_BP))
-    a_BA = photometric.action(p_BP, q_BP, config=config.photometric).to(image_BCHW.device, non_blocking=True)
+    a_BA = onto(photometric.action(p_BP, q_BP, config=config.photometric), image_BCHW.device)
     return Views(_normalise_(x_BCHW), _normalise_(y_BCHW), a_BA)
 
 

@@ -42,6 +42,7 @@ from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.backbone import Backbone, width_of_targets
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.networks import Networks
+from iwm_core.transfer import onto
 
 CHUNK = 256
 """Images that are scored at once."""
@@ -67,8 +68,8 @@ class _OnClasses(Learner):
         raise NotImplementedError
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        x_BCSS = views.clean(batch.image_BCHW.to(self.device, non_blocking=True))
-        label_B = torch.from_numpy(self.images.labels[batch.index_B]).to(self.device)
+        x_BCSS = views.clean(onto(batch.image_BCHW, self.device))
+        label_B = onto(torch.from_numpy(self.images.labels[batch.index_B]), self.device)
         x_BCSS, share_BK = mixing.mixed(
             x_BCSS, label_B, classes=self.images.num_classes, config=self.config, step=batch.step
         )

@@ -33,6 +33,7 @@ from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.backbone import width_of_targets
 from iwm_core.randomness import generator
+from iwm_core.transfer import onto
 
 
 class Multitask(Learner):
@@ -88,8 +89,8 @@ class Multitask(Learner):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         name = self.task_at(batch.step)
         task = self.tasks[name]
-        x_BCSS = views.clean(batch.image_BCHW.to(self.device, non_blocking=True))
-        label_B = torch.from_numpy(task.labels[batch.index_B]).to(self.device)
+        x_BCSS = views.clean(onto(batch.image_BCHW, self.device))
+        label_B = onto(torch.from_numpy(task.labels[batch.index_B]), self.device)
         x_BCSS, share_BK = mixing.mixed(x_BCSS, label_B, classes=task.num_classes, config=self.config, step=batch.step)
         return {"loss": mixing.cross_entropy(self.logits(x_BCSS, task=name), share_BK, config=self.config)}
 

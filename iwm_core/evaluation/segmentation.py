@@ -30,6 +30,7 @@ from iwm_core.evaluation import heads
 from iwm_core.evaluation.subject import Subject
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
+from iwm_core.transfer import onto
 
 CHUNK = 64
 """Images that are scored at once."""
@@ -113,7 +114,7 @@ class Segmentation(OnPixels):
         self.heads = nn.ModuleDict({name: copy.deepcopy(head) for name in self.encoders}).to(subject.device)
 
     def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
-        x_BCSS = views.clean(image_BCSS.to(self.device, non_blocking=True))
+        x_BCSS = views.clean(onto(image_BCSS, self.device))
         with torch.no_grad():
             latents = {name: encoder(x_BCSS) for name, encoder in self.encoders.items()}
         return {name: self.heads[name](z_BND, size=x_BCSS.shape[-1]) for name, z_BND in latents.items()}

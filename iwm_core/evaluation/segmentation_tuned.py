@@ -23,6 +23,7 @@ from iwm_core.evaluation.finetune import encoder_rates, predictor_of, predictor_
 from iwm_core.evaluation.segmentation import OnPixels
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.tuning import Rate, rates_of
+from iwm_core.transfer import onto
 
 
 class TunedSegmentation(OnPixels):
@@ -47,7 +48,7 @@ class TunedSegmentation(OnPixels):
         self.head = heads.pixels(subject.config, width=width, classes=classes).to(subject.device)
 
     def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
-        x_BCSS = views.clean(image_BCSS.to(self.device, non_blocking=True))
+        x_BCSS = views.clean(onto(image_BCSS, self.device))
         with torch.set_grad_enabled(self.tunes_encoder and torch.is_grad_enabled()):
             z_BND = self.networks.encoder(x_BCSS)
         if self.predicts:

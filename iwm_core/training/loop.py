@@ -11,7 +11,6 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.data.loader import batch_at, batches
@@ -26,6 +25,7 @@ from iwm_core.training.guard import is_finite, keep_batch
 from iwm_core.training.place import check_batch
 from iwm_core.training.state import weights_sha256
 from iwm_core.training.step import Outcome, optimise
+from iwm_core.transfer import onto
 
 OnStart = Callable[[int, list[str], dict[str, Any]], None]
 """Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
@@ -95,7 +95,7 @@ def _advance(run: Attempt) -> str | None:
         while run.state.step < run.total:
             with run.meter.waiting():
                 batch = next(stream)
-            image_BCHW = _to(run.device, batch.image_BCHW)
+            image_BCHW = onto(batch.image_BCHW, run.device)
             outcome = optimise(
                 run.state, image_BCHW=image_BCHW, config=run.config, networks=run.networks, world=run.world
             )
@@ -168,8 +168,3 @@ def _finish(run: Attempt) -> Finished:
         run.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
         metrics |= measured
     return Finished(step=run.state.step, weights_sha256=weights_sha256(run.state), metrics=metrics)
-
-
-def _to(device: torch.device, image_BCHW: Tensor) -> Tensor:
-    """The images on the training device; on a GPU through pinned memory, without waiting."""
-    return image_BCHW if device.type == "cpu" else image_BCHW.pin_memory().to(device, non_blocking=True)
