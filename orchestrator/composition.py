@@ -8,7 +8,7 @@ here; whatever is more than one absolute path in `${}` is left to `slowly` (Omeg
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from types import NoneType
 from typing import Any
@@ -36,11 +36,30 @@ def merge(tree: Tree, settings: Mapping[str, Scalar]) -> Tree:
 
 
 def resolve(tree: Tree, *, slowly: Callable[[Tree], Tree]) -> Tree:
-    """The tree without interpolations; groups that have none are shared with it."""
-    try:
-        return {group: _resolved(content, tree=tree) for group, content in tree.items()}
-    except _NotPlainError:
-        return slowly(tree)
+    """The tree without interpolations; groups that have none are shared with it.
+
+    `slowly` is given the groups that it is needed for and those that they mention, nothing else.
+    """
+    plain, hard = dict[str, Any](), set[str]()
+    for group, content in tree.items():
+        try:
+            plain[group] = _resolved(content, tree=tree)
+        except _NotPlainError:
+            hard.add(group)
+    found = slowly(_mentioned(hard, tree)) if hard else {}
+    return {group: found[group] if group in hard else plain[group] for group in tree}
+
+
+def _mentioned(groups: Iterable[str], tree: Tree) -> Tree:
+    """These groups of the tree, those whose names occur in their links, and so on."""
+    needed, todo = set[str](), list(groups)
+    while todo:
+        needed.add(group := todo.pop())
+        content = tree[group]
+        leaves = content.values() if isinstance(content, Mapping) else [content]
+        words = {word for leaf in leaves if not _settled(leaf) for word in re.findall(r"\w+", str(leaf))}
+        todo += [other for other in tree if other in words and other not in needed]
+    return {group: content for group, content in tree.items() if group in needed}
 
 
 class _NotPlainError(Exception):

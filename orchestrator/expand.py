@@ -277,6 +277,7 @@ class Composer:
         self._catalogue = catalogue
         self._builder = Builder()
         self._trees: dict[tuple[tuple[str, Scalar], ...], Tree] = {}
+        self._slow: dict[str, Tree] = {}
         self._conditionings, self._protocols = Catalogue((PACKAGED,)).groups["conditioning"], protocol_names()
 
     def cell(self, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
@@ -309,7 +310,7 @@ class Composer:
         before = {**to_dict(cell.trial.config), RESOURCES: to_dict(cell.resources)}
         named = {key: tree[key] for key in settings if key in options}
         plain = {key: value for key, value in settings.items() if key not in options}
-        after = resolve(merge({**before, **named}, plain), slowly=_resolve_slowly)
+        after = resolve(merge({**before, **named}, plain), slowly=self._slowly)
         return self._cell(after, settings, axes=settings)
 
     def _cell(self, tree: Tree, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
@@ -322,7 +323,7 @@ class Composer:
     def tree(self, settings: Mapping[str, Scalar]) -> Tree:
         """What Hydra would compose from these settings, without interpolations."""
         plain = {key: value for key, value in settings.items() if key not in self._catalogue.groups}
-        return resolve(merge(self._composed(settings), plain), slowly=_resolve_slowly)
+        return resolve(merge(self._composed(settings), plain), slowly=self._slowly)
 
     def _composed(self, settings: Mapping[str, Scalar]) -> Tree:
         """What Hydra composes from the groups among these settings, interpolations unresolved."""
@@ -330,6 +331,13 @@ class Composer:
         if chosen not in self._trees:
             self._trees[chosen] = composed(dict(chosen), self._catalogue)
         return self._trees[chosen]
+
+    def _slowly(self, tree: Tree) -> Tree:
+        """The tree as OmegaConf resolves it, once for each that is asked for."""
+        known = repr(tree)
+        if known not in self._slow:
+            self._slow[known] = _resolve_slowly(tree)
+        return self._slow[known]
 
 
 def composed(chosen: Mapping[str, Scalar], catalogue: Catalogue) -> Tree:

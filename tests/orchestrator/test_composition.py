@@ -27,7 +27,17 @@ def test_links_are_followed_to_the_merged_value():
     "link", ["${.x}", "a${c}", "${oc.env:HOME}", "${b}", "${b.no}", "${no}", "${a.x}", "${c.d}", "???", "\\${c}", [1]]
 )
 def test_everything_else_is_left_to_omegaconf(link):
-    assert resolve({**TREE, "a": {"x": link}}, slowly=lambda tree: {"slowly": tree["a"]["x"]}) == {"slowly": link}
+    resolved = resolve({**TREE, "a": {"x": link}}, slowly=lambda tree: {"a": ("slowly", tree["a"]["x"])})
+    assert resolved == {"a": ("slowly", link), "b": {"z": 3}, "c": 3}
+
+
+def test_only_what_is_needed_is_left_to_omegaconf():
+    asked = []
+    tree = {**TREE, "d": {"e": "f", "text": "a"}, "g": {"h": "${d.e}/${oc.env:HOME}"}}
+    resolve(tree, slowly=lambda part: asked.append(set(part)) or part)
+    assert asked == [{"d", "g"}]
+    resolve(tree | {"g": {"h": "in ${b.z}"}}, slowly=lambda part: asked.append(set(part)) or part)
+    assert asked[1] == {"b", "c", "g"}
 
 
 def test_what_was_built_is_built_once():
