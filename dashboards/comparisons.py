@@ -13,7 +13,7 @@ from dashboards.ablation import Cell, Table, is_numeric
 from dashboards.checks import FLOOR, FLOOR_TOLERANCE, MRR, above_floor, is_blind, is_collapsed
 from dashboards.effects import main_effect
 from dashboards.verdict import Finding, Judged, Kind, judge
-from dashboards.wording import axis_name, metric_name
+from dashboards.wording import axis_name, level_name, metric_name
 from orchestrator.sweep import Scalar
 
 HEADLINES = (MRR, "linear_probe_top1")
@@ -66,9 +66,13 @@ def compare(table: Table, *, axis: str, metric: str, base: Scalar, level: Scalar
     return judge(effect)
 
 
-def nothing_to_compare(axis: str) -> Finding:
-    """The sentence of an axis without pairs: it moves with another one, or its partners have not finished."""
-    text = f"Nothing can be said of {axis_name(axis)}: no two finished trials above the floor differ in it alone."
+def nothing_to_compare(axis: str, *levels: Scalar) -> Finding:
+    """The sentence of an axis, or of two of its levels, without pairs.
+
+    It moves with another axis, or its partners have not finished.
+    """
+    which = f"{axis_name(axis)} {' against '.join(map(level_name, levels))}".strip()
+    text = f"Nothing can be said of {which}: no two finished trials above the floor differ in it alone."
     return Finding(Kind.UNSUPPORTED, text)
 
 

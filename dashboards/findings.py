@@ -47,10 +47,11 @@ def _axes(table: Table) -> Iterator[Finding]:
     if hindered or metric is None:
         yield from (hindered,) if hindered else ()
         return
+    ranked = [axis for axis in table.varying if (levels := judged.levels(axis)) and not is_numeric(levels)]
     for axis in table.varying:
         levels = judged.levels(axis)
-        if levels and not is_numeric(levels):
-            yield from ranking(judged, axis=axis, metric=metric)
+        if axis in ranked:
+            yield from ranking(judged, axis=axis, metric=metric, leads=axis == ranked[0])
         elif len(levels) > 1:
             yield from trend(judged, axis=axis, metric=metric)
 

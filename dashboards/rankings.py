@@ -1,7 +1,8 @@
 """How the levels of a categorical axis rank in the headline metric, as sentences. Pure.
 
-First what the best cell reaches and what the other levels reach in the same place, then each level against the next one
-in the order of their means, by the verdict of dashboards/verdict.py.
+First what the best cell reaches and what the other levels reach in the same place; where no other level is in that
+place, the axis that leads alone says so. Then each level against the next one in the order of their means, by the
+verdict of dashboards/verdict.py.
 """
 
 from collections.abc import Iterator
@@ -15,13 +16,15 @@ from dashboards.wording import axis_name, capital, level_name, listed, metric_na
 from orchestrator.sweep import Scalar
 
 
-def ranking(table: Table, *, axis: str, metric: str) -> Iterator[Finding]:
+def ranking(table: Table, *, axis: str, metric: str, leads: bool = True) -> Iterator[Finding]:
     """The sentences of one categorical axis."""
     order = _order(table, axis=axis, metric=metric)
-    yield _at_best(table, axis=axis, metric=metric, order=order)
+    text, compared = _at_best(table, axis=axis, metric=metric, order=order)
+    if compared or leads:
+        yield Finding(Kind.SUPPORTED, text)
     for better, worse in pairwise(order):
         judged = compare(table, axis=axis, metric=metric, base=worse, level=better)
-        yield _ranked(judged, axis=axis) if judged else nothing_to_compare(axis)
+        yield _ranked(judged, axis=axis) if judged else nothing_to_compare(axis, better, worse)
 
 
 def _order(table: Table, *, axis: str, metric: str) -> list[Scalar]:
@@ -33,7 +36,8 @@ def _order(table: Table, *, axis: str, metric: str) -> list[Scalar]:
     return sorted(means, key=lambda level: -means[level])
 
 
-def _at_best(table: Table, *, axis: str, metric: str, order: list[Scalar]) -> Finding:
+def _at_best(table: Table, *, axis: str, metric: str, order: list[Scalar]) -> tuple[str, bool]:
+    """The sentence, and whether another level is in it."""
     best = max((cell for cell in table.cells if axis in cell.levels), key=lambda cell: cell.mean(metric) or 0.0)
     place = _place(best, without=axis)
     there = {
@@ -44,7 +48,7 @@ def _at_best(table: Table, *, axis: str, metric: str, order: list[Scalar]) -> Fi
     text = f"{axis_name(axis)} {level_name(best.levels[axis])} reaches {metric_name(metric)} {_value(best, metric)}"
     text += f" ({place_name(place)})" if place else ""
     text += f"; in the same place {rest}" if rest else ""
-    return Finding(Kind.SUPPORTED, capital(f"{text}."))
+    return capital(f"{text}."), bool(others)
 
 
 def _place(cell: Cell, *, without: str) -> dict[str, Scalar]:

@@ -51,3 +51,10 @@ def test_several_seeds_show_intervals():
 def test_a_single_level_only_says_what_it_reaches():
     (best,) = said(lambda levels: 0.0, axes={"conditioning": ["feature"]})
     assert best.text == "Conditioning feature reaches MRR 0.30."
+
+
+def test_nothing_is_said_twice_of_a_cell_with_nothing_beside_it():
+    alone = tabulate(
+        sweep({"conditioning": ["feature"]}, measure=lambda levels, seed: {"mrr": 0.3, "mrr_floor": 0.024})
+    )
+    assert list(ranking(alone, axis="conditioning", metric="mrr", leads=False)) == []
