@@ -13,8 +13,8 @@ PACKAGES = ("orchestrator", "iwm_core", "dashboards", "sweeps")
 
 DOORS = {
     "typer": {"orchestrator/cli/"},
-    "hydra": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
-    "omegaconf": {"orchestrator/expand.py", "orchestrator/hydra_app.py"},
+    "hydra": {"orchestrator/composer.py", "orchestrator/overrides.py", "orchestrator/hydra_app.py"},
+    "omegaconf": {"orchestrator/composer.py", "orchestrator/hydra_app.py"},
     "submitit": {"orchestrator/launch.py", "orchestrator/launch_slurm.py", "orchestrator/worker.py"},
     "subprocess": {
         "orchestrator/slurm.py",

@@ -1,144 +1,14 @@
-import json
-import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.version import VersionBase
-from omegaconf import OmegaConf
 
-from iwm_core.config import TrialConfig, flatten, from_dict, to_dict
 from iwm_core.errors import ConfigError
-from orchestrator.catalogue import PACKAGED, SETTINGS, Catalogue
-from orchestrator.composition import Builder
+from orchestrator.catalogue import PACKAGED
 from orchestrator.errors import OverrideError, UnknownSweepError
-from orchestrator.expand import Composer, composed, expand, read_overrides, searching, single, sweep_names
-from orchestrator.sweep import Resources, Scalar
-from orchestrator.trial import trial_id
-
-CATALOGUE = Catalogue((PACKAGED,))
-LINKS = [  # to settings that the random cells give no link, so that none goes round in a circle
-    "${encoder.heads}",
-    "${train.steps}",
-    "${predictor.depth}",
-    "${optim.lr}",
-    "${photometric.strength}",
-]
-DECODED = """'${oc.decode:"3"}'"""
-DEFAULTS = flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())})
-
-
-# The tree
-
-
-def test_the_tree_shows_every_setting_with_its_declared_default():
-    tree = composed({}, CATALOGUE)
-    assert set(flatten(tree)) == set(SETTINGS)
-    assert single() == single([])
-    assert (single().trial.config, single().resources) == (TrialConfig(), Resources())
-
-
-def test_every_option_composes_with_every_setting_of_its_group():
-    for group, options in CATALOGUE.groups.items():
-        for option in options:
-            tree = Composer(CATALOGUE).tree({group: option})
-            assert set(flatten(tree)) == set(SETTINGS), f"{group}={option}"
-            Builder().build(tree)
-
-
-def test_the_predictor_has_the_encoders_heads():
-    assert composed({"predictor": "d18w384"}, CATALOGUE)["predictor"]["heads"] == "${encoder.heads}"
-    tree = Composer(CATALOGUE).tree({"predictor": "d18w384", "encoder": "base"})
-    assert tree["predictor"]["heads"] == 12
-    assert Composer(CATALOGUE).tree({"encoder.heads": 4})["predictor"]["heads"] == 4
-
-
-@pytest.mark.parametrize(
-    "pair", ["tiny d12w384", "small d12w384", "base d12w384", "base d18w384", "large d36w512", "huge d12w384"]
-)
-@pytest.mark.parametrize("masks", ["union", "lean", "multiblock"])
-def test_the_papers_sizes_fit_each_other(pair, masks):
-    encoder, predictor = pair.split()
-    images = ["data=imagefolder", "data.dataset=imagenet1k"]
-    cell = single([f"encoder={encoder}", f"predictor={predictor}", f"masks={masks}", *images])
-    assert cell.trial.config.grid == (16 if encoder == "huge" else 14)
-
-
-def test_faithful_values_are_ijepas():
-    config = single(["optim=ijepa", "train=imagenet300"]).trial.config
-    assert config.optim.lr * config.optim.lr_start_ratio == pytest.approx(2e-4)
-    assert config.optim.lr * config.optim.lr_final_ratio == pytest.approx(1e-6)
-    assert config.optim.warmup_ratio * 300 == 40
-    assert config.train.steps / 300 == 625
-
-
-# The same as Hydra
-
-
-def random_value(draw: random.Random, key: str) -> str:
-    """A value for the setting, as a person might type it."""
-    default = DEFAULTS[key]
-    if key == "train.deterministic":
-        return draw.choice(["true", "false", "null"])
-    if isinstance(default, bool):
-        return draw.choice(["true", "FALSE"])
-    if isinstance(default, int):
-        return draw.choice(
-            [str(draw.randrange(100)), "4.0", "1e2", "int(7)", *(f"'{link}'" for link in LINKS[:3]), DECODED]
-        )
-    if isinstance(default, float):
-        return draw.choice([repr(draw.random()), "1", ".5", "1e-3", "5.E-4", *LINKS])
-    return default or draw.choice(
-        ["imagenet", "'a b'", '"it\'s, [so]"', "'1'", r"'\${x}'", "a/b-c", "''", "'x${seed}'"]
-    )
-
-
-def random_groups(draw: random.Random) -> list[str]:
-    groups = draw.sample(sorted(CATALOGUE.groups), draw.randrange(6))
-    return [f"{group}={draw.choice(CATALOGUE.groups[group])}" for group in groups]
-
-
-def random_settings(draw: random.Random) -> list[str]:
-    keys = [key for key in draw.sample(SETTINGS, draw.randrange(1, 12)) if f"${{{key}}}" not in LINKS]
-    overrides = [f"{key}={random_value(draw, key)}" for key in keys]
-    return [*overrides, *draw.sample(["encoder.heads=4", "train.steps=77", "predictor.depth=3.0", "optim.lr=1e-4"], 2)]
-
-
-def hydras(overrides: list[str]) -> dict[str, Any]:
-    """The resolved configuration as Hydra alone would have it."""
-    with searching(CATALOGUE.folders):
-        return cast(dict[str, Any], OmegaConf.to_container(compose("config", overrides), resolve=True))
-
-
-def settings_of(overrides: list[str]) -> dict[str, Scalar]:
-    return {setting.key: setting.values[0] for setting in read_overrides(overrides, CATALOGUE)}
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_random_cells_200_in_all_are_what_hydra_composes(seed):
-    draw, composer = random.Random(seed), Composer(CATALOGUE)
-    combinations = [random_groups(draw) for _ in range(3)]
-    for at in range(25):
-        overrides = combinations[at % 3] + random_settings(draw)
-        draw.shuffle(overrides)
-        config, resources = Builder().build(composer.tree(settings_of(overrides)))
-        expected = hydras(overrides)
-        assert resources == from_dict(Resources, expected.pop("resources")), overrides
-        assert config == from_dict(TrialConfig, expected), overrides
-        assert trial_id(config) == trial_id(from_dict(TrialConfig, expected)), overrides
-
-
-def test_the_resolved_tree_is_hydras_to_the_type():
-    overrides = ["encoder=base", "predictor=d12w384", "seed=3", "data.dataset='1'", "train.deterministic=true"]
-    tree = Composer(CATALOGUE).tree(settings_of(overrides))
-    assert json.dumps(tree, sort_keys=True) == json.dumps(hydras(overrides), sort_keys=True)
-
-
-# Sweeps
+from orchestrator.expand import expand, single, sweep_names
+from orchestrator.sweep import Resources
 
 
 def test_the_demo_is_twelve_trials():
@@ -219,47 +89,6 @@ def test_resources_belong_to_the_cell_and_not_to_the_trial():
     assert moved.resources == Resources(device="cuda", loader_workers=8, checkpoint_every_steps=500, slots=7, gpus=1)
     assert moved.trial.id == plain.trial.id
     assert len(expand("demo", ["resources.slots=1,2"]).cells) == 12
-
-
-def test_glob_and_choice():
-    assert {c.overrides["conditioning"] for c in expand("demo", ["conditioning=glob([n*,f*])"]).cells} == {
-        "none",
-        "feature",
-    }
-    assert len(expand("demo", ["data.dataset=choice('a, b',c)"]).cells) == 24
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("predictor.depth", r"cannot read the override 'predictor\.depth': write key=value"),
-        ("predictor.depth=", r"the override 'predictor\.depth=' has no value"),
-        ("data.dataset=???", "has no value"),
-        ("=3", "cannot read the override '=3'"),
-        ("a b=c", "cannot read the override 'a b=c'"),
-        ("seed=int(x)", "cannot read the override"),
-        ("seed=range(0,3,0)", "a step of 0 leads nowhere"),
-        ("optim.lr=range(0.0,3.0,0.0)", "a step of 0 leads nowhere"),
-        ("seed=range(3,0)", r"'seed=range\(3,0\)' gives no value"),
-        ("seed=range(1000000000)", "more than 100,000 values"),
-        ("seed=range(9000)", "more than 100,000 trials"),
-        ("conditioning=glob(x*)", "gives no value; choose from adaln, feature, none, sequence"),
-        ("photometric.strength=interval(0,1)", "'photometric.strength' has no end of values"),
-        ("seed=shuffle(1,2)", "another sweep each time"),
-        ("+predictor.depth=1", "every setting is declared, so write predictor.depth=value"),
-        ("~predictor", "every setting is declared"),
-        ("predictor@x=toy", "every setting is declared"),
-        ("hydra.run.dir=x", "unknown setting 'hydra.run.dir'"),
-        ("predictor.dpeth=3", r"did you mean 'predictor\.depth'"),
-        ("conditioning=film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
-        ("predictor.heads='${encoder.hed}'", "a setting has no value: Interpolation key 'encoder.hed' not found"),
-        ("predictor.heads='${predictor.heads}'", "a setting has no value: Recursive interpolation"),
-    ],
-)
-def test_an_override_that_means_nothing_is_answered_in_one_line(override, said):
-    with pytest.raises(OverrideError, match=said) as caught:
-        expand("demo", [override])
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -354,32 +183,6 @@ def test_a_sweep_that_is_broken_is_listed_all_the_same(own):
     assert "line 1: unknown key 'axis'" in sweep_names(own)["mine"]
     with pytest.raises(UnknownSweepError, match="choose from demo, mine"):
         expand("yours", sweeps_dir=own)
-
-
-# Hydra's global state
-
-
-def test_hydras_global_state_is_as_it_was():
-    before = VersionBase.instance().version_base
-    expand("demo")
-    assert not GlobalHydra.instance().is_initialized()
-    assert VersionBase.instance().version_base is before
-
-
-def test_it_works_inside_an_application_of_hydras():
-    with initialize_config_dir(str(PACKAGED), version_base="1.2"):
-        around, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
-        expand("demo")
-        assert GlobalHydra.instance().hydra is around
-        assert VersionBase.instance().version_base is base
-        assert compose("config").seed == 0
-
-
-def test_a_failure_leaves_it_so_too(own):
-    (own / "predictor" / "deep.yaml").write_text("depth: [9")
-    with pytest.raises(OverrideError):
-        expand("mine", sweeps_dir=own)
-    assert not GlobalHydra.instance().is_initialized()
 
 
 def test_a_login_node_needs_no_torch():

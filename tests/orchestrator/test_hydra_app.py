@@ -14,8 +14,9 @@ from orchestrator import hydra_app
 from orchestrator.batch import GUARD
 from orchestrator.catalogue import PACKAGED, Catalogue
 from orchestrator.census import read_status, trial_ids
+from orchestrator.composer import searching
 from orchestrator.errors import RequestError
-from orchestrator.expand import expand, searching, single
+from orchestrator.expand import expand, single
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.planning import plan_sweep
