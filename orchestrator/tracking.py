@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PARAMS_PER_BATCH = 100
 CONNECT_S = 5
 PREPARE_S = 60
+ADVISORY_LOCK = 0x6D6C666C6F77  # "mlflow"
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -101,6 +102,11 @@ class Tracking:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return self.experiment(name)  # another host was faster
+
+    def tag_experiment(self, experiment: "Experiment", key: str, value: str) -> None:
+        """Sets a tag of an experiment."""
+        with self._plain():
+            self._client.set_experiment_tag(experiment.experiment_id, key, value)
 
     def get(self, run_id: str) -> "Run | None":
         """The run; None where there is none, or it was deleted."""
@@ -219,7 +225,7 @@ def open_client(layout: Layout) -> "MlflowClient":
         if file := sqlite_file(layout.tracking_uri):
             return _open_sqlite(layout, file)
         _knock(layout.tracking_uri)
-        return _client(layout)
+        return _open_postgresql(layout) if layout.tracking_uri.startswith("postgresql") else _client(layout)
 
 
 def do_without_luxuries() -> None:
@@ -257,7 +263,7 @@ def without_credentials(uri: str) -> str:
 def _open_sqlite(layout: Layout, file: Path) -> "MlflowClient":
     """One process at a time makes or migrates the file; it remembers that it uses write-ahead logging."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    _forget_connections(layout.tracking_uri)
+    forget_connections(layout.tracking_uri)
     with holding(file.with_name(file.name + ".lock"), wait_s=PREPARE_S) as alone:
         if not alone:
             raise TrackingError(f"another process has been preparing '{file}' for {PREPARE_S} s")
@@ -268,7 +274,23 @@ def _open_sqlite(layout: Layout, file: Path) -> "MlflowClient":
         return _client(layout)
 
 
-def _forget_connections(uri: str) -> None:
+def _open_postgresql(layout: Layout) -> "MlflowClient":
+    """One process at a time lets MLflow make its tables: of several at once all but one would fail, minutes later."""
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if layout.tracking_uri in SqlAlchemyStore._engine_map:
+        return _client(layout)
+    engine = create_sqlalchemy_engine(layout.tracking_uri)
+    try:
+        with engine.connect() as connection:  # the lock ends with it
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
+            return _client(layout)
+    finally:
+        engine.dispose()
+
+
+def forget_connections(uri: str) -> None:
     """MLflow keeps its connections by URI for as long as the process lives, also to a file that was deleted since."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from mlflow.tracking._tracking_service.utils import _tracking_store_registry

@@ -1,6 +1,7 @@
 """Makes the report of one sweep at a time, in a process of its own: its memory goes with it, and nobody waits."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,8 @@ class Press:
         self.close()
         archive, words = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         command = [sys.executable, "-m", "dashboards", str(self._layout.root), sweep_id]
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=archive, stderr=words)
+        environ = {**os.environ, "IWM_STATE": str(self._layout.state), "IWM_DATABASE_URL": self._layout.database_url}
+        child = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=archive, stderr=words)
         self._making = Making(sweep_id, child, archive, words)
 
     def take(self) -> Mapping[str, bytes] | None:

@@ -1,11 +1,7 @@
 """Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
 
-import importlib.util
 import json
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +17,7 @@ from orchestrator.journal import Journal
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.sweep import Cell, Sweep, SweepRecord
 from orchestrator.trial import Trial
+from tests.conftest import Postgresql
 
 T0 = 1_700_000_000.0
 
@@ -129,39 +126,32 @@ def tracked(on_disk, empty_mlflow) -> OnDisk:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """A throwaway PostgreSQL server that listens on a socket in its own folder.
+def empty_mlflow_on_postgresql(postgresql: Postgresql) -> str:
+    """The same on PostgreSQL: a template to be copied."""
+    from orchestrator.tracking import forget_connections, open_client
 
-    Skips where its parts are not installed; fails there under IWM_REQUIRE_POSTGRESQL=1.
-    """
-    programs = _postgresql()
-    if programs is None:
-        refuse = pytest.fail if os.environ.get("IWM_REQUIRE_POSTGRESQL") == "1" else pytest.skip
-        refuse("needs PostgreSQL (apt install postgresql) and its driver (pip install 'iwm-orchestrator[postgres]')")
-    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="iwm-pg-"))
-    shutil.chown(folder, user or os.getuid())
-
-    def run(program: str, *words: str) -> None:
-        subprocess.run([programs / program, *words], user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    data = str(folder / "data")
-    try:
-        run("initdb", "-D", data, "-U", "iwm", "--auth=trust", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        run("pg_ctl", "-D", data, "-w", "-o", options, "-l", str(folder / "log"), "start")
-        yield f"postgresql://iwm:s3cret@/postgres?host={folder}"
-    finally:
-        if Path(data, "postmaster.pid").exists():
-            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    url = postgresql.create("empty_mlflow")
+    open_client(Layout.of("nowhere", environ={"MLFLOW_TRACKING_URI": url}))
+    forget_connections(url)
+    return "empty_mlflow"
 
 
-def _postgresql() -> Path | None:
-    """The folder of initdb and pg_ctl, which Debian keeps off the PATH; None where it or the driver is missing."""
-    if not importlib.util.find_spec("psycopg"):
-        return None
-    on_path = shutil.which("initdb")
-    places = [Path(on_path).parent] if on_path else []
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()), None)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tracked_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnDisk]:
+    """One suite over every backend: an empty root whose store and MLflow are files under it, or PostgreSQL's."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("tracked")
+        return
+    from orchestrator.tracking import forget_connections
+
+    template = request.getfixturevalue("empty_mlflow_on_postgresql")
+    server: Postgresql = request.getfixturevalue("postgresql")
+    environ = {
+        "IWM_DATABASE_URL": server.create("store"),
+        "MLFLOW_TRACKING_URI": server.create("mlflow", like=template),
+    }
+    layout = Layout.of(tmp_path / "root", environ=environ)
+    layout.root.mkdir()
+    yield OnDisk(layout)
+    forget_connections(layout.tracking_uri)
+    server.drop("store", "mlflow")

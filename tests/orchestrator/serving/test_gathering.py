@@ -34,8 +34,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tracked):
-    lab = Lab(tracked)
+def lab(tracked_anywhere):
+    lab = Lab(tracked_anywhere)
     yield lab
     lab.gatherer.close()
 
@@ -75,7 +75,8 @@ def test_mlflow_out_of_reach_loses_nothing(lab):
     assert len(lab.runs("iwm")) == 1
 
 
-def test_databases_that_were_deleted_are_made_again(lab):
+def test_databases_that_were_deleted_are_made_again(tracked):
+    lab = Lab(tracked)
     lab.disk.undisturbed(lab.disk.trial())
     lab.gatherer()
     for path in [*lab.disk.layout.state.glob("*.db"), *lab.disk.layout.state.glob("*.db-*")]:
