@@ -26,7 +26,7 @@ from orchestrator.errors import TrackingError, UnknownSweepError
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
 from orchestrator.log_tail import log_tails
-from orchestrator.mlflow_ui import is_server, ui_command
+from orchestrator.mlflow_ui import is_server, ui_command, view, view_tag
 from orchestrator.projection import refresh
 from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
 from orchestrator.run_note import note
@@ -34,7 +34,7 @@ from orchestrator.store import Store
 from orchestrator.tracking import RefusedError, Tracking, without_credentials
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 __all__ = ["Synced", "attach_report", "experiment_name", "rebuild", "sync", "ui_command"]
 
@@ -169,14 +169,25 @@ def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool]) -> Synce
 
 
 def _aim(tracking: Tracking, store: Store) -> str:
-    """The id of the experiment that trials go to; the store drops its cursors where they are another's."""
+    """The id of the experiment that trials go to, which has a saved view of each sweep.
+
+    The store drops its cursors where they are another's.
+    """
     experiment = tracking.experiment(experiment_name())
+    _put_views(tracking, store, experiment)
     store.aim(
         tracking_uri=without_credentials(tracking.layout.tracking_uri),
         experiment_id=experiment.experiment_id,
         created_ms=experiment.creation_time or 0,
     )
     return experiment.experiment_id
+
+
+def _put_views(tracking: Tracking, store: Store, experiment: "Experiment") -> None:
+    """Saves the views of new sweeps, once: what a person makes of one later is theirs."""
+    new = sorted(sweep_id for sweep_id in store.sweep_ids() if view_tag(sweep_id) not in experiment.tags)
+    for record in (record for sweep_id in new for record in store.sweep_records(sweep_id) if record.id == sweep_id):
+        tracking.tag_experiment(experiment, view_tag(record.id), view(record))
 
 
 @dataclass

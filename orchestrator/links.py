@@ -7,24 +7,30 @@ from urllib.parse import quote
 
 from orchestrator.layout import Layout
 from orchestrator.locks import is_held
-from orchestrator.mlflow_ui import sweep_link, ui_url
+from orchestrator.mlflow_ui import sweep_link, ui_url, view_link
 from orchestrator.sweep import SweepRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class Links:
-    """Two addresses; `page` is empty where `iwm serve` does not run, `runs` then leads to where it would be."""
+    """Where a sweep is to be seen: its runs as a filter and as a saved view, and its page.
+
+    `page` is empty where `iwm serve` does not run; the others then lead to where the UI would be. The view is there as
+    soon as MLflow was told of the sweep.
+    """
 
     runs: str
+    view: str
     page: str
 
 
 def links(layout: Layout, record: SweepRecord, *, experiment_id: str) -> Links:
-    """The addresses of a sweep. Before anything was sent to MLflow `runs` is that of its first page."""
+    """The addresses of a sweep. Before anything was sent to MLflow its runs are at the UI's first page."""
     served = served_at(layout)
     base = served or ui_url(layout)
     return Links(
         runs=sweep_link(record, base=base, experiment_id=experiment_id) if experiment_id else base,
+        view=view_link(record.id, base=base, experiment_id=experiment_id) if experiment_id else base,
         page=f"{served}/iwm/sweeps/{quote(record.id, safe='')}" if served else "",
     )
 

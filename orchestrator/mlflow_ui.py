@@ -1,17 +1,29 @@
 """How a person comes to the MLflow UI: a command, and links into it. Pure; nothing here loads MLflow.
 
-The links are those that MLflow 3 reads: without `workflowType` it would open its view for language models.
+sweep_link     a filter, spelled out in the address; holds with every MLflow 3 (without `workflowType` it would open
+               its view for language models)
+view_link      a saved view of that filter, with the sweep's axes as columns: a tag of the experiment, as the UI of
+               MLflow 3.17 writes it when somebody saves one
 """
 
+import hashlib
+import json
 import shlex
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from orchestrator.layout import Layout
 from orchestrator.redact import has_password
-from orchestrator.run_card import sweep_tag
+from orchestrator.run_card import safe_key, sweep_tag
 from orchestrator.sweep import SweepRecord
 
 PORT = 5000
+VIEW_VERSION = 1
+"""Bumped when `view` changes: every sweep then gets a new one, and what a person made of the old one stays."""
+COLUMNS = (
+    *(f"metrics.`{name}`" for name in ("mrr", "mrr_floor", "linear_probe_top1", "loss")),
+    *(f"tags.`{name}`" for name in ("state", "slurm_state", "pending_reason", "attempts", "gpu_hours")),
+)
+"""Beside a sweep's axes."""
 
 
 def is_server(layout: Layout) -> bool:
@@ -35,16 +47,41 @@ def ui_url(layout: Layout, *, port: int = PORT) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
-def sweep_link(record: SweepRecord, *, base: str, experiment_id: str, order_by: str = "mrr") -> str:
+def sweep_link(record: SweepRecord, *, base: str, experiment_id: str) -> str:
     """The sweep's runs in the UI at `base`, best first."""
-    filters = f"tags.`{sweep_tag(record.name)}` LIKE '%{record.id}%'"
-    query = {
-        "workflowType": "machine_learning",
-        "searchFilter": filters,
-        "orderByKey": f"metrics.`{order_by}`",
+    query = {"workflowType": "machine_learning", **_facets(record)}
+    written = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    return f"{base}/#/experiments/{experiment_id}/runs?{written}"
+
+
+def view_link(sweep_id: str, *, base: str, experiment_id: str) -> str:
+    """The same as a saved view, which is there once the sweep was sent to MLflow."""
+    return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={_view_key(sweep_id)}"
+
+
+def view_tag(sweep_id: str) -> str:
+    """The tag of the experiment that holds a sweep's saved view."""
+    return f"mlflow.sharedViewState.{_view_key(sweep_id)}"
+
+
+def view(record: SweepRecord) -> str:
+    """A sweep's saved view: its axes and what is measured as columns, named in the UI's list of views."""
+    columns = [*(f"tags.`{safe_key(f'axis.{axis}')}`" for axis in record.axes), *COLUMNS]
+    state = {**_facets(record), "orderByAsc": False, "selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
+    created_ms = round(record.t * 1000)
+    return json.dumps({"name": record.id, "createdAt": created_ms, "updatedAt": created_ms, "state": json.dumps(state)})
+
+
+def _view_key(sweep_id: str) -> str:
+    return hashlib.sha256(f"{VIEW_VERSION} {sweep_id}".encode()).hexdigest()[:16]
+
+
+def _facets(record: SweepRecord) -> dict[str, str]:
+    """Which runs, and in which order, as both kinds of link say it."""
+    return {
+        "searchFilter": f"tags.`{sweep_tag(record.name)}` LIKE '%{record.id}%'",
+        "orderByKey": "metrics.`mrr`",
         "orderByAsc": "false",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
     }
-    written = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
-    return f"{base}/#/experiments/{experiment_id}/runs?{written}"

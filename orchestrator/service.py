@@ -104,7 +104,8 @@ class Submission:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm submit --json`."""
         jobs = [{"job_id": job.job_id, "trials": list(job.trial_ids)} for job in self.jobs]
-        rest = {"sweep_id": self.plan.sweep.id, "jobs": jobs, "mlflow_url": self.links.runs}
+        where = {"mlflow_url": self.links.runs, "mlflow_view": self.links.view}
+        rest = {"sweep_id": self.plan.sweep.id, "jobs": jobs, **where}
         return {**self.plan.to_dict(), **rest}
 
 

@@ -61,7 +61,7 @@ def addresses(layout: Layout, found: Iterable[SweepResults]) -> list[str]:
     with Store.open(layout.database_url) as store:
         experiment = store.experiment_id()
     known = [links(layout, one.record, experiment_id=experiment) for one in found if one.record.axes or one.record.t]
-    return [line for one in known for line in (f"page  {one.page}", f"runs  {one.runs}")]
+    return [line for one in known for line in (f"page  {one.page}", f"runs  {one.view}")]
 
 
 def tables(layout: Layout, found: Iterable[SweepResults]) -> list[Table]:

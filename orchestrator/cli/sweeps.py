@@ -70,7 +70,7 @@ def submit(
         render.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
     render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
     if submission.links.page:
-        render.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.runs}", soft_wrap=True)
+        render.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.view}", soft_wrap=True)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from orchestrator.events import Cancelled, Claimed
 from orchestrator.gather import Synced, attach_report, rebuild, sync
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
+from orchestrator.mlflow_ui import view, view_tag
 from orchestrator.projection import refresh
 from orchestrator.store import Store
 from orchestrator.tracking import Tracking, open_client
@@ -54,7 +55,15 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tracked):
+def lab(tracked_anywhere):
+    lab = Lab(tracked_anywhere)
+    yield lab
+    lab.store.close()
+
+
+@pytest.fixture
+def lab_of_files(tracked):
+    """Databases that can be deleted or copied as files."""
     lab = Lab(tracked)
     yield lab
     lab.store.close()
@@ -136,7 +145,8 @@ def test_sending_twice_changes_nothing(lab):
     assert (lab.run(folder).to_dictionary(), lab.curves(folder)) == before
 
 
-def test_both_databases_can_be_deleted(lab):
+def test_both_databases_can_be_deleted(lab_of_files):
+    lab = lab_of_files
     record = lab.disk.sweep("tiny", [0, 1])
     folders = [lab.disk.trial(seed=seed) for seed in (0, 1)]
     lab.disk.undisturbed(folders[0])
@@ -217,7 +227,8 @@ def test_another_mlflow_gets_everything(lab, empty_mlflow, monkeypatch):
     assert lab.sync() == Synced()
 
 
-def test_an_mlflow_that_has_the_experiment_already_gets_everything_too(lab, tmp_path, empty_mlflow):
+def test_an_mlflow_that_has_the_experiment_already_gets_everything_too(lab_of_files, tmp_path, empty_mlflow):
+    lab = lab_of_files
     folder = lab.disk.trial()
     lab.disk.undisturbed(folder)
     lab.sync()
@@ -229,7 +240,8 @@ def test_an_mlflow_that_has_the_experiment_already_gets_everything_too(lab, tmp_
     assert steps(lab.curves(folder))["loss"] == list(range(10, 101, 10))
 
 
-def test_a_new_database_in_the_old_ones_place_gets_everything(lab, empty_mlflow):
+def test_a_new_database_in_the_old_ones_place_gets_everything(lab_of_files, empty_mlflow):
+    lab = lab_of_files
     folder = lab.disk.trial()
     lab.disk.undisturbed(folder)
     lab.sync()
@@ -263,6 +275,18 @@ def test_a_new_sweep_puts_its_tags_on_finished_trials(lab):
     assert lab.sync() == Synced(trials=1)
     assert lab.run(folder).data.tags["iwm.sweep.late"] == record.id
     assert lab.run(folder).info.run_name == "seed=0"
+
+
+def test_a_sweep_has_a_saved_view_which_is_a_persons_from_then_on(lab):
+    record = lab.disk.sweep("tiny", [0])
+    lab.disk.trial(seed=0)
+    lab.sync()
+    tag = view_tag(record.id)
+    assert lab.mlflow.get_experiment("1").tags[tag] == view(record)
+    lab.mlflow.set_experiment_tag("1", tag, "changed")
+    lab.disk.undisturbed(lab.layout.trial(record.trials[0].id))
+    lab.sync()
+    assert lab.mlflow.get_experiment("1").tags[tag] == "changed"
 
 
 def test_more_points_than_a_batch(lab):
@@ -341,7 +365,8 @@ def test_what_was_done_is_one_line(synced, sentence):
     assert set(synced.to_dict()) == {"sent", "trials", "left", "refused", "busy"}
 
 
-def test_mlflows_database_uses_write_ahead_logging(lab):
+def test_mlflows_database_uses_write_ahead_logging(lab_of_files):
+    lab = lab_of_files
     Tracking(lab.layout)
     database = sqlite3.connect(lab.layout.state / "mlflow.db")
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)

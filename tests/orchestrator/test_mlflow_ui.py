@@ -1,11 +1,12 @@
 """Commands and links for a person."""
 
+import json
 from urllib.parse import parse_qs
 
 import pytest
 
 from orchestrator.layout import Layout
-from orchestrator.mlflow_ui import sweep_link, ui_command, ui_url
+from orchestrator.mlflow_ui import sweep_link, ui_command, ui_url, view, view_link, view_tag
 from orchestrator.sweep import SweepRecord
 
 
@@ -41,3 +42,19 @@ def test_a_sweeps_link_filters_by_its_tag_and_opens_the_view_for_training():
         "startTime": ["ALL"],
         "lifecycleFilter": ["Active"],
     }
+
+
+def test_a_sweeps_view_has_its_axes_as_columns():
+    record = SweepRecord(id="depth-12345678", name="depth", axes=("conditioning", "a$b"), t=1.5, trials=())
+    saved = json.loads(view(record))
+    state = json.loads(saved.pop("state"))
+    assert saved == {"name": "depth-12345678", "createdAt": 1500, "updatedAt": 1500}
+    assert state["searchFilter"] == "tags.`iwm.sweep.depth` LIKE '%depth-12345678%'"
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`mrr`", False)
+    assert state["selectedColumns"][:3] == ["tags.`axis.conditioning`", "tags.`axis.a_b`", "metrics.`mrr`"]
+
+
+def test_a_views_link_names_its_tag():
+    link = view_link("depth-12345678", base="http://here", experiment_id="1")
+    assert link == "http://here/#/experiments/1/runs?viewStateShareKey=" + view_tag("depth-12345678").split(".")[-1]
+    assert view_tag("depth-12345678") != view_tag("depth-12345679")
