@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from orchestrator import journal
 from orchestrator.layout import ATTEMPT, Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus, fold
+from orchestrator.lifecycle import TrialStatus, fold
 
 Signature = tuple[tuple[str, int, int], ...]
 """Name, size and modification time (ns) of each file that a status is folded from."""
@@ -102,9 +102,9 @@ def read_status(folder: TrialFolder) -> TrialStatus:
     return fold(journal.read_control(folder), journal.read_journals(folder))
 
 
-def read_state(folder: TrialFolder) -> State:
-    """The status's state alone, in a fraction of the time."""
-    return fold(journal.read_control(folder), journal.read_journals(folder, steps=False)).state
+def read_outline(folder: TrialFolder) -> TrialStatus:
+    """The status without what only lines of steps tell, in a fraction of the time: it is as far as its checkpoint."""
+    return fold(journal.read_control(folder), journal.read_journals(folder, steps=False))
 
 
 def trial_ids(layout: Layout) -> list[str]:

@@ -68,6 +68,8 @@ class Attempt:
     pid: int = 0
     started_t: float = 0.0
     last_t: float = 0.0
+    stepped_t: float = 0.0
+    """When its newest step was written down; what came after it, such as the evaluation at the end, has none."""
     resumed_from_step: int = 0
     total_steps: int = 0
     step: int = 0
@@ -89,6 +91,11 @@ class Attempt:
     def wall_s(self) -> float:
         """From the first to the last line of the journal; 0 where the first line is missing."""
         return max(0.0, self.last_t - self.started_t) if self.started_t else 0.0
+
+    @property
+    def stepping_s(self) -> float:
+        """From the first line of the journal to its newest step."""
+        return max(0.0, self.stepped_t - self.started_t) if self.started_t else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +255,10 @@ def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Att
         match event:
             case Started():
                 values |= _opening(event)
+            case Step():
+                values["stepped_t"] = event.t
             case Checkpoint(step=step):
-                values["checkpoint_step"] = step
+                values |= {"checkpoint_step": step, "stepped_t": event.t}
             case Preempted(signal=signal):
                 values |= {"end": "preempted", "cause": signal}
             case Finished():

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator import cluster
-from orchestrator.census import read_state
+from orchestrator.census import read_outline
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
+from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.plan import Mode, Plan, plan
 from orchestrator.sweep import Sweep
 
@@ -14,8 +14,13 @@ NOTHING_READ: Mapping[str, State] = {}
 
 def known_states(layout: Layout, trial_ids: Iterable[str]) -> dict[str, State]:
     """The states of those trials that have a folder; one whose preempted job waits in SLURM's queue is queued."""
+    return _as_slurm_has_it(layout, {key: status.state for key, status in outlines(layout, trial_ids).items()})
+
+
+def outlines(layout: Layout, trial_ids: Iterable[str]) -> dict[str, TrialStatus]:
+    """How far those of these trials are that have a folder."""
     folders = (layout.trial(trial_id) for trial_id in trial_ids)
-    return _as_slurm_has_it(layout, {folder.id: read_state(folder) for folder in folders if folder.value_file.exists()})
+    return {folder.id: read_outline(folder) for folder in folders if folder.value_file.exists()}
 
 
 def _as_slurm_has_it(layout: Layout, states: Mapping[str, State]) -> dict[str, State]:

@@ -25,7 +25,7 @@ from orchestrator.trial import Trial
 
 log = logging.getLogger(__name__)
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 """Bumped when `lifecycle.fold`, or what is kept of it, changes: every trial is then folded again."""
 
 ATTEMPTS = 5

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dashboards.wording import NAME_MAX, level_name, plain, shortened
+from orchestrator.forecast_text import duration
 from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, State
 from orchestrator.results import SweepResults, TrialResult
@@ -138,15 +139,3 @@ def span(shown: tuple[Lane, ...], *, submitted_t: float) -> Span:
     ends = [bar.end_t for lane in shown for bar in lane.bars]
     start = min(starts, default=submitted_t)
     return Span(start_t=start, end_t=max(ends, default=start + 1.0))
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min`, `2 h 05`, `3 d 4 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min" + (f" {whole % 60:02} s" if whole < 600 and whole % 60 else "")
-    if whole < 172800:
-        return f"{whole // 3600} h {whole % 3600 // 60:02}"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from dashboards.document import Document
 from dashboards.page import body as document_body
-from dashboards.pages.lanes import duration
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
+from orchestrator.forecast_text import duration, time_of
 
 FOLDER = Path(__file__).parent
 SHADES = 20
@@ -60,6 +60,7 @@ _environment.filters |= {
     "metric": metric_name,
     "number": number,
     "duration": duration,
+    "span": time_of,
     "report": document,
     "plain": plain,
     "short": short,

@@ -84,7 +84,7 @@ class Pages:
             table=table,
             heat=shown,
             states=[(state, states[state]) for state in State if states[state]],
-            forecast=forecast([trial.status for trial in results.trials]) if _goes_on(states) else None,
+            forecast=forecast(results) if _goes_on(states) else None,
             mlflow=self._mlflow(results),
             tab="grid",
         )
@@ -119,7 +119,7 @@ class Pages:
             span=span(shown, submitted_t=results.record.t),
             cost=total(cost_of(trial.status) for trial in results.trials),
             waited_s=sum(lane.waited_s for lane in lanes(results, now=t)),
-            forecast=forecast([trial.status for trial in results.trials]),
+            forecast=forecast(results),
             page=at,
             pages=pages,
             nodes=sorted({bar.node for lane in shown for bar in lane.bars}),

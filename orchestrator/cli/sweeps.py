@@ -1,6 +1,7 @@
 """Verbs about sweeps: plan, submit, status, logs, report."""
 
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -25,21 +26,31 @@ from orchestrator.cli.options import (
 def plan(
     sweep: SweepName,
     overrides: Overrides = None,
+    launcher: Launcher = "local",
     root: Root = DEFAULT_ROOT,
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Show what submitting a sweep would do. Starts nothing and writes nothing."""
-    from orchestrator import render
+    """Show what submitting a sweep would do, and what it would take.
+
+    Starts nothing and writes nothing. The forecast is made of earlier trials of this root, and says of how many.
+    """
+    from orchestrator import forecast_text, render
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
-    from orchestrator.planning import plan_sweep
+    from orchestrator.planning import outlines, plan_sweep
+    from orchestrator.precedents import forecast_plan
 
-    planned = plan_sweep(Layout.of(root), expand(sweep, overrides or (), sweeps_dir=sweeps))
+    layout, expanded = Layout.of(root), expand(sweep, overrides or (), sweeps_dir=sweeps)
+    known = outlines(layout, (cell.trial.id for cell in expanded.cells))
+    planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
+    foreseen = forecast_plan(layout, planned, known=known, launcher=launcher)
     if json:
-        return render.print_json(planned.to_dict())
+        return render.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
     render.out().print(render.plan_table(planned))
     render.out().print(render.counts_line(planned.counts))
+    for line in forecast_text.lines(foreseen, now=time.time()):
+        render.out().print(line, soft_wrap=True)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import pytest
 
 from iwm_core.events import Preempted, Started, Step
 from orchestrator import journal
-from orchestrator.census import NEVER, SETTLED_S, Census, is_unchanged, look, read_state, read_status, trial_ids
+from orchestrator.census import NEVER, SETTLED_S, Census, is_unchanged, look, read_outline, read_status, trial_ids
 from orchestrator.events import Cancelled, Claimed, Lost
 from orchestrator.lifecycle import State
 from tests.fakes.aged import age
@@ -87,9 +87,9 @@ def test_a_trial_that_nobody_claimed_is_settled(settled):
 def test_the_state_is_the_status_without_its_steps(on_disk):
     folder = on_disk.trial()
     on_disk.resumed(folder)
-    assert read_state(folder) is read_status(folder).state is State.FINISHED
+    assert read_outline(folder).state is read_status(folder).state is State.FINISHED
     other = on_disk.trial(seed=1)
     on_disk.attempt(other, [Started(), Step(step=1), Preempted(step=1)]).close()
-    assert read_state(other) is read_status(other).state is State.PREEMPTED
+    assert read_outline(other).state is read_status(other).state is State.PREEMPTED
     journal.record(other, Lost(attempt=0))
-    assert read_state(other) is read_status(other).state
+    assert read_outline(other).state is read_status(other).state

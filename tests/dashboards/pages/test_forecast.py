@@ -1,27 +1,29 @@
-import pytest
-
 from dashboards.pages.forecast import forecast
 from orchestrator.lifecycle import State, TrialStatus
-from tests.fakes.results import attempt, finished
+from tests.fakes.results import attempt, finished, results, trial
 
-DONE = finished({})  # 100 steps in 60 seconds
+DONE = finished({}, attempts=[attempt(stepped_t=1_050.0)])  # 100 steps in 50 seconds, and 10 more
 
 
 def unfinished(state, *attempts, step=0):
     return TrialStatus(state=state, attempts=attempts, step=step, total_steps=100 if attempts else 0)
 
 
-def test_what_is_left_goes_by_the_trials_own_rate_or_the_typical_one():
-    slow = unfinished(State.RUNNING, attempt(end=None, step=50, seconds=100), step=50)  # 0.5 steps a second
-    waiting = unfinished(State.QUEUED)
-    left = forecast([DONE, DONE, slow, waiting])
-    assert left.trials == 2
-    assert left.work_hours == pytest.approx((50 / 0.5 + 100 / (100 / 60)) / 3600)
-    assert left.hours == left.work_hours
+def foresee(*statuses):
+    return forecast(results([trial({"seed": at}, status=one) for at, one in enumerate(statuses)], axes=["seed"]))
 
 
-def test_without_a_rate_or_a_running_trial_nothing_is_promised():
-    assert forecast([unfinished(State.QUEUED)]).work_hours is None
-    held = forecast([DONE, unfinished(State.HELD)])
-    assert (held.trials, held.hours) == (1, None)
-    assert forecast([DONE]).trials == 0
+def test_what_is_left_goes_by_the_trials_own_speed_or_that_of_the_others():
+    ran = attempt(end=None, step=50, seconds=100, stepped_t=1_100.0)  # half as fast
+    left = foresee(DONE, DONE, unfinished(State.RUNNING, ran, step=50), unfinished(State.QUEUED))
+    assert (left.trials, left.places) == (2, 1)
+    assert left.work.likely == (50 * 2 + 10) + (100 * 0.5 + 10)
+    assert left.end == left.work
+
+
+def test_without_a_speed_or_a_running_trial_nothing_is_promised():
+    queued = foresee(unfinished(State.QUEUED))
+    assert (queued.unknown, queued.work.most) == (1, 0.0)
+    held = foresee(DONE, unfinished(State.HELD))
+    assert (held.trials, held.end) == (1, None)
+    assert foresee(DONE).trials == 0
