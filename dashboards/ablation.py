@@ -96,14 +96,22 @@ class Table:
         """What the cells' evaluations are called, in the sweep's order."""
         return tuple(dict.fromkeys(label for cell in self.cells for label in cell.evaluations))
 
-    @property
+    @cached_property
     def varying(self) -> tuple[str, ...]:
         """The axes with more than one level."""
         return tuple(axis for axis in self.axes if len(self.levels(axis)) > 1)
 
     def levels(self, axis: str) -> tuple[Scalar, ...]:
         """The values of an axis, in the sweep's order."""
-        return tuple(dict.fromkeys(cell.levels[axis] for cell in self.cells if axis in cell.levels))
+        return self._levels.get(axis, ())
+
+    @cached_property
+    def _levels(self) -> Mapping[str, tuple[Scalar, ...]]:
+        found: dict[str, dict[Scalar, None]] = {}
+        for cell in self.cells:
+            for axis, level in cell.levels.items():
+                found.setdefault(axis, {})[level] = None
+        return {axis: tuple(levels) for axis, levels in found.items()}
 
     def where(self, keep: Callable[[Cell], bool]) -> "Table":
         """The table of the cells for which `keep` holds."""

@@ -12,7 +12,7 @@ so with one seed it speaks of the spread between cells and says nothing about ot
 
 import itertools
 import statistics
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.ablation import Table
@@ -74,58 +74,60 @@ class Interaction:
 
 def main_effect(table: Table, *, axis: str, metric: str, base: Scalar, level: Scalar) -> MainEffect:
     """The effect of `level` against `base`, over all pairs that exist."""
-    bases, values = (_values(table, {axis: chosen}, metric=metric) for chosen in (base, level))
-    pairs = (
-        Pair(place, seed, bases[place, seed], value)
-        for (place, seed), value in values.items()
-        if (place, seed) in bases
-    )
-    return MainEffect(axis=axis, metric=metric, base=base, level=level, pairs=tuple(pairs))
+    return _effect(_by_levels(table, (axis,), metric=metric), axis=axis, metric=metric, base=base, level=level)
 
 
 def main_effects(table: Table, *, metric: str) -> tuple[MainEffect, ...]:
     """Every axis: each further level against the first."""
-    return tuple(
-        main_effect(table, axis=axis, metric=metric, base=table.levels(axis)[0], level=level)
-        for axis in table.varying
-        for level in table.levels(axis)[1:]
+    found = []
+    for axis in table.varying:
+        known = _by_levels(table, (axis,), metric=metric)
+        base, *further = table.levels(axis)
+        found += [_effect(known, axis=axis, metric=metric, base=base, level=level) for level in further]
+    return tuple(found)
+
+
+def _effect(known: "ByLevels", *, axis: str, metric: str, base: Scalar, level: Scalar) -> MainEffect:
+    bases = known.get((base,), {})
+    pairs = (
+        Pair(place, seed, bases[place, seed], value)
+        for (place, seed), value in known.get((level,), {}).items()
+        if (place, seed) in bases
     )
+    return MainEffect(axis=axis, metric=metric, base=base, level=level, pairs=tuple(pairs))
 
 
 def interactions(table: Table, *, metric: str) -> tuple[Interaction, ...]:
     """Every two axes: each further level of both against the first of both; those with at least one quadruple."""
     found = []
     for axes in itertools.combinations(table.varying, 2):
+        known = _by_levels(table, axes, metric=metric)
         bases = (table.levels(axes[0])[0], table.levels(axes[1])[0])
         for levels in itertools.product(table.levels(axes[0])[1:], table.levels(axes[1])[1:]):
-            known = _interaction(table, axes=axes, metric=metric, bases=bases, levels=levels)
-            if known:
-                found.append(Interaction(axes=axes, metric=metric, bases=bases, levels=levels, estimate=known))
+            corners = [known.get(corner, {}) for corner in itertools.product(*zip(bases, levels, strict=True))]
+            if mean := _interaction(corners):
+                found.append(Interaction(axes=axes, metric=metric, bases=bases, levels=levels, estimate=mean))
     return tuple(found)
 
 
-def _interaction(
-    table: Table,
-    *,
-    axes: tuple[str, str],
-    metric: str,
-    bases: tuple[Scalar, Scalar],
-    levels: tuple[Scalar, Scalar],
-) -> Estimate | None:
-    corners = [
-        _values(table, dict(zip(axes, corner, strict=True)), metric=metric)
-        for corner in itertools.product(*zip(bases, levels, strict=True))
-    ]
+def _interaction(corners: Sequence["Values"]) -> Estimate | None:
     shared = [key for key in corners[0] if all(key in corner for corner in corners)]
     low_low, low_high, high_low, high_high = corners
     return estimate((high_high[key] - low_high[key]) - (high_low[key] - low_low[key]) for key in shared)
 
 
-def _values(table: Table, fixed: Mapping[str, Scalar], *, metric: str) -> dict[tuple[Place, int], float]:
-    """The finished values where the axes stand as in `fixed`, by the levels of the other axes and the seed."""
-    found = {}
+Values = dict[tuple[Place, int], float]
+"""Finished values by the levels of the axes that are not looked at, and the seed."""
+ByLevels = dict[tuple[Scalar, ...], Values]
+
+
+def _by_levels(table: Table, axes: tuple[str, ...], *, metric: str) -> ByLevels:
+    """The finished values by the levels of these axes: one pass over the cells, of which there may be thousands."""
+    found: ByLevels = {}
     for cell in table.cells:
-        if all(axis in cell.levels and cell.levels[axis] == level for axis, level in fixed.items()):
-            place = tuple(item for item in cell.levels.items() if item[0] not in fixed)
-            found |= {(place, seed): value for seed, value in cell.values(metric).items()}
+        if all(axis in cell.levels for axis in axes):
+            place = tuple(item for item in cell.levels.items() if item[0] not in axes)
+            inside = found.setdefault(tuple(cell.levels[axis] for axis in axes), {})
+            for seed, value in cell.values(metric).items():
+                inside[place, seed] = value
     return found

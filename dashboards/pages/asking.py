@@ -16,7 +16,7 @@ QUERIES = ("metric", "rows", "columns", "page", "sweep")
 """What may stand behind the question mark; everything else is ignored."""
 QUERY_MAX = 2_000
 """Characters of a query that anybody needs."""
-PAGES_MAX = 6
+PAGE_DIGITS = 6
 """Digits of a page's number."""
 WHY_MAX = 500
 """Characters of a refusal."""
@@ -35,16 +35,16 @@ def asked(request: Request, name: str) -> str:
     return request.query_params.get(name, "")
 
 
-def page_number(request: Request, *, pages: int) -> int:
-    """The page that is asked for, of so many: 1 where none is.
+def page_number(request: Request) -> int:
+    """The page that is asked for: 1 where none is.
 
     Raises:
-        RequestError: there is no such page.
+        RequestError: that is no number.
     """
     text = asked(request, "page") or "1"
-    if text.isascii() and text.isdigit() and len(text) <= PAGES_MAX and 1 <= int(text) <= pages:
+    if text.isascii() and text.isdigit() and len(text) <= PAGE_DIGITS:
         return int(text)
-    raise RequestError(f"no page '{plain(text[:40])}'; choose from 1 to {pages}")
+    raise RequestError(f"no page '{plain(text[:40])}'; pages are counted from 1")
 
 
 def guarded(answer: Answer) -> Answer:

@@ -12,7 +12,6 @@ from dashboards.pages.heat import Heat, Panel
 from dashboards.pages.lanes import Lane
 from dashboards.wording import MISSING, axis_name, level_name, metric_name
 from orchestrator.lifecycle import Point
-from orchestrator.results import SweepResults
 
 ATTEMPTS = (
     *("trial_id", "trial", "attempt", "node", "job_id", "waited_s", "start_unix_s", "end_unix_s", "end", "cause"),
@@ -56,10 +55,10 @@ def effects_csv(table: Table) -> str:
     return _csv(EFFECTS, [(*row, metric) for row in rows])
 
 
-def grid(results: SweepResults, shown: Heat) -> Document:
+def grid(title: str, shown: Heat) -> Document:
     """The heat map as tables of numbers."""
     name = metric_name(shown.metric) if shown.metric else "nothing has finished"
-    return Document(results.record.name, tuple(_panel(shown, panel, name=name) for panel in shown.panels))
+    return Document(title, tuple(_panel(shown, panel, name=name) for panel in shown.panels.items))
 
 
 def attempts(name: str, lanes: Sequence[Lane]) -> Document:
@@ -80,14 +79,13 @@ def attempts(name: str, lanes: Sequence[Lane]) -> Document:
 
 
 def _panel(shown: Heat, panel: Panel, *, name: str) -> Grid:
-    corner = axis_name(shown.rows) if shown.rows else ""
+    down, across = axis_name(shown.rows.axis), axis_name(shown.columns.axis)
     rows = tuple(
         (row, *((square.text or MISSING) if square else "" for square in line))
-        for row, line in zip(shown.row_names, panel.squares, strict=True)
+        for row, line in zip(shown.rows.names, panel.squares, strict=True)
     )
-    across = f", by {axis_name(shown.columns)}" if shown.columns else ""
-    caption = f"{name}{across}" + (f" ({panel.name})" if panel.name else "")
-    return Grid(caption, (corner, *(column or name for column in shown.column_names)), rows, labels=1)
+    caption = name + (f", by {across}" if across else "") + (f" ({panel.name})" if panel.name else "")
+    return Grid(caption, (down, *(column or name for column in shown.columns.names)), rows, labels=1)
 
 
 def _numbers(known: object) -> tuple[object, ...]:

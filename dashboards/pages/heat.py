@@ -3,19 +3,23 @@
     colour = (value - lowest) / (highest - lowest)      value: the metric's mean over a cell's finished seeds
 
 A place that the sweep does not have is empty; a cell without a finished trial has no colour and says how far it is.
+Where an axis has more levels than a page has room for, neighbouring ones share a row (dashboards/pages/bands.py): its
+squares show the mean over their cells.
 """
 
-import itertools
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboards.ablation import Cell, Table, is_numeric
+from dashboards.ablation import Cell, Table
 from dashboards.comparisons import headline
-from dashboards.wording import axis_name, level_name, number, plain
+from dashboards.pages.bands import Bands, bands
+from dashboards.pages.paging import Page, paged
+from dashboards.wording import axis_name, number, plain
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.sweep import Scalar
+from orchestrator.lifecycle import State
+from orchestrator.results import TrialResult
 
 GLYPHS = {
     State.FINISHED: "✓",
@@ -27,7 +31,11 @@ GLYPHS = {
     State.FAILED: "✕",
     State.CANCELLED: "⊘",
 }
-"""A state's badge; its name stands in the badge's title."""
+"""A state's badge; its name stands in the title."""
+SQUARES = 1_500
+"""Squares on one page, about; a panel is never cut."""
+SCORE = "score of "
+"""Before the label of an evaluation, where its score is what colours the grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +49,13 @@ class Badge:
 
 @dataclass(frozen=True, kw_only=True)
 class Square:
-    """One cell: its value as text and as a share of the range (None: no value yet), its states, its trials."""
+    """One place: its value as text and as a share of the range (None: no value yet), its states, its first trial."""
 
     text: str
     share: float | None
     badges: tuple[Badge, ...]
     progress: float  # share of all steps that are done
-    trial_ids: tuple[str, ...]
-    name: str
+    trial_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,54 +73,56 @@ class Heat:
     metric: str
     lowest: float | None
     highest: float | None
-    rows: str
-    columns: str
-    row_names: tuple[str, ...]
-    column_names: tuple[str, ...]
-    panels: tuple[Panel, ...]
+    rows: Bands
+    columns: Bands
+    panels: Page[Panel]
 
 
-def heat(table: Table, *, metric: str = "", rows: str = "", columns: str = "") -> Heat:
-    """The grid. What is not chosen is chosen here: the headline metric, the first two axes.
+def metrics(table: Table) -> tuple[str, ...]:
+    """What a grid can be coloured by: what finished trials have measured, and the scores of their evaluations."""
+    return (*table.metrics, *(SCORE + label for label in table.labels))
 
-    Where one axis is asked for twice, the columns give way. A metric may be asked for before a trial has finished.
+
+def heat(
+    table: Table, *, metric: str = "", rows: str = "", columns: str = "", page: int = 1, squares: int = SQUARES
+) -> Heat:
+    """The grid, as many panels to a page as have so many squares.
+
+    What is not chosen is chosen here: the headline metric, the first two axes. Where one axis is asked for twice, the
+    columns give way. A metric may be asked for before a trial has finished.
 
     Raises:
-        RequestError: the sweep has no such metric, or such an axis does not vary in it.
+        RequestError: the sweep has no such metric or page, or such an axis does not vary in it.
     """
-    _check("metric", metric, known=table.metrics or (metric,))
+    _check("metric", metric, known=metrics(table) or (metric,))
     _check("axis", rows, known=table.varying)
     _check("axis", columns, known=table.varying)
-    metric = metric if metric in table.metrics else headline(table) or ""
-    rows, columns = _axes(table, rows=rows, columns=columns)
-    others = [axis for axis in table.varying if axis not in (rows, columns)]
-    means = {id(cell): cell.mean(metric) if metric else None for cell in table.cells}
-    known = [mean for mean in means.values() if mean is not None]
-    span = (min(known), max(known)) if known else (None, None)
-    places = {tuple(cell.levels.get(axis) for axis in table.varying): cell for cell in table.cells}
+    metric = metric if metric in metrics(table) else headline(table) or next(iter(metrics(table)), "")
+    chosen = _axes(table, rows=rows, columns=columns)
+    down, across = bands(table, chosen[0]), bands(table, chosen[1])
+    others = [bands(table, axis) for axis in table.varying if axis not in chosen]
+    places = _placed(table, down=down, across=across, others=others)
+    shown = paged(sorted(places), number=page, size=max(1, squares // (len(down.names) * len(across.names))))
+    values = {id(cell): value for cell in table.cells if (value := _value(cell, metric)) is not None}
+    finite = [value for value in values.values() if math.isfinite(value)]
+    span = (min(finite), max(finite)) if finite else (math.nan, math.nan)
 
-    def square(*levels: Scalar) -> Square | None:
-        fixed = dict(zip((*others, rows, columns), levels, strict=True))
-        cell = places.get(tuple(fixed.get(axis) for axis in table.varying))
-        return _square(cell, value=means[id(cell)], span=span) if cell else None
-
-    down, across = _levels(table, rows), _levels(table, columns)
-    panels = [
-        Panel(
-            name=", ".join(f"{axis_name(axis)} {_level(level)}" for axis, level in zip(others, chosen, strict=True)),
-            squares=tuple(tuple(square(*chosen, row, column) for column in across) for row in down),
+    def panel(key: tuple[int, ...]) -> Panel:
+        inside = places[key]
+        name = ", ".join(f"{axis_name(one.axis)} {one.names[at]}" for one, at in zip(others, key, strict=True))
+        lines = ([inside.get((row, column)) for column in range(len(across.names))] for row in range(len(down.names)))
+        return Panel(
+            name=name,
+            squares=tuple(tuple(_square(cells, values, span) if cells else None for cells in line) for line in lines),
         )
-        for chosen in itertools.product(*(_levels(table, axis) for axis in others))
-    ]
+
     return Heat(
         metric=metric,
-        lowest=span[0],
-        highest=span[1],
-        rows=rows,
-        columns=columns,
-        row_names=tuple(map(_level, down)),
-        column_names=tuple(map(_level, across)),
-        panels=tuple(panel for panel in panels if any(any(line) for line in panel.squares)),
+        lowest=span[0] if finite else None,
+        highest=span[1] if finite else None,
+        rows=down,
+        columns=across,
+        panels=Page(items=tuple(map(panel, shown.items)), number=shown.number, pages=shown.pages),
     )
 
 
@@ -135,43 +144,45 @@ def _axes(table: Table, *, rows: str, columns: str) -> tuple[str, str]:
     return chosen[0], chosen[1]
 
 
-def _levels(table: Table, axis: str) -> Sequence[Scalar]:
-    """An axis's levels, numbers by size, and last the cells that do not have it; one nameless level for no axis."""
-    if not axis:
-        return (None,)
-    known = table.levels(axis)
-    ordered = tuple(sorted(known, key=lambda level: float(level or 0))) if is_numeric(known) else known
-    return (*ordered, *([None] if any(axis not in cell.levels for cell in table.cells) else []))
+Cells = dict[tuple[int, int], list[Cell]]
 
 
-def _level(level: Scalar) -> str:
-    return "" if level is None else level_name(level)
+def _placed(table: Table, *, down: Bands, across: Bands, others: Sequence[Bands]) -> dict[tuple[int, ...], Cells]:
+    """The cells of every panel that has some, by row and column."""
+    places: dict[tuple[int, ...], Cells] = {}
+    for cell in table.cells:
+        inside = places.setdefault(tuple(axis.at(cell) for axis in others), {})
+        inside.setdefault((down.at(cell), across.at(cell)), []).append(cell)
+    return places
 
 
-def _square(cell: Cell, *, value: float | None, span: tuple[float | None, float | None]) -> Square:
-    states = Counter(trial.state for trial in cell.trials)
+def _value(cell: Cell, metric: str) -> float | None:
+    """The mean over finished seeds, without an interval: for that ten thousand cells would take seconds."""
+    label = metric.removeprefix(SCORE)
+    known = cell.values(metric) if label == metric else cell.scores(label)
+    return sum(known.values()) / len(known) if known else None
+
+
+def _square(cells: Sequence[Cell], values: Mapping[int, float], span: tuple[float, float]) -> Square:
+    trials = [trial for cell in cells for trial in cell.everything]
+    known = [values[id(cell)] for cell in cells if id(cell) in values]
+    mean = sum(known) / len(known) if known else math.nan
     low, high = span
-    share = None
-    if value is not None and low is not None and high is not None:
-        share = (value - low) / (high - low) if high > low else 1.0
+    share = (mean - low) / (high - low) if high > low else 1.0
+    states = Counter(trial.state for trial in trials)
     return Square(
-        text=number(value) if value is not None else "",
-        share=share,
+        text=number(mean) if known else "",
+        share=min(1.0, max(0.0, share)) if math.isfinite(mean) else None,
         badges=tuple(
             Badge(state=state.value, glyph=GLYPHS[state], count=states[state]) for state in State if states[state]
         ),
-        progress=_progress(cell),
-        trial_ids=tuple(trial.id for trial in cell.trials),
-        name=", ".join(f"{axis_name(axis)} {level_name(level)}" for axis, level in cell.levels.items()) or "all",
+        progress=sum(map(_progress, trials)) / len(trials),
+        trial_id=trials[0].id,
     )
 
 
-def _progress(cell: Cell) -> float:
+def _progress(trial: TrialResult) -> float:
     """A finished trial needs no look at its steps, which keeps ten thousand of them cheap."""
-    return sum(1.0 if trial.state is State.FINISHED else _share(trial.status) for trial in cell.trials) / len(
-        cell.trials
-    )
-
-
-def _share(status: TrialStatus) -> float:
-    return min(1.0, status.step / status.total_steps) if status.total_steps else 0.0
+    if trial.state is State.FINISHED:
+        return 1.0
+    return min(1.0, trial.status.step / trial.status.total_steps) if trial.status.total_steps else 0.0

@@ -1,9 +1,9 @@
 """Addresses to pages. Whatever a browser may send ends in a page or a plain 4xx, and nothing here changes anything.
 
     /iwm/                                    every sweep
-    /iwm/sweeps/ID                           the grid          ?metric= &rows= &columns=
+    /iwm/sweeps/ID                           the grid          ?metric= &rows= &columns= &page=
     /iwm/sweeps/ID/answer                    the report
-    /iwm/sweeps/ID/timeline                  attempts over time    ?page=, from 1
+    /iwm/sweeps/ID/timeline                  attempts over time    ?page=
     /iwm/trials/ID                           one trial         ?sweep=
 
 `grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are looked up in
@@ -11,34 +11,36 @@ the store; none of them becomes a path.
 """
 
 import datetime
-import math
-from collections import Counter
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboards import report
-from dashboards.ablation import Table, tabulate
-from dashboards.cost import cost_of, total
+from dashboards.ablation import Table
+from dashboards.comparisons import headline
 from dashboards.latex import to_latex
 from dashboards.pages import exports
 from dashboards.pages.asking import Answer, asked, encoded, guarded, page_number, part, refused
 from dashboards.pages.curves import curves
-from dashboards.pages.forecast import GOING_ON, forecast
-from dashboards.pages.heat import Heat, heat
+from dashboards.pages.digest import digest
+from dashboards.pages.forecast import GOING_ON
+from dashboards.pages.heat import GLYPHS, SQUARES, Heat, heat, metrics
 from dashboards.pages.lanes import lane, lanes, span
+from dashboards.pages.look import Look
 from dashboards.pages.neighbours import neighbours
-from dashboards.pages.render import page
+from dashboards.pages.paging import paged
+from dashboards.pages.render import link, page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import State
 from orchestrator.mlflow_ui import sweep_link
-from orchestrator.results import SweepResults
 from orchestrator.run_note import command
 from orchestrator.store import SINGLE
 from orchestrator.sweep import SweepRecord
@@ -76,64 +78,66 @@ class Pages:
 
     def grid(self, request: Request) -> Response:
         """A sweep's cells as a heat map."""
-        results, table, shown = self._grid(request)
-        states = Counter(trial.state for trial in results.trials)
+        look = self._look(request)
+        shown = _grid(request, look.table, squares=SQUARES)
+        chosen = {"metric": shown.metric, "rows": shown.rows.axis, "columns": shown.columns.axis}
         return _html(
             "grid.html",
-            record=results.record,
-            table=table,
+            look=look,
+            metrics=metrics(look.table),
             heat=shown,
-            states=[(state, states[state]) for state in State if states[state]],
-            forecast=forecast(results) if _goes_on(states) else None,
-            mlflow=self._mlflow(results),
+            glyphs=GLYPHS,
+            mlflow=self._mlflow(look.record),
+            trial_page=link("trials", ""),
+            in_sweep="?" + urlencode({"sweep": look.record.id}),
+            address=partial(link, "sweeps", look.record.id, **chosen),
             tab="grid",
         )
 
     def grid_data(self, request: Request) -> Response:
         """The rows of every trial, or the grid as a LaTeX table."""
-        results, _, shown = self._grid(request)
-        return _data(request, csv=lambda: to_csv(results), tex=lambda: to_latex(exports.grid(results, shown)))
+        look = self._look(request)
+        shown = _grid(request, look.table, squares=sys.maxsize)
+        return _data(
+            request, csv=lambda: to_csv(look.results), tex=lambda: to_latex(exports.grid(look.record.name, shown))
+        )
 
     def answer(self, request: Request) -> Response:
         """The report: effects, what the table supports and what it does not."""
-        results = self._results(request)
-        return _html("answer.html", record=results.record, content=report.compose(results), tab="answer")
+        look = self._look(request)
+        mlflow = self._mlflow(look.record)
+        return _html("answer.html", look=look, content=digest(look.report), mlflow=mlflow, tab="answer")
 
     def answer_data(self, request: Request) -> Response:
         """The effects as rows, or the report as LaTeX."""
-        results = self._results(request)
-        return _data(
-            request, csv=lambda: exports.effects_csv(tabulate(results)), tex=lambda: to_latex(report.compose(results))
-        )
+        look = self._look(request)
+        return _data(request, csv=lambda: exports.effects_csv(look.table), tex=lambda: to_latex(look.report))
 
     def timeline(self, request: Request) -> Response:
         """Attempts of each trial over time, `LANES` trials to a page."""
-        results, t = self._results(request), now()
-        pages = max(1, math.ceil(len(results.trials) / LANES))
-        at = page_number(request, pages=pages)
-        shown = lanes(replace(results, trials=results.trials[(at - 1) * LANES : at * LANES]), now=t)
+        look = self._look(request)
+        part = paged(look.results.trials, number=page_number(request), size=LANES)
+        shown = lanes(replace(look.results, trials=tuple(part.items)), now=now())
         return _html(
             "timeline.html",
-            record=results.record,
+            look=look,
             lanes=shown,
-            span=span(shown, submitted_t=results.record.t),
-            cost=total(cost_of(trial.status) for trial in results.trials),
-            waited_s=sum(lane.waited_s for lane in lanes(results, now=t)),
-            forecast=forecast(results),
-            page=at,
-            pages=pages,
+            span=span(shown, submitted_t=look.record.t),
+            part=part,
+            address=partial(link, "sweeps", look.record.id, "timeline"),
             nodes=sorted({bar.node for lane in shown for bar in lane.bars}),
+            mlflow=self._mlflow(look.record),
             tab="timeline",
         )
 
     def timeline_data(self, request: Request) -> Response:
         """Every attempt as a row."""
-        results = self._results(request)
-        shown = lanes(results, now=now())
+        look = self._look(request)
+        shown = lanes(look.results, now=now())
         return _data(
             request,
             csv=lambda: exports.attempts_csv(shown),
-            tex=lambda: to_latex(exports.attempts(results.record.name, shown)),
+            tex=lambda: to_latex(exports.attempts(look.record.name, shown)),
         )
 
     def trial(self, request: Request) -> Response:
@@ -141,6 +145,8 @@ class Pages:
         shipment = self.source.shipment(part(request, "trial_id"))
         records = [record for record, _ in shipment.sweeps]
         record = _chosen(records, asked(request, "sweep"))
+        look = self.source.look(record.id) if record else None
+        metric = headline(look.table) or "" if look else ""
         trial = trial_of(shipment)
         return _html(
             "trial.html",
@@ -148,7 +154,8 @@ class Pages:
             status=shipment.status,
             sweeps=records,
             record=record,
-            neighbours=neighbours(self.source.results(record.id), trial) if record else (),
+            metric=metric,
+            directions=neighbours(look.results, trial, metric=metric) if look else (),
             lane=lane(trial, submitted_t=0.0, now=now()),
             curves=curves(
                 self.source.points(trial.id),
@@ -160,7 +167,7 @@ class Pages:
             command=command(record, trial.overrides) if record else "",
             pictures=self.source.pictures(trial.id),
             logs=self.source.log_tails(trial.id),
-            run=self._run(shipment.run_id),
+            mlflow=self._run(shipment.run_id),
         )
 
     def trial_data(self, request: Request) -> Response:
@@ -179,23 +186,22 @@ class Pages:
         found = self.source.picture(shipment.id, part(request, "name"))
         return Response(found, media_type="image/png") if found is not None else refused(404, "no such picture")
 
-    def _results(self, request: Request) -> SweepResults:
-        return self.source.results(part(request, "sweep_id"))
+    def _look(self, request: Request) -> Look:
+        return self.source.look(part(request, "sweep_id"))
 
-    def _grid(self, request: Request) -> tuple[SweepResults, Table, Heat]:
-        results = self._results(request)
-        table = tabulate(results)
-        chosen = {key: asked(request, key) for key in ("metric", "rows", "columns")}
-        return results, table, heat(table, **chosen)
-
-    def _mlflow(self, results: SweepResults) -> str:
-        """The sweep's runs in MLflow; empty where nothing was sent yet."""
+    def _mlflow(self, record: SweepRecord) -> str:
+        """The sweep's runs in MLflow, or where all are before one was sent."""
         experiment = self.source.store.experiment_id()
-        return sweep_link(results.record, base="", experiment_id=experiment) if experiment and results.record.t else ""
+        return sweep_link(record, base="", experiment_id=experiment) if experiment and record.t else "/"
 
     def _run(self, run_id: str) -> str:
         experiment = self.source.store.experiment_id()
-        return f"/#/experiments/{experiment}/runs/{run_id}" if experiment and run_id else ""
+        return f"/#/experiments/{experiment}/runs/{run_id}" if experiment and run_id else "/"
+
+
+def _grid(request: Request, table: Table, *, squares: int) -> Heat:
+    chosen = {key: asked(request, key) for key in ("metric", "rows", "columns")}
+    return heat(table, **chosen, page=page_number(request), squares=squares)
 
 
 def _chosen(records: Sequence[SweepRecord], sweep_id: str) -> SweepRecord | None:
@@ -210,10 +216,6 @@ def _chosen(records: Sequence[SweepRecord], sweep_id: str) -> SweepRecord | None
         if record.id == sweep_id:
             return record
     raise UnknownSweepError(f"the trial is not in sweep '{sweep_id}'")
-
-
-def _goes_on(states: Counter[State]) -> bool:
-    return any(states[state] for state in GOING_ON)
 
 
 def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], str]) -> Response:

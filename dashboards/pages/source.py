@@ -1,7 +1,7 @@
 """What the pages show: the store, which holds every number, and a trial's folder, which holds its logs and pictures.
 
-A sweep's results are kept between two requests, and only trials whose files have changed are read again. A trial's
-folder is opened by an id of sixteen hexadecimal digits and nothing else, so no request names a path.
+A sweep is kept between two requests, with what was made of it, and only trials whose files have changed are read again.
+A trial's folder is opened by an id of sixteen hexadecimal digits and nothing else, so no request names a path.
 """
 
 import re
@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from dashboards.pages.look import Look
 from orchestrator import cluster
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import Point, State
 from orchestrator.log_tail import log_tails, plain_files
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.results import TrialResult
 from orchestrator.run_card import Shipment
 from orchestrator.store import SINGLE, Store
 from orchestrator.sweep import SweepRecord
@@ -23,7 +24,7 @@ from orchestrator.sweep import SweepRecord
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 PICTURE = re.compile(r"[\w-][\w.-]*\.png")
 KEPT = 4
-"""Sweeps whose results are kept: at most so many times ten thousand trials."""
+"""Sweeps that are kept: at most so many times ten thousand trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Source:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._store: Store | None = None
-        self._kept: dict[str, SweepResults] = {}
+        self._kept: dict[str, Look] = {}
         self._lock = threading.Lock()
 
     @property
@@ -67,8 +68,8 @@ class Source:
         single = Counter(state for key, state in states.items() if key not in inside)
         return (*found, *([Overview(record=SINGLE, states=single)] if single else []))
 
-    def results(self, sweep_id: str) -> SweepResults:
-        """A sweep's trials as they are now.
+    def look(self, sweep_id: str) -> Look:
+        """A sweep as it is now; the same object as at the last look where no trial has changed.
 
         Raises:
             UnknownSweepError: there is none of that id.
@@ -76,20 +77,23 @@ class Source:
         if not sweep_id.isprintable():  # PostgreSQL refuses some of that, and no sweep is called so
             raise UnknownSweepError("a sweep's id is printable")
         if sweep_id == SINGLE.id:
-            return self.store.single_trials()
+            return Look(self.store.single_trials())
         with self._lock:
             before = self._kept.get(sweep_id)
-        now = self.store.results_again(before) if before else self.store.results(sweep_id)
-        if before and not now.trials and sweep_id not in self.store.sweep_ids():
+        results = self.store.results_again(before.results) if before else self.store.results(sweep_id)
+        if before and not results.trials and sweep_id not in self.store.sweep_ids():
             with self._lock:
                 self._kept.pop(sweep_id, None)
             raise UnknownSweepError(f"there is no sweep '{sweep_id}' any more")
+        return self._keep(before if before and before.results is results else Look(results))
+
+    def _keep(self, look: Look) -> Look:
         with self._lock:
-            self._kept.pop(sweep_id, None)
-            self._kept[sweep_id] = now
+            self._kept.pop(look.record.id, None)
+            self._kept[look.record.id] = look
             while len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
-        return now
+        return look
 
     def shipment(self, trial_id: str) -> Shipment:
         """A trial, its places in sweeps, and its run in MLflow.

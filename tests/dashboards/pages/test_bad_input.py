@@ -172,8 +172,8 @@ def test_a_bad_query_to_any_route_is_refused_or_ignored(hostile, path):
         ("sweeps/SWEEP?metric=nothing", "unknown metric 'nothing'; choose from"),
         ("sweeps/SWEEP/grid.tex?rows=nothing", "unknown axis 'nothing'; choose from data.dataset"),
         ("sweeps/SWEEP?columns=nothing", "unknown axis 'nothing'; choose from"),
-        ("sweeps/SWEEP/timeline?page=2", "no page '2'; choose from 1 to 1"),
-        ("sweeps/SWEEP/timeline?page=0", "no page '0'; choose from 1 to 1"),
+        ("sweeps/SWEEP/timeline?page=2", "no page 2; choose from 1 to 1"),
+        ("sweeps/SWEEP/timeline?page=0", "no page 0; choose from 1 to 1"),
         ("trials/TRIAL?sweep=nothing", "the trial is not in sweep 'nothing'"),
     ],
 )

@@ -47,6 +47,6 @@ def test_points_keep_every_digit():
 
 def test_the_grid_and_the_attempts_are_tables_for_a_paper():
     shown = heat(tabulate(RESULTS))
-    assert "feature & 1.200 & 1.400" in to_latex(exports.grid(RESULTS, shown))
+    assert "feature & 1.200 & 1.400" in to_latex(exports.grid("toy", shown))
     attempts = exports.attempts("toy", lanes(RESULTS, now=0.0))
     assert to_latex(attempts).count("finished") == 8

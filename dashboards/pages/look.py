@@ -1,0 +1,62 @@
+"""A sweep as it was at one look. What a page makes of all its trials is made once, and again when one has changed."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from dashboards import report
+from dashboards.ablation import Table, tabulate
+from dashboards.cost import Cost, cost_of, total
+from dashboards.document import Document
+from dashboards.pages.forecast import GOING_ON, Forecast, forecast
+from dashboards.pages.lanes import lanes
+from orchestrator.lifecycle import State
+from orchestrator.results import SweepResults
+from orchestrator.sweep import SweepRecord
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything here depends on the results alone, never on the time."""
+
+    results: SweepResults
+
+    @property
+    def record(self) -> SweepRecord:
+        """The sweep."""
+        return self.results.record
+
+    @cached_property
+    def table(self) -> Table:
+        """Its cells."""
+        return tabulate(self.results)
+
+    @cached_property
+    def report(self) -> Document:
+        """What it says."""
+        return report.compose(self.results)
+
+    @cached_property
+    def states(self) -> Counter[State]:
+        """How many trials are in which state."""
+        return Counter(trial.state for trial in self.results.trials)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a trial may still change by itself."""
+        return any(self.states[state] for state in GOING_ON)
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """What is left."""
+        return forecast(self.results)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What was used."""
+        return total(cost_of(trial.status) for trial in self.results.trials)
+
+    @cached_property
+    def waited_s(self) -> float:
+        """In queues, over all trials."""
+        return sum(lane.waited_s for lane in lanes(self.results, now=0.0))
