@@ -56,7 +56,7 @@ def sweep_link(record: SweepRecord, *, base: str, experiment_id: str) -> str:
 
 def view_link(sweep_id: str, *, base: str, experiment_id: str) -> str:
     """The same as a saved view, which is there once the sweep was sent to MLflow."""
-    return f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={_view_key(sweep_id)}"
+    return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_view_key(sweep_id)}"
 
 
 def view_tag(sweep_id: str) -> str:
@@ -67,7 +67,8 @@ def view_tag(sweep_id: str) -> str:
 def view(record: SweepRecord) -> str:
     """A sweep's saved view: its axes and what is measured as columns, named in the UI's list of views."""
     columns = [*(f"tags.`{safe_key(f'axis.{axis}')}`" for axis in record.axes), *COLUMNS]
-    state = {**_facets(record), "orderByAsc": False, "selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
+    shown = {"selectedColumns": columns, "columnOrder": columns, "runsHiddenMode": "SHOW_ALL"}
+    state = {**_facets(record), "orderByAsc": False, **shown}
     created_ms = round(record.t * 1000)
     return json.dumps({"name": record.id, "createdAt": created_ms, "updatedAt": created_ms, "state": json.dumps(state)})
 

@@ -17,7 +17,9 @@ def test_a_sweep_has_a_page_while_it_is_served(tmp_path):
         found = links(layout, RECORD, experiment_id="3")
         assert found.page == "http://127.0.0.1:5007/iwm/sweeps/a%20b-1"
         assert found.runs.startswith("http://127.0.0.1:5007/#/experiments/3/runs?workflowType=machine_learning&")
-        assert found.view.startswith("http://127.0.0.1:5007/#/experiments/3/runs?viewStateShareKey=")
+        assert found.view.startswith(
+            "http://127.0.0.1:5007/#/experiments/3/runs?workflowType=machine_learning&viewStateShareKey="
+        )
         layout.serve_lock.write_text(json.dumps({"url": "http://elsewhere", "pid": 1, "pages": False}))
         assert served_at(layout) == ""
         layout.serve_lock.write_text("torn {")

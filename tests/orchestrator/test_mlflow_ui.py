@@ -56,5 +56,9 @@ def test_a_sweeps_view_has_its_axes_as_columns():
 
 def test_a_views_link_names_its_tag():
     link = view_link("depth-12345678", base="http://here", experiment_id="1")
-    assert link == "http://here/#/experiments/1/runs?viewStateShareKey=" + view_tag("depth-12345678").split(".")[-1]
+    assert (
+        link
+        == "http://here/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey="
+        + view_tag("depth-12345678").split(".")[-1]
+    )
     assert view_tag("depth-12345678") != view_tag("depth-12345679")

@@ -173,6 +173,7 @@ def mlflow_shows_the_same(page: "Page", lab: Lab, url: str, pictures: Path) -> N
     link = next(word for word in lab.iwm("status").split() if word.startswith(f"{url}/#/experiments/"))
     lab.until(lambda: lab.iwm("sync") and True)
     page.goto(link)
+    page.locator(".ag-header-cell", has_text="axis.conditioning").first.wait_for()  # a saved view, not a mere filter
     name = page.get_by_role("link", name=re.compile("conditioning=feature depth=2"))
     name.first.wait_for()
     assert page.get_by_role("link", name=re.compile("conditioning=(none|feature) depth=")).count() >= 4
