@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, whose orchestrator.py is this file
 
-from benchmarks.scale.bench import Bench, Row, conditions
+from benchmarks.scale.bench import Bench, Row, conditions, table
 from benchmarks.scale.looking import first_refresh, status
 from benchmarks.scale.memory import memory
 from benchmarks.scale.planning import plan, resubmit
@@ -54,23 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def document(rows: Sequence[Row]) -> dict[str, object]:
     """What `--json` prints."""
     return {"rows": [asdict(row) for row in rows], **conditions()}
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Markdown."""
-    lines = ["| what | median | least to most | processor | target |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row.what} | {row.median:g} {row.unit} | {row.least:g} to {row.most:g}, {row.runs} runs "
-        f"| {'' if row.cpu_s is None else f'{row.cpu_s:g} s'} | {_target(row)} |"
-        for row in rows
-    ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in conditions().items())])
-
-
-def _target(row: Row) -> str:
-    if row.below is None:
-        return ""
-    return f"under {row.below:g} {row.unit}: {'held' if row.median < row.below else 'missed'}"
 
 
 if __name__ == "__main__":

@@ -136,3 +136,20 @@ def _processor() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown."""
+    lines = ["| what | median | least to most | processor | target |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row.what} | {row.median:g} {row.unit} | {row.least:g} to {row.most:g}, {row.runs} runs "
+        f"| {'' if row.cpu_s is None else f'{row.cpu_s:g} s'} | {_target(row)} |"
+        for row in rows
+    ]
+    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in conditions().items())])
+
+
+def _target(row: Row) -> str:
+    if row.below is None:
+        return ""
+    return f"under {row.below:g} {row.unit}: {'held' if row.median < row.below else 'missed'}"

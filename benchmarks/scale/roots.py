@@ -25,16 +25,41 @@ METRICS = (
     *("loss", "grad_norm", "target_std", "prediction_std", "effective_rank"),
     *("lr", "ema", "collapse_alarm", "images_per_s", "data_wait_share"),
 )
-SWEEP = """
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A sweep's file but for its number of seeds, and its cells per seed."""
+
+    text: str
+    cells: int
+
+
+FEW_CELLS = Shape(
+    """
 description: As many trials as are asked for.
 overrides: [train.steps=100]
 axes:
   conditioning: [none, feature]
   photometric.strength: [0.2, 0.4, 0.6, 0.8, 1.0]
 seeds: {seeds}
-"""
-CELLS = 10
-"""Cells of the sweep per seed."""
+""",
+    cells=10,
+)
+MANY_CELLS = Shape(
+    """
+description: As many cells as are asked for.
+overrides: [train.steps=100]
+axes:
+  conditioning: [none, feature]
+  photometric.strength: [0.2, 0.4, 0.6, 0.8, 1.0]
+  predictor.depth: [1, 2, 3, 4, 5]
+  optim.lr: [1.0e-4, 2.0e-4, 3.0e-4, 4.0e-4, 5.0e-4, 6.0e-4, 7.0e-4, 8.0e-4, 9.0e-4, 1.0e-3]
+  optim.weight_decay: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
+seeds: {seeds}
+""",
+    cells=5_000,
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +71,9 @@ class World:
     words: tuple[str, ...]
 
 
-def make_world(folder: Path, *, trials: int, mix: Mapping[str, int]) -> World:
+def make_world(folder: Path, *, trials: int, mix: Mapping[str, int], shape: Shape = FEW_CELLS) -> World:
     """A sweep of about so many trials, all of them on disk; `mix` says how many of a hundred are in which state."""
-    words = write_sweep(folder, trials=trials)
+    words = write_sweep(folder, trials=trials, shape=shape)
     sweep = expand(words[0], sweeps_dir=Path(words[2]))
     layout = Layout.of(folder / "root", environ={})
     states = [state for state, share in mix.items() for _ in range(share)]
@@ -61,11 +86,11 @@ def make_world(folder: Path, *, trials: int, mix: Mapping[str, int]) -> World:
     return World(layout.root, sweep, words)
 
 
-def write_sweep(folder: Path, *, trials: int) -> tuple[str, ...]:
+def write_sweep(folder: Path, *, trials: int, shape: Shape = FEW_CELLS) -> tuple[str, ...]:
     """Writes the sweep's file; the words that name it on the command line."""
     sweeps = folder / "sweeps"
     (sweeps / "ablation").mkdir(parents=True)
-    (sweeps / "ablation" / "many.yaml").write_text(SWEEP.format(seeds=max(1, trials // CELLS)))
+    (sweeps / "ablation" / "many.yaml").write_text(shape.text.format(seeds=max(1, trials // shape.cells)))
     return ("many", "--sweeps", str(sweeps))
 
 
