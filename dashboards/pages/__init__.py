@@ -10,7 +10,6 @@ heat.py       a sweep's cells on two axes                                       
 lanes.py      attempts of trials over time                                                                      [pure]
 curves.py     a metric's history as SVG                                                                         [pure]
 neighbours.py trials that differ in one setting                                                                 [pure]
-forecast.py   what is left of a sweep, in hours                                                                 [pure]
 exports.py    what a page shows, as rows and as tables for a paper                                              [pure]
 render.py     Jinja2, with every value escaped
 """

@@ -8,9 +8,10 @@ from dashboards import report
 from dashboards.ablation import Table, tabulate
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Document
-from dashboards.pages.forecast import GOING_ON, Forecast, forecast
 from dashboards.pages.lanes import lanes
+from orchestrator.forecast import Forecast
 from orchestrator.lifecycle import State
+from orchestrator.outlook import GOING_ON, outlook
 from orchestrator.results import SweepResults
 from orchestrator.sweep import SweepRecord
 
@@ -49,7 +50,7 @@ class Look:
     @cached_property
     def forecast(self) -> Forecast:
         """What is left."""
-        return forecast(self.results)
+        return outlook(self.results)
 
     @cached_property
     def cost(self) -> Cost:

@@ -29,7 +29,6 @@ from dashboards.pages import exports
 from dashboards.pages.asking import Answer, asked, encoded, guarded, page_number, part, refused
 from dashboards.pages.curves import curves
 from dashboards.pages.digest import digest
-from dashboards.pages.forecast import GOING_ON
 from dashboards.pages.heat import GLYPHS, SQUARES, Heat, heat, metrics
 from dashboards.pages.lanes import lane, lanes, span
 from dashboards.pages.look import Look
@@ -41,6 +40,7 @@ from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import State
 from orchestrator.mlflow_ui import sweep_link
+from orchestrator.outlook import GOING_ON
 from orchestrator.run_note import command
 from orchestrator.store import SINGLE
 from orchestrator.sweep import SweepRecord

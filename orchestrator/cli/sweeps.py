@@ -20,6 +20,7 @@ from orchestrator.cli.options import (
     SweepName,
     Sweeps,
 )
+from orchestrator.errors import RequestError
 
 
 @app.command()
@@ -87,7 +88,7 @@ def submit(
 @app.command()
 def status(
     name: OneSweep = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until all has ended, or Ctrl-C.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
@@ -95,14 +96,16 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import cluster, render, watching
+    from orchestrator import cluster, live, render, watching
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
+    if json and watch:
+        raise RequestError("--json is one document and --watch has no end: use one of them")
     if json:
         return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
-        return watching.watch(layout, name)
+        return live.watch(layout, name, console=render.out())
     found = watching.statuses(layout, name)
     for table in watching.tables(layout, found):
         render.out().print(table)
@@ -116,14 +119,19 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the trial writes.")] = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Print what a trial's attempts wrote, oldest first."""
-    from orchestrator import service, watching
+    """Print what a trial's attempts wrote, oldest first.
+
+    With --follow also what the attempts to come write, until the trial has ended or Ctrl-C.
+    """
+    from orchestrator import following, service
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
     with service.observed(layout) as store:
         (trial_id,) = service.find_trial(layout, store, trial).trial_ids
-    watching.print_logs(layout.trial(trial_id), follow=follow)
+        if follow:
+            return following.follow_logs(layout, trial_id, store)
+    following.print_logs(layout, trial_id)
 
 
 @app.command()

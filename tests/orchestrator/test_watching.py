@@ -1,8 +1,7 @@
-"""Statuses and logs."""
+"""Statuses."""
 
 import pytest
 
-from iwm_core.events import Finished
 from orchestrator import render, watching
 from orchestrator.errors import UnknownSweepError
 
@@ -28,13 +27,3 @@ def test_json_has_the_promised_keys(on_disk):
     promised = "id overrides state step total_steps attempts job_id slurm_state metrics weights_sha256"
     assert set(promised.split()) <= set(sweep["trials"][0])
     assert sweep["counts"] == {"finished": 1}
-
-
-def test_logs_of_every_attempt_oldest_first(on_disk):
-    folder = on_disk.trial()
-    on_disk.attempt(folder, [Finished()]).close()
-    folder.logs.mkdir()
-    (folder.logs / "1_0_log.out").write_text("first\n")
-    (folder.logs / "2_0_log.out").write_text("second\n")
-    text = "".join(watching.log_text(folder, follow=True))
-    assert text == "==> 1_0_log.out <==\nfirst\n==> 2_0_log.out <==\nsecond\n"

@@ -1,14 +1,13 @@
-"""What is left of a sweep, from what its own trials have taken so far: the forecast of `iwm plan`, on a page. Pure."""
+"""What is left of a sweep, from what its own trials have taken so far. Pure."""
 
-from orchestrator.forecast import Forecast, cost_of, precedent, steps_of, task
-from orchestrator.forecast import forecast as foresee
+from orchestrator.forecast import Forecast, cost_of, forecast, precedent, steps_of, task
 from orchestrator.lifecycle import State
 from orchestrator.results import SweepResults
 
 GOING_ON = frozenset({State.PLANNED, State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
 
 
-def forecast(results: SweepResults) -> Forecast:
+def outlook(results: SweepResults) -> Forecast:
     """The forecast of a sweep at today's number of running trials. Its axes tell its trials apart."""
     costs = {trial.id: cost_of(trial.overrides) for trial in results.trials}
     left = [trial for trial in results.trials if trial.state in GOING_ON]
@@ -17,4 +16,4 @@ def forecast(results: SweepResults) -> Forecast:
     ]
     earlier = (precedent(costs[trial.id], trial.status) for trial in results.trials)
     running = sum(trial.state is State.RUNNING for trial in left)
-    return foresee(tasks, filter(None, earlier), places=running or None)
+    return forecast(tasks, filter(None, earlier), places=running or None)

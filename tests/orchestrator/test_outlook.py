@@ -1,5 +1,5 @@
-from dashboards.pages.forecast import forecast
 from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.outlook import outlook
 from tests.fakes.results import attempt, finished, results, trial
 
 DONE = finished({}, attempts=[attempt(stepped_t=1_050.0)])  # 100 steps in 50 seconds, and 10 more
@@ -10,7 +10,7 @@ def unfinished(state, *attempts, step=0):
 
 
 def foresee(*statuses):
-    return forecast(results([trial({"seed": at}, status=one) for at, one in enumerate(statuses)], axes=["seed"]))
+    return outlook(results([trial({"seed": at}, status=one) for at, one in enumerate(statuses)], axes=["seed"]))
 
 
 def test_what_is_left_goes_by_the_trials_own_speed_or_that_of_the_others():
