@@ -108,6 +108,6 @@ def _newest(layout: Layout) -> list[str]:
     try:
         with os.scandir(layout.trials) as entries:
             times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(times, key=lambda name: (-times[name], name))[:LOOKED_AT]

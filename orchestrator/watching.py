@@ -25,11 +25,11 @@ def statuses(layout: Layout, name: str | None) -> list[SweepResults]:
 
 def read(layout: Layout, store: Store, name: str | None) -> list[SweepResults]:
     """The same, from a store that is up to date."""
-    records = store.sweep_records(name) if name else store.sweep_records()
-    if name and not records:
+    records = store.sweep_records(name)
+    if name is not None and not records:
         return [service.find_sweep(layout, store, name)]
     found = [store.results_of(record) for record in records]
-    single = [] if name else [store.single_trials()]
+    single = [] if name is not None else [store.single_trials()]
     return found + [results for results in single if results.trials]
 
 

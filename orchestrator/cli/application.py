@@ -1,5 +1,6 @@
 """The application that verbs register with, and `main`, which turns an error into plain lines and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from iwm_core.errors import ConfigError, CoreError, DataError
+from orchestrator.cli.wording import check, plain
 from orchestrator.errors import IwmError
 
 app = typer.Typer(
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], *, debug: bool) -> int:
     try:
+        check(words)
         return app(words, standalone_mode=False) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,7 +48,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         if debug:
             traceback.print_exc()
         message, code = explain(error)
-        typer.echo(f"iwm: {message}", err=True)
+        typer.echo(f"iwm: {plain(message)}", err=True)
         return code
 
 
@@ -58,9 +61,9 @@ def explain(error: BaseException) -> tuple[str, int]:
             return f"{error.format_message()} Try: iwm --help", error.exit_code
         case IwmError():
             return str(error), error.exit_code
-        case ConfigError() | DataError():
-            return str(error), 2
         case CoreError():
-            return str(error), 1
+            return str(error), 2 if isinstance(error, ConfigError | DataError) else 1
+        case OSError(errno=errno.ENAMETOOLONG):
+            return f"the name of a file is too long: '{error.filename}'", 2
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     return f"unexpected {detail} (--debug shows the traceback)", 1

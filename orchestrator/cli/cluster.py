@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.application import app
-from orchestrator.cli.options import Json
+from orchestrator.cli.options import Json, nameable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +26,10 @@ app.add_typer(
 )
 
 Directory = Annotated[
-    Path | None, typer.Option("--dir", help="The cluster's directory [$TMPDIR/iwm-cluster-USER]; one cluster each.")
+    Path | None,
+    typer.Option(
+        "--dir", callback=nameable, help="The cluster's directory [$TMPDIR/iwm-cluster-USER]; one cluster each."
+    ),
 ]
 Daemons = Annotated[list[str], typer.Argument(metavar="NAME", help="munged, mariadbd, slurmdbd, slurmctld, n1, n2 ...")]
 

@@ -12,7 +12,7 @@ from orchestrator.errors import RequestError
 @app.command("verify-resume")
 def verify_resume(
     overrides: Overrides = None,
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the twin, at least 16.")] = 40,
+    steps: Annotated[int, typer.Option("--steps", min=16, max=100_000, help="Steps of the twin.")] = 40,
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
@@ -41,7 +41,9 @@ def doctor(
     partitions: Annotated[
         list[str] | None, typer.Option("--partition", help="Of the canary; may be given more than once.")
     ] = None,
-    wait: Annotated[float, typer.Option("--wait", min=0.1, help="Minutes that a canary may wait at each step.")] = 10,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.1, max=10_000, help="Minutes that a canary may wait at each step.")
+    ] = 10,
     root: Root = DEFAULT_ROOT,
     sweeps: Sweeps = None,
     json: Json = False,

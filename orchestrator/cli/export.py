@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.application import app
-from orchestrator.cli.options import DEFAULT_ROOT, Json, OneTrial, Root
+from orchestrator.cli.options import DEFAULT_ROOT, Json, OneTrial, Root, nameable
 
-File = Annotated[Path | None, typer.Option("--output", "-o", help="The file [encoder.pt in the trial's folder].")]
+File = Annotated[
+    Path | None, typer.Option("--output", "-o", callback=nameable, help="The file [encoder.pt in the trial's folder].")
+]
 Online = Annotated[bool, typer.Option("--online", help="The trained encoder itself, not its moving average.")]
 
 

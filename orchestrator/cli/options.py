@@ -1,12 +1,51 @@
 """Arguments and options that several verbs share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Root = Annotated[Path, typer.Option("--root", envvar="IWM_ROOT", help="Folder of sweeps, trials and databases.")]
-Sweeps = Annotated[Path | None, typer.Option("--sweeps", help="Folder of your own sweeps and groups [./sweeps].")]
+from orchestrator.errors import RequestError
+
+MANY = 1_000_000_000
+"""More of anything than one can want."""
+NAME_MAX = 255
+"""Bytes of a file's name, on every file system that we know."""
+
+
+def nameable(path: Path | None) -> Path | None:
+    """The path, if a file may be called so.
+
+    Raises:
+        RequestError: a part of it is too long.
+    """
+    for part in path.parts if path else ():
+        if len(os.fsencode(part)) > NAME_MAX:
+            raise RequestError(f"no file can be called '{part[:40]}...': a name has at most {NAME_MAX} bytes")
+    return path
+
+
+def known_launcher(name: str) -> str:
+    """The launcher, if there is one of that name; said before anything else is looked at.
+
+    Raises:
+        RequestError: there is none.
+    """
+    from orchestrator.launch import LOCAL
+    from orchestrator.launch_slurm import SLURM
+
+    if name not in (LOCAL, SLURM):
+        raise RequestError(f"unknown launcher '{name}'; choose from {LOCAL}, {SLURM}")
+    return name
+
+
+Root = Annotated[
+    Path, typer.Option("--root", envvar="IWM_ROOT", callback=nameable, help="Folder of sweeps, trials and databases.")
+]
+Sweeps = Annotated[
+    Path | None, typer.Option("--sweeps", callback=nameable, help="Folder of your own sweeps and groups [./sweeps].")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of a sweep, or the path of its YAML file.")]
 Overrides = Annotated[
@@ -21,8 +60,13 @@ Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="SETTING=VALUE", help="Only such cells: --where predictor.depth=12,18"),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps per trial, instead of the sweep's.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", callback=nameable, help="File to write instead of standard output.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, max=MANY, help="Steps per trial, instead of the sweep's.")]
 OneTrial = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's id, or its beginning.")]
 DEFAULT_ROOT = Path("runs")
-Launcher = Annotated[str, typer.Option("--launcher", envvar="IWM_LAUNCHER", help="Where trials run: local, slurm.")]
+Launcher = Annotated[
+    str,
+    typer.Option("--launcher", envvar="IWM_LAUNCHER", callback=known_launcher, help="Where trials run: local, slurm."),
+]

@@ -15,7 +15,9 @@ from orchestrator.cli.options import DEFAULT_ROOT, Json, Root
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
     host: Annotated[str, typer.Option("--host", help="An address of this machine alone.")] = "127.0.0.1",
-    poll: Annotated[float, typer.Option("--poll", min=0.1, help="Seconds between looks at jobs and workers.")] = 10.0,
+    poll: Annotated[
+        float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between looks at jobs and workers.")
+    ] = 10.0,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
