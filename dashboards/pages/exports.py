@@ -10,8 +10,9 @@ from dashboards.document import Document, Grid
 from dashboards.effects import interactions, main_effects
 from dashboards.pages.heat import Heat, Panel
 from dashboards.pages.lanes import Lane
+from dashboards.pages.source import Overview
 from dashboards.wording import MISSING, axis_name, level_name, metric_name
-from orchestrator.lifecycle import Point
+from orchestrator.lifecycle import Point, State
 
 ATTEMPTS = (
     *("trial_id", "trial", "attempt", "node", "job_id", "waited_s", "start_unix_s", "end_unix_s", "end", "cause"),
@@ -19,6 +20,18 @@ ATTEMPTS = (
 )
 
 EFFECTS = ("kind", "axis", "from", "to", "difference", "half_width", "pairs", "metric")
+
+
+def sweeps_csv(overviews: Iterable[Overview]) -> str:
+    """One row per sweep."""
+    rows = ((one.record.id, one.record.about, *(one.states[state] for state in State)) for one in overviews)
+    return _csv(("sweep", "about", *(state.value for state in State)), rows)
+
+
+def sweeps(overviews: Iterable[Overview]) -> Document:
+    """The sweeps as a table."""
+    rows = tuple((one.record.id, *(str(one.states[state]) for state in State)) for one in overviews)
+    return Document("Sweeps", (Grid("Trials by state", ("sweep", *(state.value for state in State)), rows, labels=1),))
 
 
 def attempts_csv(lanes: Iterable[Lane]) -> str:

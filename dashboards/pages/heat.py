@@ -168,7 +168,7 @@ def _square(cells: Sequence[Cell], values: Mapping[int, float], span: tuple[floa
     known = [values[id(cell)] for cell in cells if id(cell) in values]
     mean = sum(known) / len(known) if known else math.nan
     low, high = span
-    share = (mean - low) / (high - low) if high > low else 1.0
+    share = (mean - low) / (high - low) if high > low else 0.5
     states = Counter(trial.state for trial in trials)
     return Square(
         text=number(mean) if known else "",

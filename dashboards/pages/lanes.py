@@ -21,6 +21,10 @@ ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
 """The mark at a bar's end; an attempt that runs has none."""
 
 
+WAITING = frozenset({State.QUEUED, State.PREEMPTED})
+"""States in which a trial waits for a place; one that is held waits for a person."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bar:
     """One attempt, and the wait before it."""
@@ -58,10 +62,11 @@ class Lane:
     name: str
     state: str
     bars: tuple[Bar, ...]
+    waits_since_t: float | None  # in a queue, now
 
     @property
     def waited_s(self) -> float:
-        """In queues, so far."""
+        """Before its attempts."""
         return sum(bar.waited_s for bar in self.bars)
 
 
@@ -72,11 +77,14 @@ def lanes(results: SweepResults, *, now: float) -> tuple[Lane, ...]:
 
 def lane(trial: TrialResult, *, submitted_t: float, now: float) -> Lane:
     """One trial's attempts."""
+    bars = tuple(_bars(trial, submitted_t=submitted_t, now=now))
+    since_t = bars[-1].end_t if bars else submitted_t
     return Lane(
         trial_id=trial.id,
         name=trial_name(trial.overrides),
         state=trial.state.value,
-        bars=tuple(_bars(trial, submitted_t=submitted_t, now=now)),
+        bars=bars,
+        waits_since_t=since_t if since_t and trial.state in WAITING else None,
     )
 
 
@@ -133,9 +141,10 @@ class Span:
 _STEPS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800)
 
 
-def span(shown: tuple[Lane, ...], *, submitted_t: float) -> Span:
-    """From the submission, or the first attempt if nothing waited for that, to the last end."""
+def span(shown: tuple[Lane, ...], *, submitted_t: float, now: float) -> Span:
+    """From the submission, or the first attempt if nothing waited for that, to the last end, or to now if one waits."""
     starts = [bar.start_t - bar.waited_s for lane in shown for bar in lane.bars if bar.start_t]
     ends = [bar.end_t for lane in shown for bar in lane.bars]
-    start = min(starts, default=submitted_t)
+    waits = [lane.waits_since_t for lane in shown if lane.waits_since_t is not None]
+    start, ends = min([*starts, *waits], default=submitted_t), [*ends, *([now] if waits else [])]
     return Span(start_t=start, end_t=max(ends, default=start + 1.0))

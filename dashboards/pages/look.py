@@ -18,7 +18,7 @@ from orchestrator.sweep import SweepRecord
 
 @dataclass(frozen=True)
 class Look:
-    """Everything here depends on the results alone, never on the time."""
+    """What is kept here depends on the results alone, never on the time."""
 
     results: SweepResults
 
@@ -57,7 +57,14 @@ class Look:
         """What was used."""
         return total(cost_of(trial.status) for trial in self.results.trials)
 
+    def waited_s(self, now: float) -> float:
+        """In queues, over all trials, until now."""
+        before, since = self._waits
+        return before + sum(max(0.0, now - t) for t in since)
+
     @cached_property
-    def waited_s(self) -> float:
-        """In queues, over all trials."""
-        return sum(lane.waited_s for lane in lanes(self.results, now=0.0))
+    def _waits(self) -> tuple[float, tuple[float, ...]]:
+        """Seconds that are over, and since when others wait."""
+        shown = lanes(self.results, now=0.0)
+        since = tuple(lane.waits_since_t for lane in shown if lane.waits_since_t is not None)
+        return sum(lane.waited_s for lane in shown), since

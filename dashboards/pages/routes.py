@@ -6,8 +6,8 @@
     /iwm/sweeps/ID/timeline                  attempts over time    ?page=
     /iwm/trials/ID                           one trial         ?sweep=
 
-`grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are looked up in
-the store; none of them becomes a path.
+`sweeps`, `grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are
+looked up in the store; none of them becomes a path.
 """
 
 import datetime
@@ -60,6 +60,7 @@ class Pages:
         table: Mapping[str, Answer] = {
             "/iwm": self.sweeps,
             "/iwm/": self.sweeps,
+            "/iwm/sweeps.{kind}": self.sweeps_data,
             "/iwm/sweeps/{sweep_id}/answer": self.answer,
             "/iwm/sweeps/{sweep_id}/answer.{kind}": self.answer_data,
             "/iwm/sweeps/{sweep_id}/timeline": self.timeline,
@@ -75,6 +76,11 @@ class Pages:
     def sweeps(self, request: Request) -> Response:
         """Every sweep, with how far it is."""
         return _html("sweeps.html", overviews=self.source.overviews(), root=str(self.source.layout.root), State=State)
+
+    def sweeps_data(self, request: Request) -> Response:
+        """How many trials of every sweep are in which state."""
+        found = self.source.overviews()
+        return _data(request, csv=lambda: exports.sweeps_csv(found), tex=lambda: to_latex(exports.sweeps(found)))
 
     def grid(self, request: Request) -> Response:
         """A sweep's cells as a heat map."""
@@ -115,14 +121,15 @@ class Pages:
 
     def timeline(self, request: Request) -> Response:
         """Attempts of each trial over time, `LANES` trials to a page."""
-        look = self._look(request)
+        look, t = self._look(request), now()
         part = paged(look.results.trials, number=page_number(request), size=LANES)
-        shown = lanes(replace(look.results, trials=tuple(part.items)), now=now())
+        shown = lanes(replace(look.results, trials=tuple(part.items)), now=t)
         return _html(
             "timeline.html",
             look=look,
             lanes=shown,
-            span=span(shown, submitted_t=look.record.t),
+            span=span(shown, submitted_t=look.record.t, now=t),
+            now=t,
             part=part,
             address=partial(link, "sweeps", look.record.id, "timeline"),
             nodes=sorted({bar.node for lane in shown for bar in lane.bars}),

@@ -3,11 +3,14 @@
 
 const LOOK_MS = 5000;
 
-// A choice is shown as soon as it is made.
+// A choice is shown as soon as it is made; what was chosen keeps the focus.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form.choose");
-  if (form) form.requestSubmit();
+  if (!form) return;
+  history.pushState(null, "", `${form.action}?${new URLSearchParams(new FormData(form))}`);
+  read(event.target.name);
 });
+addEventListener("popstate", () => read(""));
 
 // Arrow keys move between the cells of a heat map.
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -27,18 +30,30 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A page whose trials go on is read again now and then; it keeps its place, and what has the focus.
-async function follow() {
+// A page whose trials go on is read again now and then.
+function follow() {
   const main = document.querySelector("main[data-live]");
-  if (!main || document.hidden || main.querySelector("select:focus, details[open]")) return;
-  const held = focusedAddress();
+  if (main && !document.hidden && !main.querySelector("select:focus, details[open]")) read("");
+}
+
+// The page at this address, in the place of what is shown; it keeps its place, and what has the focus.
+async function read(chosen) {
+  const main = document.querySelector("main");
+  const address = location.href;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-    if (!fresh) return;
-    main.replaceChildren(...fresh.childNodes);
-    if (!fresh.hasAttribute("data-live")) main.removeAttribute("data-live");
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (address !== location.href) return;
+    if (!fresh || !fresh.querySelector("main")) {
+      if (chosen) location.reload();
+      return;
+    }
+    const held = focusedAddress();
+    main.replaceChildren(...fresh.querySelector("main").childNodes);
+    main.toggleAttribute("data-live", fresh.querySelector("main").hasAttribute("data-live"));
+    document.querySelector("header").replaceWith(fresh.querySelector("header"));
+    showEnds();
+    if (chosen) main.querySelector(`select[name="${chosen}"]`)?.focus();
     if (held) [...main.querySelectorAll("a")].find((link) => link.getAttribute("href") === held)?.focus({ preventScroll: true });
   } catch {
     // The service is away; the next look may find it again.
@@ -50,4 +65,10 @@ function focusedAddress() {
   return focused ? focused.getAttribute("href") : null;
 }
 
+// A log is shown from its end.
+function showEnds() {
+  for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
+}
+
+showEnds();
 setInterval(follow, LOOK_MS);

@@ -33,11 +33,11 @@ def test_a_bar_that_is_open_ends_now():
 
 def test_the_span_reaches_from_the_first_wait_to_the_last_end():
     shown = (only(finished({}, attempts=TWO)),)
-    whole = span(shown, submitted_t=900.0)
+    whole = span(shown, submitted_t=900.0, now=9_000.0)
     assert (whole.start_t, whole.end_t) == (1_000.0, 2_060.0)
     assert (whole.at(1_000.0), whole.at(2_060.0), whole.at(9e9)) == (0.0, 1.0, 1.0)
     assert [name for _, name in whole.ticks()] == ["0 s", "5 min", "10 min", "15 min"]
-    assert span((), submitted_t=900.0).end_t == 901.0
+    assert span((), submitted_t=900.0, now=9_000.0).end_t == 901.0
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,11 @@ def test_the_span_reaches_from_the_first_wait_to_the_last_end():
 )
 def test_durations_are_short(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_trial_that_waits_does_so_until_now():
+    waiting = TrialStatus(state=State.PREEMPTED, attempts=TWO[:1])
+    lane = only(waiting)
+    assert lane.waits_since_t == 1_060.0
+    assert span((lane,), submitted_t=900.0, now=9_000.0).end_t == 9_000.0
+    assert only(TrialStatus(state=State.HELD, attempts=TWO[:1])).waits_since_t is None
