@@ -102,7 +102,7 @@ def test_a_sweep_is_watched_while_it_runs(new_lab: Callable[..., Lab], chromium:
         axes_are_switched_and_a_cell_leads_to_its_trial(page, url, trials, pictures)
         the_answer_is_read(page, url, pictures)
         mlflow_shows_the_same(page, lab, url, pictures)
-    with served(lab) as url, browser(chromium, viewport={"width": 360, "height": 740}, color_scheme="dark") as page:
+    with served(lab) as url, browser(chromium, viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
         it_fits_a_phone_in_the_dark(page, url, trials, pictures)
 
 
@@ -130,6 +130,7 @@ def the_time_line_shows_the_preemption(page: "Page", url: str, pictures: Path) -
     mark.wait_for(state="attached")
     assert mark.text_content() == "▲"
     assert page.locator("line.wait").count() > 0
+    assert page.locator("rect.running, rect.finished").count() >= 4
     assert re.search(r"preempted \((SIGTERM|SIGUSR2|preempted|requeued).*?\), .*steps repeated", page.content())
     page.screenshot(path=pictures / "timeline.png")
 
@@ -141,8 +142,14 @@ def axes_are_switched_and_a_cell_leads_to_its_trial(
     assert page.locator(".heat tbody th").all_inner_texts() == ["none", "feature"]
     page.get_by_label("Rows").select_option("predictor.depth")
     page.wait_for_url(re.compile("rows=predictor.depth"))
+    page.locator(".heat tbody th", has_text="1").wait_for()
     assert page.locator(".heat tbody th").all_inner_texts() == ["1", "2"]
+    assert page.evaluate("document.activeElement.name") == "rows"  # what was chosen keeps the focus
     assert page.locator(".heat td a i.finished").count() == 4
+    page.go_back()
+    page.locator(".heat tbody th", has_text="none").wait_for()
+    page.go_forward()
+    page.locator(".heat tbody th", has_text="1").wait_for()
     page.screenshot(path=pictures / "grid.png")
     first = page.locator(".heat td a").first
     first.focus()
@@ -154,7 +161,7 @@ def axes_are_switched_and_a_cell_leads_to_its_trial(
     assert page.locator("h1").inner_text() == f"Trial {trials[3]}"
     assert "loss" in page.locator(".curves").inner_text()
     page.screenshot(path=pictures / "trial.png")
-    page.get_by_role("link", name=re.compile("conditioning: feature → none")).click()
+    page.get_by_title(re.compile("conditioning: feature → none")).click()
     page.wait_for_url(re.compile(trials[1]))
 
 
@@ -162,7 +169,7 @@ def the_answer_is_read(page: "Page", url: str, pictures: Path) -> None:
     page.goto(f"{sweep_of(page, url)}/answer")
     assert "Main effects" in page.locator("main").inner_text()
     with page.expect_download() as loading:
-        page.evaluate("document.querySelector('.foot a[href$=\"answer.csv\"]').setAttribute('download', '')")
+        page.evaluate("document.querySelector('header a[href$=\"answer.csv\"]').setAttribute('download', '')")
         page.get_by_role("link", name="CSV").click()
     assert Path(loading.value.path()).read_text().startswith("kind,axis,from,to,difference")
     page.screenshot(path=pictures / "answer.png")
@@ -187,7 +194,8 @@ def mlflow_shows_the_same(page: "Page", lab: Lab, url: str, pictures: Path) -> N
 
 def it_fits_a_phone_in_the_dark(page: "Page", url: str, trials: tuple[str, ...], pictures: Path) -> None:
     sweep = sweep_of(page, url)
-    places = {"grid": sweep, "timeline": f"{sweep}/timeline", "trial": f"{url}/iwm/trials/{trials[0]}"}
+    places = {"sweeps": f"{url}/iwm/", "grid": sweep, "answer": f"{sweep}/answer", "timeline": f"{sweep}/timeline"}
+    places["trial"] = f"{url}/iwm/trials/{trials[0]}"
     for name, place in places.items():
         page.goto(place)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
