@@ -56,7 +56,8 @@ def sweep_link(record: SweepRecord, *, base: str, experiment_id: str) -> str:
 
 def view_link(sweep_id: str, *, base: str, experiment_id: str) -> str:
     """The same as a saved view, which is there once the sweep was sent to MLflow."""
-    return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_view_key(sweep_id)}"
+    query = f"workflowType=machine_learning&viewStateShareKey={_view_key(sweep_id)}"
+    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
 def view_tag(sweep_id: str) -> str:
