@@ -4,15 +4,25 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completing
 from orchestrator.cli.application import app
 from orchestrator.cli.options import DEFAULT_ROOT, Json, Launcher, Overrides, Root, Sweeps
 
 Tested = Annotated[
-    str, typer.Argument(metavar="TRIAL", help="A trial's id, or its beginning; or timm:NAME, a model of timm.")
+    str,
+    typer.Argument(
+        metavar="TRIAL",
+        autocompletion=completing.trials,
+        help="A trial's id, or its beginning; or timm:NAME, a model of timm.",
+    ),
 ]
 Protocol = Annotated[
     str | None,
-    typer.Argument(metavar="[PROTOCOL]", help="mrr, linear, knn, attentive, ...; as after pretraining where left out."),
+    typer.Argument(
+        metavar="[PROTOCOL]",
+        autocompletion=completing.protocols,
+        help="mrr, linear, knn, attentive, ...; as after pretraining where left out.",
+    ),
 ]
 
 

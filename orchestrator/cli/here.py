@@ -43,14 +43,10 @@ def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT
     12 trials on real images, about a minute of one core each, one of them interrupted on purpose. With --launcher slurm
     on a throwaway SLURM of this machine, where two are preempted and one loses its node.
     """
-    from orchestrator.errors import RequestError
     from orchestrator.layout import Layout
 
-    match launcher:
-        case "local":
-            from orchestrator.demo.here import run_demo as run
-        case "slurm":
-            from orchestrator.demo.on_slurm import run_demo_on_slurm as run
-        case _:
-            raise RequestError(f"unknown launcher '{launcher}'; choose from local, slurm")
+    if launcher == "local":
+        from orchestrator.demo.here import run_demo as run
+    else:
+        from orchestrator.demo.on_slurm import run_demo_on_slurm as run
     run(Layout.of(root), steps=steps)

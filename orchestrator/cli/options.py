@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completing
 from orchestrator.errors import RequestError
 
 MANY = 1_000_000_000
@@ -26,7 +27,7 @@ def nameable(path: Path | None) -> Path | None:
     return path
 
 
-def known_launcher(name: str) -> str:
+def known_launcher(name: str | None) -> str | None:
     """The launcher, if there is one of that name; said before anything else is looked at.
 
     Raises:
@@ -35,7 +36,7 @@ def known_launcher(name: str) -> str:
     from orchestrator.launch import LOCAL
     from orchestrator.launch_slurm import SLURM
 
-    if name not in (LOCAL, SLURM):
+    if name is not None and name not in (LOCAL, SLURM):
         raise RequestError(f"unknown launcher '{name}'; choose from {LOCAL}, {SLURM}")
     return name
 
@@ -47,26 +48,63 @@ Sweeps = Annotated[
     Path | None, typer.Option("--sweeps", callback=nameable, help="Folder of your own sweeps and groups [./sweeps].")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of a sweep, or the path of its YAML file.")]
+SweepName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWEEP", autocompletion=completing.sweeps, help="Name of a sweep, or the path of its YAML file."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="OVERRIDE", help="As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)"),
+    typer.Argument(
+        metavar="OVERRIDE",
+        autocompletion=completing.settings,
+        help="As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)",
+    ),
 ]
-Names = Annotated[list[str], typer.Argument(metavar="SWEEP|TRIAL", help="Names or ids of sweeps, or ids of trials.")]
-OneSweep = Annotated[str | None, typer.Argument(metavar="SWEEP", help="A sweep's name or id; all where left out.")]
-Submitted = Annotated[str, typer.Argument(metavar="SWEEP", help="A submitted sweep's name or id.")]
-AnyNames = Annotated[list[str] | None, typer.Argument(metavar="SWEEP|TRIAL", help="All trials where left out.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SWEEP|TRIAL", autocompletion=completing.either, help="Names or ids of sweeps, or ids of trials."
+    ),
+]
+OneSweep = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SWEEP", autocompletion=completing.submitted, help="A sweep's name or id; all where left out."
+    ),
+]
+Submitted = Annotated[
+    str, typer.Argument(metavar="SWEEP", autocompletion=completing.submitted, help="A submitted sweep's name or id.")
+]
+AnyNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SWEEP|TRIAL", autocompletion=completing.either, help="All trials where left out."),
+]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="SETTING=VALUE", help="Only such cells: --where predictor.depth=12,18"),
+    typer.Option(
+        "--where",
+        metavar="SETTING=VALUE",
+        autocompletion=completing.settings,
+        help="Only such cells: --where predictor.depth=12,18",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", callback=nameable, help="File to write instead of standard output.")
 ]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, max=MANY, help="Steps per trial, instead of the sweep's.")]
-OneTrial = Annotated[str, typer.Argument(metavar="TRIAL", help="A trial's id, or its beginning.")]
+OneTrial = Annotated[
+    str, typer.Argument(metavar="TRIAL", autocompletion=completing.trials, help="A trial's id, or its beginning.")
+]
 DEFAULT_ROOT = Path("runs")
 Launcher = Annotated[
     str,
-    typer.Option("--launcher", envvar="IWM_LAUNCHER", callback=known_launcher, help="Where trials run: local, slurm."),
+    typer.Option(
+        "--launcher",
+        envvar="IWM_LAUNCHER",
+        callback=known_launcher,
+        autocompletion=completing.launchers,
+        help="Where trials run: local, slurm.",
+    ),
 ]

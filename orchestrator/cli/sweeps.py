@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completing
 from orchestrator.cli.application import app
 from orchestrator.cli.options import (
     DEFAULT_ROOT,
@@ -137,7 +138,9 @@ def logs(
 @app.command()
 def report(
     sweep: Submitted,
-    kind: Annotated[str, typer.Option("--format", help="md, html, tex or csv.")] = "md",
+    kind: Annotated[
+        str, typer.Option("--format", autocompletion=completing.formats, help="md, html, tex or csv.")
+    ] = "md",
     output: Output = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:

@@ -88,7 +88,7 @@ def test_it_is_one_line_and_exit_code_2(path, name, place, capsys):
     READ.clear()
     _, parameter = typed(path, name, "x")
     words = (*WORDS, str(place / "canary" / "secret"), "")
-    for word in NO_PATH if parameter.type_descriptor.is_path else words:
+    for word in NO_PATH if parameter.type_descriptor.is_path else words:  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(SystemExit) as ended:
             cli.main(typed(path, name, word)[0])
         out, err = capsys.readouterr()
