@@ -60,6 +60,11 @@ def view_link(sweep_id: str, *, base: str, experiment_id: str) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
+def run_link(run_id: str, *, base: str, experiment_id: str) -> str:
+    """One run in the UI at `base`, among runs and not among language models."""
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
+
 def view_tag(sweep_id: str) -> str:
     """The tag of the experiment that holds a sweep's saved view."""
     return f"mlflow.sharedViewState.{_view_key(sweep_id)}"

@@ -39,7 +39,7 @@ from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import State
-from orchestrator.mlflow_ui import sweep_link
+from orchestrator.mlflow_ui import run_link, sweep_link
 from orchestrator.outlook import GOING_ON
 from orchestrator.run_note import command
 from orchestrator.store import SINGLE
@@ -203,7 +203,7 @@ class Pages:
 
     def _run(self, run_id: str) -> str:
         experiment = self.source.store.experiment_id()
-        return f"/#/experiments/{experiment}/runs/{run_id}" if experiment and run_id else "/"
+        return run_link(run_id, base="", experiment_id=experiment) if experiment and run_id else "/"
 
 
 def _grid(request: Request, table: Table, *, squares: int) -> Heat:

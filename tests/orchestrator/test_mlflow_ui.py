@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from orchestrator.layout import Layout
-from orchestrator.mlflow_ui import sweep_link, ui_command, ui_url, view, view_link, view_tag
+from orchestrator.mlflow_ui import run_link, sweep_link, ui_command, ui_url, view, view_link, view_tag
 from orchestrator.sweep import SweepRecord
 
 
@@ -62,3 +62,7 @@ def test_a_views_link_names_its_tag():
         + view_tag("depth-12345678").split(".")[-1]
     )
     assert view_tag("depth-12345678") != view_tag("depth-12345679")
+
+
+def test_a_run_opens_among_runs():
+    assert run_link("ab", base="", experiment_id="1") == "/#/experiments/1/runs/ab?workflowType=machine_learning"
