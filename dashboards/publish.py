@@ -5,6 +5,7 @@ from dashboards.report import render
 from orchestrator import gather
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
+from orchestrator.progress import track
 from orchestrator.results import SweepResults
 from orchestrator.store import Store
 
@@ -31,7 +32,7 @@ def attach_reports(layout: Layout, store: Store) -> None:
     Raises:
         TrackingError: MLflow is out of reach.
     """
-    for record in store.sweep_records():
+    for record in track(store.sweep_records(), "writing reports"):
         results = store.results(record.id)
         if any(trial.status.state is State.FINISHED for trial in results.trials):
             gather.attach_report(layout, store, record.id, report_files(results))

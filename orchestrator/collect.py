@@ -10,6 +10,7 @@ from orchestrator.attempt import is_trusted
 from orchestrator.census import read_status
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
+from orchestrator.progress import track
 
 CHECKPOINT = re.compile(r"step-(\d+)-a(\d+)\.pt")
 KEPT = {State.FINISHED: 1}
@@ -37,10 +38,11 @@ class Garbage:
 
 def collect(layout: Layout, trial_ids: Sequence[str], *, apply: bool) -> Garbage:
     """Finds, and with `apply` deletes, the checkpoints that no trial needs. A live trial is left alone."""
-    files = [path for trial_id in trial_ids for path in superfluous(layout.trial(trial_id))]
+    looked_at = track(trial_ids, "looking at checkpoints")
+    files = [path for trial_id in looked_at for path in superfluous(layout.trial(trial_id))]
     size = sum(path.stat().st_size for path in files)
     if apply:
-        for path in files:
+        for path in track(files, "deleting files"):
             path.unlink(missing_ok=True)
     return Garbage(tuple(files), size, apply)
 

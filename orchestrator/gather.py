@@ -27,6 +27,7 @@ from orchestrator.layout import Layout
 from orchestrator.locks import holding
 from orchestrator.log_tail import log_tails
 from orchestrator.mlflow_ui import is_server, ui_command, view, view_tag
+from orchestrator.progress import track
 from orchestrator.projection import refresh
 from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
 from orchestrator.run_note import note
@@ -151,7 +152,7 @@ def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool]) -> Synce
     experiment_id = _aim(tracking, store)
     waiting = store.unsent()
     sent, refused = _Sent(cluster.seen(layout)), []
-    for trial_id in waiting:
+    for trial_id in track(waiting, "sending trials to MLflow"):
         if is_over():
             break
         try:

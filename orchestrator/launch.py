@@ -21,6 +21,7 @@ from orchestrator.events import Cancelled, Claimed, Held
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.locks import is_held
+from orchestrator.progress import track
 from orchestrator.sweep import Cell, Resources, Sweep
 from orchestrator.trial import Trial, canonical_json
 
@@ -127,7 +128,7 @@ def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
 def submit_local(layout: Layout, cells: Iterable[Cell], *, token: str) -> list[str]:
     """Claims these trials for the slots of this machine and sees that a keeper runs. Returns the ids that were won."""
     won = []
-    for cell in cells:
+    for cell in track(cells, "claiming trials"):
         folder = write_trial(layout, cell.trial)
         if claim(folder, resources=cell.resources, token=token, launcher=LOCAL):
             won.append(cell.trial.id)

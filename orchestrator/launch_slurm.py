@@ -27,6 +27,7 @@ from orchestrator.events import Claimed, Submitted, Withdrawn
 from orchestrator.launch import claim, new_token, write_trial
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.locks import holding
+from orchestrator.progress import track
 from orchestrator.slurm import Answer
 from orchestrator.sweep import Cell, Resources
 
@@ -106,11 +107,9 @@ def _start(
 ) -> Array | None:
     token = new_token()
     with holding(layout.batch(token) / "submitting.lock"), ThreadPoolExecutor(WRITERS) as writers:
-        claims = {
-            item.folder.id: won
-            for item, won in zip(items, writers.map(lambda item: item.claim(token), items), strict=True)
-            if won
-        }
+        claimed = zip(items, writers.map(lambda item: item.claim(token), items), strict=True)
+        told = track(claimed, "claiming trials", total=len(items))
+        claims = {item.folder.id: won for item, won in told if won}
         if not claims:
             return None
         tasks = tuple(tuple(part) for part in cut(list(claims), resources.trials_per_gpu))

@@ -18,6 +18,7 @@ from iwm_core.errors import ConfigError
 from orchestrator import census, journal
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import fold, history
+from orchestrator.progress import track
 from orchestrator.rows import Folded, Known
 from orchestrator.store import Store
 from orchestrator.sweep import SweepRecord
@@ -125,9 +126,9 @@ class _Reading:
     done: Refreshed
     glances: dict[str, Known] = field(default_factory=dict)
 
-    def folded(self, names: Iterable[str]) -> Iterator[Folded]:
+    def folded(self, names: Sequence[str]) -> Iterator[Folded]:
         """Those that have changed."""
-        for name in names:
+        for name in track(names, "reading trials"):
             folder = self.layout.trial(name)
             try:
                 now = look(folder)

@@ -24,6 +24,7 @@ from orchestrator.links import Links
 from orchestrator.locks import is_held
 from orchestrator.plan import Mode, Plan
 from orchestrator.planning import plan_sweep
+from orchestrator.progress import track
 from orchestrator.projection import refresh
 from orchestrator.results import SweepResults
 from orchestrator.store import Store
@@ -173,7 +174,7 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
 
 
 def _statuses(layout: Layout, trial_ids: Sequence[str]) -> dict[str, TrialStatus]:
-    return {trial_id: read_status(layout.trial(trial_id)) for trial_id in trial_ids}
+    return {trial_id: read_status(layout.trial(trial_id)) for trial_id in track(trial_ids, "looking at trials")}
 
 
 def known_cell(layout: Layout, trial_id: str) -> Cell:
@@ -187,7 +188,9 @@ def known_cell(layout: Layout, trial_id: str) -> Cell:
 def cancel(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Ends trials on purpose; a live worker checkpoints first. Returns the ids that were cancelled."""
     before = _statuses(layout, trial_ids)
-    cancelled = [trial_id for trial_id in trial_ids if _cancel(layout.trial(trial_id), layout=layout)]
+    cancelled = [
+        trial_id for trial_id in track(trial_ids, "cancelling trials") if _cancel(layout.trial(trial_id), layout=layout)
+    ]
     cluster.cancel_jobs(layout, {trial_id: before[trial_id] for trial_id in cancelled})
     return cancelled
 

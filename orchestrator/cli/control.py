@@ -59,12 +59,12 @@ def _act(
     verb: str,
     json: bool,
 ) -> None:
-    from orchestrator import render, service
+    from orchestrator import progress, render, service
     from orchestrator.layout import Layout
     from orchestrator.selection import select
 
     layout = Layout.of(root)
-    with service.observed(layout) as store:
+    with progress.shown(json=json), service.observed(layout) as store:
         targets = [service.find(layout, store, name) for name in names]
         chosen = dict.fromkeys(trial_id for target in targets for trial_id in target.trial_ids)
         done = action(layout, select(layout, list(chosen), where or ()))

@@ -37,16 +37,18 @@ def plan(
 
     Starts nothing and writes nothing. The forecast is made of earlier trials of this root, and says of how many.
     """
-    from orchestrator import forecast_text, render
+    from orchestrator import forecast_text, progress, render
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
     from orchestrator.planning import outlines, plan_sweep
     from orchestrator.precedents import forecast_plan
 
-    layout, expanded = Layout.of(root), expand(sweep, overrides or (), sweeps_dir=sweeps)
-    known = outlines(layout, (cell.trial.id for cell in expanded.cells))
-    planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
-    foreseen = forecast_plan(layout, planned, known=known, launcher=launcher)
+    layout = Layout.of(root)
+    with progress.shown(json=json), progress.during("composing trials, and looking at earlier ones"):
+        expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
+        known = outlines(layout, (cell.trial.id for cell in expanded.cells))
+        planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
+        foreseen = forecast_plan(layout, planned, known=known, launcher=launcher)
     if json:
         return render.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
     render.out().print(render.plan_table(planned))
@@ -69,12 +71,15 @@ def submit(
     Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
     checkpoint.
     """
-    from orchestrator import render, service
+    from orchestrator import progress, render, service
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
-    submission = service.submit(layout, expand(sweep, overrides or (), sweeps_dir=sweeps), launcher=launcher)
+    with progress.shown(json=json):
+        with progress.during("composing trials"):
+            expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
+        submission = service.submit(layout, expanded, launcher=launcher)
     if json:
         return render.print_json(submission.to_dict())
     render.out().print(render.plan_table(submission.plan))
@@ -97,7 +102,7 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import cluster, live, render, watching
+    from orchestrator import cluster, live, progress, render, watching
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
@@ -107,7 +112,8 @@ def status(
         return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
         return live.watch(layout, name, console=render.out())
-    found = watching.statuses(layout, name)
+    with progress.shown():
+        found = watching.statuses(layout, name)
     for table in watching.tables(layout, found):
         render.out().print(table)
     for line in watching.addresses(layout, found):
@@ -146,12 +152,14 @@ def report(
 ) -> None:
     """Print a sweep's table, effects and findings."""
     from dashboards.publish import render_report
-    from orchestrator import service
+    from orchestrator import progress, service
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
-    with service.observed(layout) as store:
-        text = render_report(service.find_sweep(layout, store, sweep), kind=kind)
+    with progress.shown(), service.observed(layout) as store:
+        found = service.find_sweep(layout, store, sweep)
+        with progress.during("writing the report"):
+            text = render_report(found, kind=kind)
     if output:
         output.write_text(text)
     else:

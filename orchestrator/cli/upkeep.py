@@ -20,11 +20,11 @@ def sync(
     Sending twice changes nothing.
     """
     from dashboards.publish import attach_reports
-    from orchestrator import gather, render, service
+    from orchestrator import gather, progress, render, service
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
-    with service.observed(layout) as store:
+    with progress.shown(json=json), service.observed(layout) as store:
         try:
             sent = gather.rebuild(layout, store) if rebuild else gather.sync(layout, store)
             attach_reports(layout, store)
@@ -47,15 +47,15 @@ def gc(
 
     Says what that would free; --apply deletes them.
     """
-    from orchestrator import render, service
+    from orchestrator import progress, render, service
     from orchestrator.collect import collect
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
-    with service.observed(layout) as store:
+    with progress.shown(json=json), service.observed(layout) as store:
         targets = [service.find(layout, store, name) for name in names or ()]
         chosen = [key for target in targets for key in target.trial_ids] if names else store.trial_ids()
-    found = collect(layout, chosen, apply=apply)
+        found = collect(layout, chosen, apply=apply)
     if json:
         return render.print_json(found.to_dict())
     render.out().print(found.sentence())
