@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import cluster, render, service, watching
+from orchestrator import cluster, progress, render, service, watching
 from orchestrator.forecast import speed
 from orchestrator.forecast_text import duration, time_of
 from orchestrator.layout import Layout
@@ -41,7 +41,9 @@ def watch(layout: Layout, name: str | None, *, console: Console) -> None:
     Raises:
         UnknownSweepError: there is no such sweep.
     """
-    with service.observed(layout) as store, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.ExitStack() as opened, contextlib.suppress(KeyboardInterrupt):
+        with progress.shown():  # the first look reads all; nothing else draws yet
+            store = opened.enter_context(service.observed(layout))
         if console.is_terminal:
             with Live(console=console, auto_refresh=False) as live:
                 for found in _looks(layout, store, name):
@@ -119,14 +121,15 @@ def live_table(results: SweepResults, *, seen: render.Seen, waits: Mapping[str, 
     axes = results.record.axes
     title = f"{results.record.id}  {render.counts_line(render.state_counts(results))}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", *axes, "state", "step", "rate", "left", "MRR", "note"):
+    for heading in ("trial", *axes, "state", "step", "rate", "left", "MRR"):
         right = heading in ("step", "rate", "left")
         table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="right" if right else "left")
+    table.add_column("note")  # the one that gives way where there is too little room
     by_need = sorted(results.trials, key=lambda trial: FIRST.index(trial.state.value))
     shown = {trial.id for trial in by_need[:rows]}
     for trial in (trial for trial in results.trials if trial.id in shown):
         remarks = render.note(trial, slurm=seen.get(trial.id, {}), waits=waits.get(trial.id, ""))
-        table.add_row(*_row(trial, axes=axes), remarks)
+        table.add_row(*_row(trial, axes=axes), Text(remarks, no_wrap=True, overflow="ellipsis"))
     return table
 
 

@@ -59,6 +59,14 @@ def test_ten_thousand_trials_are_not_drawn(tmp_path):
     assert "until the end, 1 at a time" in shown[-1]
 
 
+def test_where_there_is_little_room_notes_give_way(tmp_path):
+    failed = TrialStatus(state=State.FAILED, error="ValueError: " + "what went wrong, at length " * 9)
+    row = lines(live.live_table(many(0, failed), seen={}, waits={}, rows=9), width=60)[-1]
+    assert "failed" in row
+    assert "0/100" in row
+    assert row.endswith("…")
+
+
 def test_sweeps_that_have_ended_take_a_line(tmp_path):
     layout = Layout.of(tmp_path, environ={})
     shown = lines(live.board(layout, [many(0, finished({})), many(2)], height=24))
