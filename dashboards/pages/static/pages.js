@@ -2,6 +2,15 @@
 "use strict";
 
 const LOOK_MS = 5000;
+const CHOOSING_MS = 20000;
+let chosenAt = 0;
+
+// While somebody chooses nothing moves.
+for (const kind of ["focusin", "keydown", "pointerdown", "change"]) {
+  document.addEventListener(kind, (event) => {
+    if (event.target.closest?.("form.choose")) chosenAt = Date.now();
+  });
+}
 
 // A choice is shown as soon as it is made; what was chosen keeps the focus.
 document.addEventListener("change", (event) => {
@@ -33,7 +42,8 @@ document.addEventListener("keydown", (event) => {
 // A page whose trials go on is read again now and then.
 function follow() {
   const main = document.querySelector("main[data-live]");
-  if (main && !document.hidden && !main.querySelector("select:focus, details[open]")) read("");
+  const choosing = Date.now() - chosenAt < CHOOSING_MS && main?.querySelector("select:focus");
+  if (main && !document.hidden && !choosing && !main.querySelector("details[open]")) read("");
 }
 
 // The page at this address, in the place of what is shown; it keeps its place, and what has the focus.
@@ -49,11 +59,12 @@ async function read(chosen) {
       return;
     }
     const held = focusedAddress();
+    const select = chosen || document.activeElement?.closest?.("form.choose select")?.name;
     main.replaceChildren(...fresh.querySelector("main").childNodes);
     main.toggleAttribute("data-live", fresh.querySelector("main").hasAttribute("data-live"));
     document.querySelector("header").replaceWith(fresh.querySelector("header"));
     showEnds();
-    if (chosen) main.querySelector(`select[name="${chosen}"]`)?.focus();
+    if (select) main.querySelector(`select[name="${select}"]`)?.focus({ preventScroll: true });
     if (held) [...main.querySelectorAll("a")].find((link) => link.getAttribute("href") === held)?.focus({ preventScroll: true });
   } catch {
     // The service is away; the next look may find it again.

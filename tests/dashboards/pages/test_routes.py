@@ -1,6 +1,7 @@
 """Every page over real files and a real store, asked as a browser asks."""
 
 import json
+import re
 
 import pytest
 from starlette.testclient import TestClient
@@ -87,3 +88,30 @@ def test_a_trials_pictures_are_shown(browser, root):
     place = f"/iwm/trials/{trials[0]}/pictures/retrieval.png"
     assert f'src="{place}"' in browser.get(f"/iwm/trials/{trials[0]}").text
     assert browser.get(place).content == b"\x89PNG"
+
+
+def test_trials_of_no_sweep_have_pages_too(on_disk):
+    folder = on_disk.trial(5)
+    on_disk.undisturbed(folder)
+    with Store.open(on_disk.layout.database_url) as store:
+        refresh(on_disk.layout, store)
+    with TestClient(site(on_disk.layout)) as browser:
+        (place,) = re.findall(r'href="(/iwm/sweeps/[^"]+)">', browser.get("/iwm/").text)
+        (trial,) = re.findall(r'href="(/iwm/trials/[^"]+)"', browser.get(place).text)
+        assert f"Trial <code>{folder.id}" in browser.get(trial.replace("&amp;", "&")).text
+        assert all(browser.get(f"{place}/{view}").status_code == 200 for view in ("answer", "timeline", "grid.csv"))
+
+
+def test_every_page_leads_to_its_data_and_to_mlflow(browser, root):
+    _, sweep, trials = root
+    for place in ("/iwm/", f"/iwm/sweeps/{sweep}", f"/iwm/sweeps/{sweep}/answer", f"/iwm/sweeps/{sweep}/timeline"):
+        _leads(browser, place)
+    _leads(browser, f"/iwm/trials/{trials[0]}")
+
+
+def _leads(browser, place):
+    header = browser.get(place).text.partition("</header>")[0]
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', header)]
+    kinds = [browser.get(link).headers["content-type"].split(";")[0] for link in links if "/iwm/" in link]
+    assert {"text/csv", "application/x-tex"} <= set(kinds), place
+    assert links[-1] == "/", place
