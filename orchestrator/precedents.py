@@ -1,6 +1,7 @@
 """Earlier trials of a root, as far as a forecast needs them. Reads files only.
 
-Of many trials the newest are looked at, and journals are read of those alone that are nearest to what is planned.
+Of many trials the newest are looked at, and some of all ages; journals are read of those alone that are nearest to what
+is planned.
 """
 
 import json
@@ -27,10 +28,10 @@ from orchestrator.forecast import (
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.plan import Action, Plan
-from orchestrator.sweep import Cell
+from orchestrator.sweep import Cell, Resources
 
 LOOKED_AT = 2_000
-"""Trials, the newest ones: their configurations are read."""
+"""Trials whose configurations are read: half of them the newest, the other half of all ages."""
 TRIED = 30
 """Of equal trials so many are opened to find some that were timed."""
 DEFAULTS = flatten(to_dict(TrialConfig()))
@@ -44,15 +45,13 @@ def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus
     Raises:
         RequestError: there is no such launcher.
     """
-    places = _places(plan, launcher=launcher)
     left = [item.cell for item in plan.trials if item.action in STARTS or item.state in UNDER_WAY]
-    tasks = _tasks(left, known)
+    places, tasks = _places([cell.resources for cell in left], launcher=launcher), _tasks(left, known)
     return forecast(tasks, precedents(layout, {one.cost for one in tasks}), places=places)
 
 
-def _places(plan: Plan, *, launcher: str) -> int | None:
+def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
     """How many trials run at once; None where the queue decides."""
-    resources = [cell.resources for cell in plan.to_start]
     match launcher:
         case launch.LOCAL:
             return resources[0].slots if resources else None
@@ -95,7 +94,7 @@ def _timed(layout: Layout, cost: Cost, trial_ids: Iterable[str]) -> Iterable[Pre
 
 def _newest_by_cost(layout: Layout) -> dict[Cost, list[str]]:
     found: dict[Cost, list[str]] = {}
-    for trial_id in _newest(layout):
+    for trial_id in looked_at(layout):
         try:
             raw = json.loads(layout.trial(trial_id).value_file.read_bytes())
             found.setdefault(cost_of(DEFAULTS | flatten(raw["config"])), []).append(trial_id)
@@ -104,10 +103,12 @@ def _newest_by_cost(layout: Layout) -> dict[Cost, list[str]]:
     return found
 
 
-def _newest(layout: Layout) -> list[str]:
+def looked_at(layout: Layout) -> list[str]:
     try:
         with os.scandir(layout.trials) as entries:
             times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(times, key=lambda name: (-times[name], name))[:LOOKED_AT]
+    newest_first = sorted(times, key=lambda name: (-times[name], name))
+    older = newest_first[LOOKED_AT // 2 :]
+    return newest_first[: LOOKED_AT // 2] + older[:: -(-len(older) // (LOOKED_AT // 2)) or 1]

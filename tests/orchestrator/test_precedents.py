@@ -1,12 +1,13 @@
 """A plan's forecast, from the files of earlier trials."""
 
+import os
 from dataclasses import replace
 
 import pytest
 
 from iwm_core.config import TrainConfig, TrialConfig
 from iwm_core.events import Checkpoint
-from orchestrator import forecast_text
+from orchestrator import forecast_text, precedents
 from orchestrator.errors import RequestError
 from orchestrator.plan import plan
 from orchestrator.planning import outlines
@@ -74,3 +75,24 @@ def test_broken_files_and_what_only_looks_like_a_trial_are_passed_over(on_disk):
         (on_disk.layout.trials / name / "trial.json").write_text(text)
     (on_disk.layout.trials / "note.txt").write_text("")
     assert foresee(on_disk, sweep(seeds=1)).known == 1
+
+
+def test_of_many_trials_the_newest_are_looked_at_and_some_of_all_ages(on_disk):
+    for place in range(2_500):
+        folder = on_disk.layout.trials / f"{place:016x}"
+        folder.mkdir(parents=True)
+        os.utime(folder, (place, place))
+    seen = [int(name, 16) for name in precedents.looked_at(on_disk.layout)]
+    assert seen[:1_000] == [*range(2_499, 1_499, -1)]
+    assert len(seen) == precedents.LOOKED_AT - 250
+    assert min(seen) < 5
+
+
+def test_what_is_under_way_alone_has_an_end_too(on_disk):
+    timed(on_disk, 7)
+    waiting = sweep(seeds=3, steps=TrialConfig().train.steps)
+    for seed in range(3):
+        on_disk.trial(seed)
+    told = foresee(on_disk, waiting)
+    assert (told.trials, told.places) == (3, 2)
+    assert told.end
