@@ -30,7 +30,7 @@ def lines(forecast: Forecast, *, now: float) -> list[str]:
 
 def _on(forecast: Forecast) -> str:
     on = f" on {', '.join(forecast.devices)}" if forecast.devices else ""
-    return on + ("; none was run twice, so there is no range" if forecast.work.least == forecast.work.most else "")
+    return on + ("; no two of a kind differ, so there is no range" if forecast.work.least == forecast.work.most else "")
 
 
 def _guesses(forecast: Forecast) -> str:

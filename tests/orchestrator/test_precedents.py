@@ -53,7 +53,7 @@ def test_seeds_of_what_was_run_before_take_as_long_per_step(on_disk):
     assert told.end.likely == 2 * 202
     first, second, third = forecast_text.lines(told, now=0.0)
     assert first.startswith("forecast: 0.17 slot-hours; 2 at a time: done in 6 min 44 s, about ")
-    assert second == "  from 1 earlier trial of this root on cpu; none was run twice, so there is no range"
+    assert second == "  from 1 earlier trial of this root on cpu; no two of a kind differ, so there is no range"
     assert "come on top" in third
 
 
