@@ -17,7 +17,7 @@ from orchestrator.journal import Journal
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.sweep import Cell, Sweep, SweepRecord
 from orchestrator.trial import Trial
-from tests.conftest import Postgresql
+from tests.fakes.postgresql import Postgresql
 
 T0 = 1_700_000_000.0
 
