@@ -53,6 +53,15 @@ class Step(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampled(Event):
+    """What the machine did at about `step`: telemetry, and no part of the trial's result."""
+
+    name: ClassVar[str] = "sampled"
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint(Event):
     """A checkpoint of `step` steps is safely on disk."""
 
@@ -101,13 +110,20 @@ class Failed(Event):
 
 
 KINDS: dict[str, type[Event]] = {
-    kind.name: kind for kind in (Started, Step, Checkpoint, Evaluated, Preempted, Finished, Failed)
+    kind.name: kind for kind in (Started, Step, Sampled, Checkpoint, Evaluated, Preempted, Finished, Failed)
 }
 
 TELEMETRY = frozenset({"images_per_s", "data_wait_share", "starving_alarm", "mfu", "train_s", "evaluate_s"})
 """Metrics of the wall clock: two equal runs differ in them, so they are never compared."""
+SYSTEM = "system/"
+"""How metrics of the machine begin, which are telemetry, too."""
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def is_telemetry(metric: str) -> bool:
+    """Whether two equal runs may differ in it."""
+    return metric in TELEMETRY or metric.startswith(SYSTEM)
 
 
 def to_json(event: Event) -> str:

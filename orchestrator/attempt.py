@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import CheckpointError, CoreError
-from iwm_core.events import Evaluated, Event, Failed, Finished, Preempted, Started
+from iwm_core.events import Evaluated, Event, Failed, Finished, Preempted, Sampled, Started
 from orchestrator import journal, provenance
 from orchestrator.errors import IwmError
 from orchestrator.events import Claimed
@@ -28,6 +28,7 @@ from orchestrator.layout import TrialFolder
 from orchestrator.lifecycle import Attempt, Journals, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
 from orchestrator.sweep import Resources
+from orchestrator.system_metrics import Sampler
 from orchestrator.trial import Trial
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class _Attempt:
         self.journal: Journal | None = None
         self.step = self.total_steps = 0
         self._next_check = 0.0
+        self._sampler = Sampler()
 
     def run(self) -> Finished | Preempted:
         try:
@@ -255,7 +257,7 @@ class _Attempt:
     def emit(self, event: Event) -> None:
         """Journals an event and tells the listener."""
         assert self.journal, "the journal opens before the first event"
-        self.step = max(self.step, getattr(event, "step", 0))
+        self.step = max(self.step, getattr(event, "step", 0), getattr(event, "resumed_from_step", 0))
         self.listen(self.journal.append(event))
 
     def _journal_failure(self, error: BaseException) -> None:
@@ -271,6 +273,8 @@ class _Attempt:
         """A signal's name, `cancelled` or `held`; looks at what others wrote, who may be on another machine."""
         if self.folder.attempt(self.number + 1).exists():
             raise Superseded(f"attempt {self.number + 1} has started")
+        if self.journal and (metrics := self._sampler.read()):
+            self.emit(Sampled(step=self.step, metrics=metrics))
         asked, now = self._asked_to_stop(), time.monotonic()
         if asked or now < self._next_check:
             return asked

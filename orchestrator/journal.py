@@ -85,14 +85,14 @@ def journal_sizes(folder: TrialFolder) -> dict[str, int]:
     return {str(number): folder.attempt(number).stat().st_size for number in attempt_numbers(folder)}
 
 
-STEP = b'"event": "step"'
+STEPS = (b'"event": "step"', b'"event": "sampled"')
 """Is at the beginning of a step's line."""
 
 
 def parse(raw: bytes, *, steps: bool = True) -> Iterator[Event]:
     """The events of a journal. A torn line, which only a crash leaves, is skipped."""
     for line in raw.split(b"\n"):
-        if not steps and STEP in line[:60]:
+        if not steps and any(name in line[:60] for name in STEPS):
             continue
         with contextlib.suppress(ValueError):
             if line and (event := from_json(line)) is not None:

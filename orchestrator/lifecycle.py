@@ -24,7 +24,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Failed, Finished, Preempted, Started, Step
+from iwm_core.events import (
+    SYSTEM,
+    Checkpoint,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Preempted,
+    Sampled,
+    Started,
+    Step,
+    is_telemetry,
+)
 from orchestrator.events import (
     Cancelled,
     Cause,
@@ -294,12 +306,12 @@ def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
     drifted: dict[str, None] = {}
     for number in sorted(journals):
         for event in journals[number]:
-            if not isinstance(event, Step | Evaluated):
+            if not isinstance(event, Step | Sampled | Evaluated):
                 continue
             for key, value in event.metrics.items():
                 point = Point(key=key, step=event.step, value=value, t=event.t, attempt=number)
                 first = points.setdefault((key, event.step), point)
-                if key not in TELEMETRY and not same(first.value, value):
+                if not is_telemetry(key) and not same(first.value, value):
                     drifted[key] = None
     return tuple(points.values()), tuple(drifted)
 
@@ -391,9 +403,11 @@ def _error(
 
 
 def _last_values(points: Sequence[Point]) -> dict[str, float]:
-    """The value of each metric at its last step."""
+    """The value of each metric of the trial, not of its machine, at its last step."""
     last: dict[str, Point] = {}
     for point in points:
+        if point.key.startswith(SYSTEM):
+            continue
         if point.key not in last or point.step >= last[point.key].step:
             last[point.key] = point
     return {key: point.value for key, point in last.items()}

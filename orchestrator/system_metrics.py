@@ -1,0 +1,85 @@
+"""What a machine does while a trial runs on it, under MLflow's own names (`system/...`), read as MLflow reads it.
+
+Nobody's result depends on it: two equal runs differ in it, it is never compared, and a trial's metrics are without it.
+GPUs are those that the trial may use, counted from 0; where NVIDIA's library is not there, nothing is said of them.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+FIRST_S = 5.0
+EVERY_S = 30.0
+"""Between two samples: some three thousand a day."""
+
+
+class Sampler:
+    """Reads the machine every now and then."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, first_s: float = FIRST_S) -> None:
+        self._self = psutil.Process()
+        self._due = time.monotonic() + first_s
+        self._gpus = _gpus(environ.get("CUDA_VISIBLE_DEVICES"))
+        self._cpu()  # a share of the time since one asked last
+
+    def read(self) -> dict[str, float]:
+        """The metrics, if they are due; else none."""
+        if time.monotonic() < self._due:
+            return {}
+        self._due = time.monotonic() + EVERY_S
+        found = _of_gpus(self._gpus)
+        with contextlib.suppress(psutil.Error):
+            found |= self._cpu() | self._memory()
+        return {f"system/{name}": round(value, 1) for name, value in found.items()}
+
+    def _cpu(self) -> dict[str, float]:
+        whole, own = psutil.cpu_percent(), self._self.cpu_percent()
+        return {"cpu_utilization_percentage": whole, "process_cpu_utilization_percentage": own}
+
+    def _memory(self) -> dict[str, float]:
+        whole, own = psutil.virtual_memory(), self._self.memory_info().rss
+        return {
+            "system_memory_usage_megabytes": whole.used / 1e6,
+            "system_memory_usage_percentage": whole.used / whole.total * 100,
+            "process_memory_megabytes": own / 1e6,
+        }
+
+
+def _gpus(visible: str | None) -> list[Any]:
+    """NVML's handles of the GPUs that this process may use (None: of all)."""
+    with contextlib.suppress(ImportError):
+        import pynvml
+
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            names = range(pynvml.nvmlDeviceGetCount()) if visible is None else filter(None, visible.split(","))
+            return [_gpu(str(name)) for name in names]
+    return []
+
+
+def _gpu(name: str) -> Any:
+    import pynvml
+
+    by_number = name.strip().isdigit()
+    return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else pynvml.nvmlDeviceGetHandleByUUID(name.strip())
+
+
+def _of_gpus(handles: list[Any]) -> dict[str, float]:
+    """Utilisation, memory and power of each; what a GPU does not say (a slice of one says little) is left out."""
+    found: dict[str, float] = {}
+    for place, handle in enumerate(handles):
+        import pynvml
+
+        with contextlib.suppress(pynvml.NVMLError):
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            found[f"gpu_{place}_memory_usage_megabytes"] = float(memory.used) / 1e6
+            found[f"gpu_{place}_memory_usage_percentage"] = float(memory.used) / float(memory.total) * 100
+        with contextlib.suppress(pynvml.NVMLError):
+            found[f"gpu_{place}_utilization_percentage"] = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        with contextlib.suppress(pynvml.NVMLError):
+            found[f"gpu_{place}_power_usage_watts"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
+    return found
