@@ -14,10 +14,10 @@ One run per trial across all its attempts, and exactly one value per (metric, st
 Sending is done by one process at a time (a lock under the root). Everything carries the journal's own times.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,25 +25,21 @@ from orchestrator import cluster
 from orchestrator.errors import TrackingError, UnknownSweepError
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
-from orchestrator.log_tail import log_tails
 from orchestrator.mlflow_ui import is_server, ui_command, view, view_tag
 from orchestrator.progress import track
 from orchestrator.projection import refresh
-from orchestrator.run_card import TAG_LENGTH, TRIAL_TAG, Row, RunCard, Shipment, milliseconds, row, run_card
-from orchestrator.run_note import note
+from orchestrator.run_card import TAG_LENGTH, RunCard, milliseconds
+from orchestrator.sender import Sender, Told
 from orchestrator.store import Store
-from orchestrator.tracking import RefusedError, Tracking, without_credentials
+from orchestrator.tracking import Tracking, without_credentials
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment
 
 __all__ = ["Synced", "attach_report", "experiment_name", "rebuild", "sync", "ui_command"]
 
-log = logging.getLogger(__name__)
-
-METRICS_PER_BATCH = 1_000
-NOTE_LINES = 12
-"""Of a log, in a run's description."""
+LANES = 3
+"""Trials on their way to a server at once. A database that we write ourselves takes one after the other."""
 WAIT_S = 30
 REPORT_TAG = "iwm.sweep_id"
 
@@ -78,17 +74,26 @@ def experiment_name() -> str:
 
 
 def sync(
-    layout: Layout, store: Store, *, limit_s: float | None = None, ended: Callable[[], bool] = lambda: False
+    layout: Layout,
+    store: Store,
+    *,
+    limit_s: float | None = None,
+    ended: Callable[[], bool] = lambda: False,
+    told: Told | None = None,
 ) -> Synced:
     """Sends what MLflow does not have yet, for at most about `limit_s` seconds or until `ended` says so.
 
-    Sending twice changes nothing.
+    Sending twice changes nothing. Who comes again may keep `told`, by which less has to be asked.
 
     Raises:
         TrackingError: MLflow is out of reach.
     """
     with holding(layout.gather_lock, wait_s=0) as alone:
-        return _send(layout, store, is_over=_over(limit_s, ended)) if alone else Synced(busy=True)
+        return (
+            _send(layout, store, is_over=_over(limit_s, ended), told={} if told is None else told)
+            if alone
+            else Synced(busy=True)
+        )
 
 
 def rebuild(layout: Layout, store: Store) -> Synced:
@@ -102,7 +107,7 @@ def rebuild(layout: Layout, store: Store) -> Synced:
             return Synced(busy=True)
         store.reset()
         refresh(layout, store)
-        return _send(layout, store, is_over=lambda: False)
+        return _send(layout, store, is_over=lambda: False, told={})
 
 
 def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[str, bytes]) -> str:
@@ -146,26 +151,20 @@ def _over(limit_s: float | None, ended: Callable[[], bool]) -> Callable[[], bool
     return lambda: time.monotonic() >= until or ended()
 
 
-def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool]) -> Synced:
+def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: Told) -> Synced:
     """One pass over the trials that MLflow does not know as they are."""
     tracking = Tracking(layout)
     experiment_id = _aim(tracking, store)
     waiting = store.unsent()
-    sent, refused = _Sent(cluster.seen(layout)), []
-    for trial_id in track(waiting, "sending trials to MLflow"):
-        if is_over():
-            break
-        try:
-            shipment = store.shipment(trial_id)
-            _send_trial(tracking, store, shipment, experiment_id=experiment_id, is_over=is_over, sent=sent)
-        except RefusedError as reason:
-            log.warning("trial %s is not sent: %s", trial_id, reason)
-            refused.append(trial_id)
+    sender = Sender(tracking, store, experiment_id, cluster.seen(layout), is_over, told)
+    with ThreadPoolExecutor(LANES if is_server(layout) else 1) as lanes:
+        sent = lanes.map(sender.send, waiting)
+        outcomes = list(track(sent, "sending trials to MLflow", total=len(waiting)))
     return Synced(
-        trials=sent.trials,
-        points=sent.points,
-        left=len(waiting) - sent.trials - len(refused),
-        refused=tuple(refused),
+        trials=sum(outcome.is_whole for outcome in outcomes),
+        points=sum(outcome.points for outcome in outcomes),
+        left=sum(not (outcome.is_whole or outcome.is_refused) for outcome in outcomes),
+        refused=tuple(key for key, outcome in zip(waiting, outcomes, strict=True) if outcome.is_refused),
     )
 
 
@@ -189,66 +188,3 @@ def _put_views(tracking: Tracking, store: Store, experiment: "Experiment") -> No
     new = sorted(sweep_id for sweep_id in store.sweep_ids() if view_tag(sweep_id) not in experiment.tags)
     for record in (record for sweep_id in new for record in store.sweep_records(sweep_id) if record.id == sweep_id):
         tracking.tag_experiment(experiment, view_tag(record.id), view(record))
-
-
-@dataclass
-class _Sent:
-    """Counts as a pass goes on."""
-
-    seen: Mapping[str, Mapping[str, str]]
-    trials: int = 0
-    points: int = 0
-
-
-def _send_trial(
-    tracking: Tracking,
-    store: Store,
-    shipment: Shipment,
-    *,
-    experiment_id: str,
-    is_over: Callable[[], bool],
-    sent: _Sent,
-) -> None:
-    """Everything of one trial: description, points, status. Noted as sent only when all of it is."""
-    folder = tracking.layout.trial(shipment.id)
-    log_end = next(iter(log_tails(folder, files=1, lines=NOTE_LINES)), ("", ""))
-    about = note(shipment, folder=str(folder.path), log=log_end, pages=not is_server(tracking.layout))
-    if card := run_card(shipment, seen=sent.seen.get(shipment.id, {}), note=about):
-        run, cursor, has = _run_of(tracking, store, shipment, card, experiment_id=experiment_id)
-        tracking.describe(run, card)
-        while batch := store.points_after(shipment.id, cursor, limit=METRICS_PER_BATCH):
-            if is_over():
-                return
-            news = [point for _, point in batch if row(point) not in has]
-            tracking.log(run, news)
-            cursor = batch[-1][0]
-            store.move_cursor(shipment.id, cursor)
-            sent.points += len(news)
-        tracking.set_status(run, card)
-    store.mark_sent(shipment.id, shipment.signature)
-    sent.trials += 1
-
-
-def _run_of(
-    tracking: Tracking, store: Store, shipment: Shipment, card: RunCard, *, experiment_id: str
-) -> "tuple[Run, int, frozenset[Row]]":
-    """The trial's run, the cursor, and which points it is known to have beyond that."""
-    if known := tracking.get(shipment.run_id):
-        if not shipment.run_is_stale:
-            return known, shipment.sent_id, frozenset()
-        _retire(tracking, known, shipment)
-    elif found := tracking.find(experiment_id, tag=TRIAL_TAG, value=shipment.id, start_ms=card.start_ms):
-        ours = frozenset(row(point) for point in store.points(shipment.id))
-        has = tracking.rows(found, keys={key for key, *_ in ours})
-        if has <= ours:
-            store.set_run(shipment.id, found.info.run_id)
-            return found, 0, has
-        _retire(tracking, found, shipment)
-    run = tracking.create(experiment_id, card, tag=TRIAL_TAG)
-    store.set_run(shipment.id, run.info.run_id)
-    return run, 0, frozenset()
-
-
-def _retire(tracking: Tracking, run: "Run", shipment: Shipment) -> None:
-    log.warning("the history of trial %s has changed; MLflow run %s makes way", shipment.id, run.info.run_id)
-    tracking.delete(run)

@@ -141,6 +141,11 @@ def _rounded(speed: float | None) -> str:
     return f"{float(f'{speed:.2g}'):.0f}" if speed and math.isfinite(speed) else ""
 
 
+def _hours(hours: float, *, is_live: bool) -> str:
+    """Exact in the end; two digits until then."""
+    return f"{float(f'{hours:.2g}') if is_live else hours:.4f}"
+
+
 def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str, Any]:
     status = shipment.status
     newest = status.attempts[-1]
@@ -153,7 +158,7 @@ def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str
         "attempts": len(status.attempts),
         "preemptions": status.preemptions,
         "repeated_steps": status.repeated_steps,
-        "gpu_hours": f"{gpu_hours(status):.4f}",
+        "gpu_hours": _hours(gpu_hours(status), is_live=status.state is State.RUNNING),
         "images_per_s": _rounded(status.metrics.get("images_per_s")),
         "slurm_state": seen.get("state", "") if STATUSES[status.state] not in ENDED else "",
         "pending_reason": seen.get("reason", "") if STATUSES[status.state] == "SCHEDULED" else "",

@@ -257,9 +257,10 @@ class Store:
         """Notes that MLflow has the points up to this one."""
         self._note(trial_id, sent_id=sent_id)
 
-    def mark_sent(self, trial_id: str, signature: str) -> None:
-        """Notes that MLflow has the trial as it was at this signature."""
-        self._note(trial_id, sent_signature=signature)
+    def mark_sent(self, trial_id: str, signature: str, *, sent_id: int | None = None) -> None:
+        """Notes that MLflow has the trial as it was at this signature, with points up to `sent_id` (None: as noted)."""
+        moved = {} if sent_id is None else {"sent_id": sent_id}
+        self._note(trial_id, sent_signature=signature, **moved)
 
     def aim(self, *, tracking_uri: str, experiment_id: str, created_ms: int) -> None:
         """Notes where the trials are sent to from now on. An experiment that is not the last one has none of them."""

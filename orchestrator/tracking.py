@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-PARAMS_PER_BATCH = 100
+PARAMS_PER_BATCH = TAGS_PER_BATCH = 100
+NO_TAGS: Mapping[str, str] = {}
 CONNECT_S = 5
 PREPARE_S = 60
 ADVISORY_LOCK = 0x6D6C666C6F77  # "mlflow"
@@ -145,23 +146,24 @@ class Tracking:
 
         params = [Param(key, value) for key, value in card.params.items() if key not in run.data.params]
         tags = [RunTag(key, value) for key, value in card.tags.items() if run.data.tags.get(key) != value]
-        pairs = zip_longest(chunks(params, PARAMS_PER_BATCH), chunks(tags, PARAMS_PER_BATCH), fillvalue=())
+        pairs = zip_longest(chunks(params, PARAMS_PER_BATCH), chunks(tags, TAGS_PER_BATCH), fillvalue=())
         with self._plain():
             for some_params, some_tags in pairs:
                 self._client.log_batch(run.info.run_id, params=some_params, tags=some_tags, synchronous=True)
             if run.info.run_name != card.name:
                 self._client.update_run(run.info.run_id, name=card.name)
 
-    def log(self, run: "Run", points: Sequence[Point]) -> None:
-        """Sends at most a batch of points."""
-        from mlflow.entities import Metric
+    def log(self, run_id: str, points: Sequence[Point], *, tags: Mapping[str, str] = NO_TAGS) -> None:
+        """Sends at most a batch of points, and of tags, in one request."""
+        from mlflow.entities import Metric, RunTag
 
         metrics = [
             Metric(safe_key(point.key), float(point.value), milliseconds(point.t), point.step) for point in points
         ]
-        if metrics:
+        if metrics or tags:
+            set_tags = [RunTag(key, value) for key, value in tags.items()]
             with self._plain():
-                self._client.log_batch(run.info.run_id, metrics=metrics, synchronous=True)
+                self._client.log_batch(run_id, metrics=metrics, tags=set_tags, synchronous=True)
 
     def rows(self, run: "Run", *, keys: Iterable[str]) -> frozenset[Row]:
         """What the run has of these metrics."""

@@ -10,7 +10,8 @@ from orchestrator.errors import IwmError
 log = logging.getLogger(__name__)
 
 REST = 3.0
-"""A pass rests for so many times as long as it took: on a large root at most a quarter of a core is used."""
+"""A pass rests for so many times as long as it took: on a large root at most a quarter of a core is used, unless one
+asks for less."""
 AFTER_FAILURE = 5.0
 """After a failure the pause is so many times as long."""
 
@@ -18,9 +19,17 @@ AFTER_FAILURE = 5.0
 class Duty(threading.Thread):
     """Calls `act` every `every_s` seconds until `ended` is set. `act` may answer that more is waiting already."""
 
-    def __init__(self, act: Callable[[], bool | None], *, name: str, every_s: float, ended: threading.Event) -> None:
+    def __init__(
+        self,
+        act: Callable[[], bool | None],
+        *,
+        name: str,
+        every_s: float,
+        ended: threading.Event,
+        rest: float = REST,
+    ) -> None:
         super().__init__(name=name, daemon=True)
-        self._act, self._every_s, self._ended = act, every_s, ended
+        self._act, self._every_s, self._ended, self._rest = act, every_s, ended, rest
         self._failing = False
 
     def run(self) -> None:
@@ -29,7 +38,7 @@ class Duty(threading.Thread):
             began = time.monotonic()
             pause_s = self._once()
             if pause_s:
-                self._ended.wait(max(pause_s, REST * (time.monotonic() - began)))
+                self._ended.wait(max(pause_s, self._rest * (time.monotonic() - began)))
 
     def _once(self) -> float:
         """One pass; how many seconds to pause."""

@@ -12,6 +12,7 @@ from orchestrator import cluster, gather
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.projection import refresh
+from orchestrator.sender import Told
 from orchestrator.serving.press import Press
 from orchestrator.store import Store
 
@@ -43,6 +44,7 @@ class Gatherer:
         self._not_before: dict[str, float] = {}
         self._began, self._mark = 0.0, 0
         self._seen = _NOTHING
+        self._told: Told = {}
 
     def __call__(self) -> bool:
         with Store.open(self._layout.database_url) as store:
@@ -70,7 +72,7 @@ class Gatherer:
     def _send(self, store: Store) -> bool:
         if not store.unsent():
             return False
-        sent = gather.sync(self._layout, store, limit_s=SEND_S, ended=self._ended)
+        sent = gather.sync(self._layout, store, limit_s=SEND_S, ended=self._ended, told=self._told)
         return bool(sent.left) and not sent.busy
 
     def _begin_report(self, store: Store) -> None:
