@@ -3,6 +3,7 @@
 import contextlib
 import json
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from orchestrator.layout import Layout
@@ -26,8 +27,7 @@ class Links:
 
 def links(layout: Layout, record: SweepRecord, *, experiment_id: str) -> Links:
     """The addresses of a sweep. Before anything was sent to MLflow its runs are at the UI's first page."""
-    served = served_at(layout)
-    base = served or ui_url(layout)
+    served, base = served_at(layout), ui_of(layout)
     return Links(
         runs=sweep_link(record, base=base, experiment_id=experiment_id) if experiment_id else base,
         view=view_link(record.id, base=base, experiment_id=experiment_id) if experiment_id else base,
@@ -35,10 +35,19 @@ def links(layout: Layout, record: SweepRecord, *, experiment_id: str) -> Links:
     )
 
 
+def ui_of(layout: Layout) -> str:
+    """Where the MLflow UI is, or would be."""
+    return str(_told(layout).get("url") or ui_url(layout))
+
+
 def served_at(layout: Layout) -> str:
-    """Where the root's `iwm serve` answers at this moment; empty where none runs, or it uses a server of others."""
+    """Where the pages of the root's `iwm serve` answer at this moment; empty where none runs."""
+    return str(_told(layout).get("pages") or "")
+
+
+def _told(layout: Layout) -> dict[str, Any]:
+    """What a running `iwm serve` says of itself."""
     with contextlib.suppress(OSError, ValueError):
         if is_held(layout.serve_lock):
-            told = json.loads(layout.serve_lock.read_text())
-            return str(told["url"]) if told.get("pages") else ""
-    return ""
+            return dict(json.loads(layout.serve_lock.read_text()))
+    return {}

@@ -39,7 +39,7 @@ from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import State
-from orchestrator.mlflow_ui import run_link, sweep_link
+from orchestrator.mlflow_ui import is_server, run_link, sweep_link, ui_url
 from orchestrator.outlook import GOING_ON
 from orchestrator.run_note import command
 from orchestrator.store import SINGLE
@@ -199,11 +199,20 @@ class Pages:
     def _mlflow(self, record: SweepRecord) -> str:
         """The sweep's runs in MLflow, or where all are before one was sent."""
         experiment = self.source.store.experiment_id()
-        return sweep_link(record, base="", experiment_id=experiment) if experiment and record.t else "/"
+        return (
+            sweep_link(record, base=self._ui(), experiment_id=experiment)
+            if experiment and record.t
+            else f"{self._ui()}/"
+        )
+
+    def _ui(self) -> str:
+        """Where the MLflow UI is: beside us, unless its server is another's."""
+        return ui_url(self.source.layout) if is_server(self.source.layout) else ""
 
     def _run(self, run_id: str) -> str:
         experiment = self.source.store.experiment_id()
-        return run_link(run_id, base="", experiment_id=experiment) if experiment and run_id else "/"
+        ui = self._ui()
+        return run_link(run_id, base=ui, experiment_id=experiment) if experiment and run_id else f"{ui}/"
 
 
 def _grid(request: Request, table: Table, *, squares: int) -> Heat:

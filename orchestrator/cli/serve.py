@@ -14,7 +14,9 @@ from orchestrator.cli.options import DEFAULT_ROOT, Json, Root
 @app.command()
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
-    host: Annotated[str, typer.Option("--host", help="An address of this machine alone.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Another than this machine alone needs a password.")
+    ] = "127.0.0.1",
     poll: Annotated[
         float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between looks at jobs and workers.")
     ] = 10.0,
@@ -25,28 +27,26 @@ def serve(
 
     Runs MLflow's tracking server, with pages of our own beside it (/iwm/: a sweep as a grid, its answer, its time
     line, each trial), sends metrics, states and reports to it as they come, names lost workers, and sees to
-    it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used. Training needs none of
+    it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used, and only the pages are
+    served here. Whoever comes is asked for a password where MLFLOW_AUTH_ADMIN_PASSWORD is set. Training needs none of
     this: it may be ended and started at any time.
     """
     from orchestrator.layout import Layout
-    from orchestrator.mlflow_ui import is_server
     from orchestrator.serving import serve as serving
     from orchestrator.serving.remarks import speak
     from orchestrator.tracking import do_without_luxuries
 
     speak()
     do_without_luxuries()
-    layout, announce = Layout.of(root), partial(_announce, pages=not is_server(Layout.of(root)), json=json)
-    serving.serve(layout, host=host, port=port, poll_s=poll, announce=announce)
+    serving.serve(Layout.of(root), host=host, port=port, poll_s=poll, announce=partial(_announce, json=json))
 
 
-def _announce(url: str, *, pages: bool, json: bool) -> None:
+def _announce(url: str, pages: str, *, json: bool) -> None:
     """One line, at once."""
     from orchestrator import render
 
     if json:
-        render.print_json({"url": url, "pid": os.getpid()})
+        render.print_json({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()})
     else:
-        ours = f"  pages: {url}/iwm/" if pages else ""
-        typer.echo(f"MLflow UI: {url}{ours}  (Ctrl-C ends it; trials go on)")
+        typer.echo(f"MLflow UI: {url}  pages: {pages}/iwm/  (Ctrl-C ends it; trials go on)")
     sys.stdout.flush()

@@ -8,6 +8,7 @@ server.py      MLflow's server: started, watched, started again, ended
 warden.py      the small process between, that ends MLflow's processes when we are gone, however we went
 command.py     how MLflow's server is called                                                                   [pure]
 address.py     where it listens
+password.py    whether it asks for a password, where others can reach it
 remarks.py     the lines for a person; nothing is said again and again
 
 Nothing is imported here, so that the warden stays small.

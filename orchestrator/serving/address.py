@@ -1,4 +1,4 @@
-"""Where MLflow's server listens: on this machine alone, because it asks nobody for a password."""
+"""Where MLflow's server listens: on this machine alone, unless it asks for a password."""
 
 import contextlib
 import errno
@@ -19,17 +19,19 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What a browser is told."""
+        """What a browser is told; a name of this machine, where it listens at all of its addresses."""
+        if self.host in ("0.0.0.0", "::"):
+            return f"http://{socket.gethostname()}:{self.port}"
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
-def choose(host: str, *, port: int, wait_s: float = 0.0) -> Address:
+def choose(host: str, *, port: int, wait_s: float = 0.0, has_password: bool = False) -> Address:
     """An address to listen at; port 0 stands for any that is free.
 
     Raises:
         RequestError: others could reach it, or the port is still taken after `wait_s` seconds.
     """
-    check_host(host, port=port)
+    check_host(host, port=port, has_password=has_password)
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -40,18 +42,19 @@ def choose(host: str, *, port: int, wait_s: float = 0.0) -> Address:
         time.sleep(0.1)
 
 
-def check_host(host: str, *, port: int) -> None:
-    """Whatever is not this machine's own address is refused.
+def check_host(host: str, *, port: int, has_password: bool) -> None:
+    """Whatever is not this machine's own address is refused without a password.
 
     Raises:
         RequestError: others could reach it.
     """
-    if is_own(host):
+    if has_password or is_own(host):
         return
     tunnel = f"ssh -N -L {port or 'PORT'}:127.0.0.1:{port or 'PORT'} {socket.gethostname()}"
     raise RequestError(
-        f"--host {host} would let everybody who reaches this machine read and delete runs, since MLflow's server asks "
-        f"for no password; leave --host away, and come from elsewhere through a tunnel: {tunnel}"
+        f"--host {host} lets in everybody who reaches this machine, so it needs a password (user admin, 12 signs or "
+        "more): pip install 'iwm-orchestrator[auth]' and export MLFLOW_AUTH_ADMIN_PASSWORD=..., or name MLflow's own "
+        f"configuration in MLFLOW_AUTH_CONFIG_PATH; or leave --host away, and come through a tunnel: {tunnel}"
     )
 
 

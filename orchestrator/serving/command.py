@@ -35,12 +35,21 @@ def server_command(address: Address, *, python: str = sys.executable) -> list[st
     ]
 
 
+def pages_command(address: Address, *, python: str = sys.executable) -> list[str]:
+    """The command line of our pages alone, where MLflow's server is another's."""
+    return [
+        *(python, "-m", "uvicorn", "--factory", "dashboards.pages.server:alone", "--host", address.host),
+        *("--port", str(address.port), "--no-access-log", "--timeout-graceful-shutdown", str(GRACE_S)),
+    ]
+
+
 def server_environment(layout: Layout, *, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of MLflow's server on this root's database and artifacts."""
+    """The environment of MLflow's server on this root's database and artifacts, or of our pages alone."""
     kept = {name: value for name, value in environ.items() if name not in NOT_ITS_OWN}
     ours = {
         "MLFLOW_BACKEND_STORE_URI": layout.tracking_uri,
         "MLFLOW_ARTIFACTS_DESTINATION": layout.artifacts.as_uri(),
+        "IWM_TRACKING_URI": layout.tracking_uri,
         "IWM_ROOT": str(layout.root),
         "IWM_STATE": str(layout.state),
         "IWM_DATABASE_URL": layout.database_url,

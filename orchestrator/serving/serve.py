@@ -1,6 +1,6 @@
 """One process per root, until a signal comes. Three threads do the work, so that none waits for what another waits for.
 
-    server        MLflow's server: started, watched, started again (not where MLFLOW_TRACKING_URI names one)
+    server        MLflow's server, or where MLFLOW_TRACKING_URI names one our pages alone: kept running
     reconciler    service.observe: fold, name the lost, start the preempted again, on this machine and on SLURM
     gatherer      fold, send to MLflow, keep reports there; a report is made by a process of its own
 
@@ -23,8 +23,10 @@ from orchestrator.layout import Layout
 from orchestrator.locks import holding
 from orchestrator.mlflow_ui import PORT, is_server, ui_url
 from orchestrator.serving import address
+from orchestrator.serving.command import pages_command, server_command
 from orchestrator.serving.duty import Duty
 from orchestrator.serving.gathering import Gatherer
+from orchestrator.serving.password import is_asked_for, password_environment
 from orchestrator.serving.server import Server
 from orchestrator.signals import StopFlag, stop_flag
 from orchestrator.store import Store
@@ -32,6 +34,8 @@ from orchestrator.store import Store
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
+GATHER_REST = 1.0
+"""Half a core at most, so that a hundred live trials are seen within seconds."""
 LOOK_S = 3.0
 TAKE_S = 0.5
 FREE_S = 8.0
@@ -39,8 +43,8 @@ FREE_S = 8.0
 FINISH_S = 10.0
 """How long a pass under way may take when we are to end; after that it is left, which loses nothing."""
 
-Announce = Callable[[str], None]
-"""Is told the URL, once, when a page is to be seen there."""
+Announce = Callable[[str, str], None]
+"""Is told where the MLflow UI and where our pages are, once, when they are to be seen there."""
 
 
 def serve(
@@ -49,7 +53,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = PORT,
     poll_s: float = 10.0,
-    gather_s: float = 2.0,
+    gather_s: float = 1.0,
     announce: Announce,
 ) -> None:
     """Serves the root until SIGTERM or Ctrl-C.
@@ -58,13 +62,16 @@ def serve(
         RequestError: the root cannot be written, others could reach the address, or it is taken.
         BusyError: the root is served already.
     """
-    address.check_host(host, port=port)
+    asks = _asks(layout, host=host, port=port)
     service.check_root(layout)
     with holding(layout.serve_lock, wait_s=TAKE_S) as alone, stop_flag() as stop:
         if not alone:
             raise BusyError(f"root '{layout.root}' is served already{_by_whom(_note_of(layout))}")
         wait_s = FREE_S if _note_of(layout) else 0.0
-        server = None if is_server(layout) else Server(layout, address.choose(host, port=port, wait_s=wait_s))
+        place = address.choose(host, port=port, wait_s=wait_s, has_password=asks)
+        command = pages_command if is_server(layout) else server_command
+        extra = password_environment(layout, environ=os.environ) if asks else {}
+        server = Server(layout, place, command=command, extra=extra)
         _note(layout, {"pid": os.getpid()})
         with _at_work(layout, server, poll_s=poll_s, gather_s=gather_s):
             _wait(layout, server, stop=stop, announce=announce)
@@ -72,28 +79,39 @@ def serve(
         log.info("ended by %s", stop())
 
 
-def _wait(layout: Layout, server: Server | None, *, stop: StopFlag, announce: Announce) -> None:
+def _asks(layout: Layout, *, host: str, port: int) -> bool:
+    """Whether a password is asked for.
+
+    Raises:
+        RequestError: others could come without one.
+    """
+    asks = is_asked_for(os.environ) and not is_server(layout)
+    address.check_host(host, port=port, has_password=asks)
+    return asks
+
+
+def _wait(layout: Layout, server: Server, *, stop: StopFlag, announce: Announce) -> None:
     """Says where to look, once there is something to see; then for a signal."""
-    url, announced = server.address.url if server else ui_url(layout), False
+    pages, announced = server.address.url, False
+    url = ui_url(layout) if is_server(layout) else pages
     while not stop():
-        if not announced and (server is None or server.is_ready):
-            _note(layout, {"url": url, "pid": os.getpid(), "pages": server is not None})
-            announce(url)
+        if not announced and server.is_ready:
+            _note(layout, {"url": url, "pid": os.getpid(), "pages": pages})
+            announce(url, pages)
             announced = True
         time.sleep(TICK_S)
 
 
 @contextlib.contextmanager
-def _at_work(layout: Layout, server: Server | None, *, poll_s: float, gather_s: float) -> Iterator[None]:
+def _at_work(layout: Layout, server: Server, *, poll_s: float, gather_s: float) -> Iterator[None]:
     """The threads, while the block lasts."""
     ended = threading.Event()
     gatherer = Gatherer(layout, ended=ended.is_set)
     threads = [
         Duty(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
-        Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended),
+        Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended, rest=GATHER_REST),
     ]
-    if server:
-        threads.insert(0, Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended))
+    threads.insert(0, Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended))
     for thread in threads:
         thread.start()
     try:
@@ -104,12 +122,11 @@ def _at_work(layout: Layout, server: Server | None, *, poll_s: float, gather_s: 
         gatherer.close()
 
 
-def _end(threads: Sequence[threading.Thread], server: Server | None) -> None:
+def _end(threads: Sequence[threading.Thread], server: Server) -> None:
     """MLflow's server first: it takes longest."""
     deadline = time.monotonic() + FINISH_S
     threads[0].join(timeout=LOOK_S)
-    if server:
-        server.close()
+    server.close()
     for thread in threads:
         thread.join(timeout=max(0.0, deadline - time.monotonic()))
 

@@ -1,4 +1,4 @@
-"""MLflow's server as a child: started, watched, started again, ended.
+"""MLflow's server as a child: started, watched, started again, ended. So are our pages, where the server is another's.
 
 A look returns at once, but where the database does not answer: MLflow tries that for two minutes. Hence it is a thread
 that looks, and another one that ends the server.
@@ -14,11 +14,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
+from orchestrator.mlflow_ui import is_server
 from orchestrator.serving.address import Address
 from orchestrator.serving.command import server_command, server_environment
 from orchestrator.serving.warden import END_S
@@ -29,16 +30,23 @@ RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Pauses before the first, second ... start after a failure; the last one is kept to."""
 ANSWER_S = 2.0
 LOG_BYTES = 1_000_000
+NOTHING: Mapping[str, str] = {}
 
 
 class Server:
     """MLflow's server of one root."""
 
     def __init__(
-        self, layout: Layout, address: Address, *, command: Callable[[Address], list[str]] = server_command
+        self,
+        layout: Layout,
+        address: Address,
+        *,
+        command: Callable[[Address], list[str]] = server_command,
+        extra: Mapping[str, str] = NOTHING,
     ) -> None:
+        """`extra`: what its process is told beside what every server is."""
         self.address, self.is_ready = address, False
-        self._layout, self._command = layout, command
+        self._layout, self._command, self._extra = layout, command, extra
         self._warden: subprocess.Popen[bytes] | None = None
         self._failures, self._not_before = 0, 0.0
         self._database, self._is_closed = 0, False
@@ -71,7 +79,8 @@ class Server:
         from orchestrator.tracking import Tracking
 
         try:
-            Tracking(self._layout)
+            if not is_server(self._layout):
+                Tracking(self._layout)
             self._database = inode(self._layout)
             if not self._is_closed:
                 self._warden = self._spawn()
@@ -82,7 +91,7 @@ class Server:
         with _fresh(self._layout.server_log).open("ab") as out:
             return subprocess.Popen(
                 [sys.executable, "-m", "orchestrator.serving.warden", *self._command(self.address)],
-                env=server_environment(self._layout, environ=os.environ),
+                env={**server_environment(self._layout, environ=os.environ), **self._extra},
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,

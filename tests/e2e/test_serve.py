@@ -1,5 +1,6 @@
 """`iwm serve` as a person runs it: MLflow's server answers, metrics arrive, and nothing is left behind."""
 
+import base64
 import json
 import os
 import shutil
@@ -12,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.layout import Layout
 from tests.e2e.conftest import Iwm, until
 
 WORDS = ("pair", "train.steps=20")
@@ -122,14 +122,20 @@ def our_pages_stand_beside_mlflow(iwm: Iwm, url: str) -> None:
 
 
 def another_server_gets_the_same(two: Iwm, iwm: Iwm, url: str) -> None:
-    """A root whose MLFLOW_TRACKING_URI names a server starts none, and sends there."""
+    """A root whose MLFLOW_TRACKING_URI names a server starts none, sends there, and shows its own pages."""
     for folder in ("sweeps", "trials"):
         shutil.copytree(getattr(iwm.layout, folder), getattr(two.layout, folder))
     environ = {"MLFLOW_TRACKING_URI": url, "IWM_EXPERIMENT": "elsewhere"}
-    process, told = serve(Iwm(two.layout, two.cwd, two.started, environ=environ))
+    second = Iwm(two.layout, two.cwd, two.started, environ=environ)
+    process, told = serve(second)
     assert told == url
+    shown = until(lambda: [word for word in second.run("status").split() if word.startswith("http")], every_s=0.5)
+    (place,) = {word for word in shown if "/iwm/sweeps/pair" in word}
+    assert not place.startswith(url)
+    assert any(word.startswith(f"{url}/#/experiments/") for word in shown)
+    with urllib.request.urlopen(place, timeout=10) as answer:
+        assert f"{url}/#/experiments/" in answer.read().decode()
     until(lambda: len(runs(url, "elsewhere")) == 2, every_s=0.5)
-    assert not Layout.of(two.layout.root, environ={}).server_log.exists()
     end(process)
     assert page(url) == 200
 
@@ -153,6 +159,30 @@ def test_killed_it_leaves_nothing_and_goes_on(iwm):
     assert "it is started again" in remarks
     assert "ended by SIGINT" in remarks
     assert_nothing_is_left(url)
+
+
+def test_others_may_come_who_know_the_password(iwm):
+    iwm.environ["MLFLOW_AUTH_ADMIN_PASSWORD"] = "a long password"
+    process, url = serve(iwm, "--host", "0.0.0.0")
+    port = url.rpartition(":")[2]
+    here = f"http://127.0.0.1:{port}"
+    places = ("/", "/iwm/", "/iwm/static/pages.css", "/api/2.0/mlflow/experiments/get?experiment_id=0")
+
+    def answered(place: str, said: str = "") -> int:
+        request = urllib.request.Request(here + place)
+        if said:
+            request.add_header("Authorization", f"Basic {base64.b64encode(said.encode()).decode()}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    assert [answered(place) for place in places] == [401] * 4
+    assert [answered(place, "admin:another") for place in places] == [401] * 4
+    assert [answered(place, "admin:a long password") for place in places] == [200] * 4
+    end(process)
+    assert (iwm.layout.state / "basic_auth.db").exists()
 
 
 def test_what_would_go_wrong_is_one_line(iwm):

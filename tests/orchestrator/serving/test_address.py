@@ -30,7 +30,7 @@ def test_a_taken_port_is_named(taken):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "login01"])
 def test_what_others_reach_is_refused_with_a_way_out(host):
-    with pytest.raises(RequestError, match=r"asks for no password; .* ssh -N -L 5000:127.0.0.1:5000") as told:
+    with pytest.raises(RequestError, match=r"needs a password .* ssh -N -L 5000:127.0.0.1:5000") as told:
         choose(host, port=5000)
     assert "\n" not in str(told.value)
 
@@ -38,6 +38,11 @@ def test_what_others_reach_is_refused_with_a_way_out(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
 def test_what_only_this_machine_reaches(host):
     assert is_own(host)
+
+
+def test_with_a_password_others_may_come_by_this_machines_name():
+    found = choose("0.0.0.0", port=0, has_password=True)
+    assert found.url == f"http://{socket.gethostname()}:{found.port}"
 
 
 def test_a_browser_wants_brackets():

@@ -10,8 +10,8 @@ from orchestrator.locks import holding
 from orchestrator.serving.serve import serve
 
 
-def never(url):
-    raise AssertionError(url)
+def never(url, pages):
+    raise AssertionError(url, pages)
 
 
 def test_a_root_is_served_once(on_disk):
@@ -25,7 +25,7 @@ def test_a_root_is_served_once(on_disk):
 
 
 def test_nobody_else_may_come(on_disk):
-    with pytest.raises(RequestError, match="asks for no password"):
+    with pytest.raises(RequestError, match="so it needs a password"):
         serve(on_disk.layout, host="0.0.0.0", announce=never)
     assert not on_disk.layout.root.exists()
 
