@@ -11,6 +11,7 @@ from typing import Literal
 
 from dashboards import tables
 from dashboards.ablation import Table, tabulate
+from dashboards.baselines import contests
 from dashboards.beside import beside
 from dashboards.comparisons import headline
 from dashboards.document import Block, Bullets, Document, Heading, Paragraph, Picture
@@ -108,6 +109,19 @@ def _evaluations(table: Table) -> Iterator[Block]:
         yield grid
         said = listed(f"{axis_name(label)}: `{plain(names[label])}`" for label in table.labels)
         yield Paragraph(f"An evaluation is a trial of its own, on the final weights of its cell's trial. {said}.")
+    if grid := tables.beside_baselines(table):
+        yield grid
+        yield Paragraph(_contested(table))
+
+
+def _contested(table: Table) -> str:
+    """How often evaluations beat what they must beat."""
+    found = [contest for cell in table.cells for contest in contests(cell) if contest.baselines]
+    scores, won = sum(len(contest.scores) for contest in found), sum(contest.won for contest in found)
+    return (
+        f"Of {counted(scores, 'score')}, one for each cell, protocol and seed, {won} lie above every baseline beside "
+        "them. The random encoder is the same protocol on the encoder as it started; baselines are means over seeds."
+    )
 
 
 def _reading(table: Table) -> str:

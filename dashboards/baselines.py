@@ -1,0 +1,93 @@
+"""What the score of an evaluation must beat, by seed. Pure.
+
+    majority class       always the answer that is most frequent among the test images (or their pixels)
+    random encoder       the same protocol on the encoder as it started; of a curve over layers, its best layer
+    random predictor     the same protocol, where another label of the cell starts it with a random predictor
+    floor                of MRR: what a predictor gets that knows nothing of the action
+
+Which of them a protocol has is seen from its metrics: docs/decisions/0010-baselines-of-tuning.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dashboards.ablation import Cell
+from dashboards.scores import score_of
+from orchestrator.lifecycle import State
+from orchestrator.results import TrialResult
+
+MAJORITY, ENCODER, PREDICTOR, FLOOR = "majority class", "random encoder", "random predictor", "floor"
+BASELINES = (MAJORITY, ENCODER, PREDICTOR, FLOOR)
+
+NAMED = {
+    "linear": {MAJORITY: "majority_top1", ENCODER: "random_probe_top1"},
+    "mrr": {FLOOR: "mrr_floor"},
+}
+"""Protocol -> baseline -> metric, where the protocol's name does not say."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The scores of a cell's evaluations under one label, and their baselines, by seed."""
+
+    label: str
+    scores: Mapping[int, float]
+    baselines: Mapping[str, Mapping[int, float]]
+
+    @property
+    def won(self) -> int:
+        """How many seeds lie above every baseline that they have."""
+        return sum(
+            all(value > known[seed] for known in self.baselines.values() if seed in known)
+            for seed, value in self.scores.items()
+        )
+
+
+def contests(cell: Cell) -> tuple[Contest, ...]:
+    """One for each label under which an evaluation of the cell has finished."""
+    scores = {label: cell.scores(label) for label in cell.evaluations}
+    return tuple(Contest(label, known, _baselines(cell, label, scores)) for label, known in scores.items() if known)
+
+
+def _baselines(cell: Cell, label: str, scores: Mapping[str, Mapping[int, float]]) -> dict[str, Mapping[int, float]]:
+    done = [trial for trial in cell.evaluations[label] if trial.status.state is State.FINISHED]
+    found: dict[str, Mapping[int, float]] = {}
+    for name in (MAJORITY, ENCODER, FLOOR):
+        known = {trial.seed: value for trial in done if (value := _within(trial, name)) is not None}
+        if known:
+            found[name] = known
+    if (twin := _twin(cell, label)) and scores.get(twin):
+        found[PREDICTOR] = scores[twin]
+    return found
+
+
+def _within(trial: TrialResult, baseline: str) -> float | None:
+    """A baseline that the evaluation measured itself."""
+    metrics, protocol = trial.status.metrics, _protocol(trial)
+    if protocol in NAMED:
+        return metrics.get(NAMED[protocol].get(baseline, ""))
+    measured = score_of(protocol)
+    if baseline == MAJORITY:
+        return metrics.get(f"{protocol}_majority_{measured.rpartition('_')[2]}")
+    if baseline == FLOOR:
+        return None
+    twin = measured.replace(protocol, f"{protocol}_random", 1)
+    layers = [value for name, value in metrics.items() if name.startswith(f"{protocol}_random_")]
+    return metrics.get(twin, max(layers, default=None))
+
+
+def _twin(cell: Cell, label: str) -> str | None:
+    """The label under which the same protocol starts with a random predictor."""
+    protocol = _protocol(cell.evaluations[label][0])
+    for other, trials in cell.evaluations.items():
+        if other != label and _protocol(trials[0]) == protocol and _predictor(trials[0]) == "random":
+            return other
+    return None
+
+
+def _protocol(trial: TrialResult) -> str:
+    return str(trial.config.get("evaluate.protocol", ""))
+
+
+def _predictor(trial: TrialResult) -> str:
+    return str(trial.config.get("tune.predictor", "pretrained"))
