@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.log_tail import log_tails
 from orchestrator.mlflow_ui import is_server
+from orchestrator.pictures import pictures
 from orchestrator.run_card import TRIAL_TAG, Row, RunCard, Shipment, row, run_card
 from orchestrator.run_note import note
 from orchestrator.store import Store
@@ -119,10 +120,17 @@ class Sender:
                 break
             self.store.move_cursor(shipment.id, cursor)
         if run:
+            self._attach_pictures(run, shipment.id)
             self.tracking.set_status(run, card)
         self.store.mark_sent(shipment.id, shipment.signature, sent_id=cursor)
         self.told[shipment.id] = run_id, card
         return Outcome(points=sent, is_whole=True)
+
+    def _attach_pictures(self, run: "Run", trial_id: str) -> None:
+        """What the trial drew, which MLflow shows among the run's artifacts."""
+        found = pictures(self.tracking.layout.trial(trial_id))
+        if found:
+            self.tracking.attach(run, {f"pictures/{name}": file.read_bytes() for name, file in found.items()})
 
     def _run_of(self, shipment: Shipment, card: RunCard) -> "tuple[Run, int, frozenset[Row]]":
         """The trial's run, the cursor, and which points it is known to have beyond that."""

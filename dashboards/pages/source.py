@@ -15,14 +15,14 @@ from orchestrator import cluster
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import Point, State
-from orchestrator.log_tail import log_tails, plain_files
+from orchestrator.log_tail import log_tails
+from orchestrator.pictures import pictures
 from orchestrator.results import TrialResult
 from orchestrator.run_card import Shipment
 from orchestrator.store import SINGLE, Store
 from orchestrator.sweep import SweepRecord
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
-PICTURE = re.compile(r"[\w-][\w.-]*\.png")
 KEPT = 4
 """Sweeps that are kept: at most so many times ten thousand trials."""
 
@@ -119,14 +119,12 @@ class Source:
 
     def pictures(self, trial_id: str) -> tuple[str, ...]:
         """Names of the trial's pictures."""
-        folder = self.layout.trial(_checked(trial_id)).pictures
-        return tuple(sorted(file.name for file in plain_files(folder) if PICTURE.fullmatch(file.name)))
+        return tuple(pictures(self.layout.trial(_checked(trial_id))))
 
     def picture(self, trial_id: str, name: str) -> bytes | None:
         """One of them; None where there is none of that name."""
-        if name not in self.pictures(trial_id):
-            return None
-        return (self.layout.trial(trial_id).pictures / name).read_bytes()
+        found = pictures(self.layout.trial(_checked(trial_id))).get(name)
+        return found.read_bytes() if found else None
 
 
 def trial_of(shipment: Shipment) -> TrialResult:

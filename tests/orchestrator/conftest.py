@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -30,9 +30,9 @@ class OnDisk:
     t0: ClassVar[float] = T0
     """When the first attempt of `undisturbed` and `resumed` starts."""
 
-    def trial(self, seed: int = 0) -> TrialFolder:
-        """A claimed trial."""
-        trial = Trial(TrialConfig(seed=seed))
+    def trial(self, seed: int = 0, **groups: Any) -> TrialFolder:
+        """A claimed trial; `groups` of settings other than the defaults."""
+        trial = Trial(TrialConfig(seed=seed, **groups))
         folder = self.layout.trial(trial.id)
         journal.replace_file(folder.value_file, json.dumps(trial.to_dict()).encode())
         journal.claim(folder, Claimed(claim=0, launcher="local", t=T0))

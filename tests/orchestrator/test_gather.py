@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from iwm_core.config import DataConfig
 from iwm_core.events import Preempted, Started, Step
 from orchestrator import gather, journal
 from orchestrator.errors import TrackingError, UnknownSweepError
@@ -287,6 +288,26 @@ def test_a_sweep_has_a_saved_view_which_is_a_persons_from_then_on(lab):
     lab.disk.undisturbed(lab.layout.trial(record.trials[0].id))
     lab.sync()
     assert lab.mlflow.get_experiment("1").tags[tag] == "changed"
+
+
+def test_what_a_trial_drew_is_among_its_artifacts(lab_of_files, tmp_path):
+    lab = lab_of_files
+    folder = lab.disk.trial()
+    lab.disk.undisturbed(folder)
+    folder.pictures.mkdir()
+    (folder.pictures / "mrr.png").write_bytes(b"drawn")
+    (tmp_path / "secret.png").write_bytes(b"not ours")
+    (folder.pictures / "linked.png").symlink_to(tmp_path / "secret.png")
+    lab.sync()
+    found = lab.mlflow.list_artifacts(lab.run(folder).info.run_id, "pictures")
+    assert [file.path for file in found] == ["pictures/mrr.png"]
+
+
+def test_an_endless_setting_is_cut_for_mlflow(lab):
+    folder = lab.disk.trial(data=DataConfig(dataset="x" * 10_000_000))
+    lab.disk.undisturbed(folder)
+    assert lab.sync().trials == 1
+    assert len(lab.run(folder).data.params["data.dataset"]) <= 6_000
 
 
 def test_more_points_than_a_batch(lab):
