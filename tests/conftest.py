@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own, for whoever wants to see that a team's database serves as well as a file."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -26,3 +27,9 @@ def postgresql() -> Iterator[Postgresql]:
         refuse("needs PostgreSQL (apt install postgresql) and its driver (pip install 'iwm-orchestrator[postgres]')")
     with running(programs) as server:
         yield server
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is heard: what a shell starts in the background ignores it, and whatever that starts, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
