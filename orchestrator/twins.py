@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from iwm_core.events import TELEMETRY, Evaluated, Event, Step
+from iwm_core.events import Evaluated, Event, Step, is_telemetry
 from orchestrator.lifecycle import TrialStatus, same
 
 Key = tuple[str, int]
@@ -141,7 +141,7 @@ def spoken(journals: Mapping[int, Sequence[Event]]) -> dict[int, dict[Key, float
             for event in events
             if isinstance(event, Step | Evaluated)
             for metric, value in event.metrics.items()
-            if metric not in TELEMETRY
+            if not is_telemetry(metric)
         }
         for number, events in journals.items()
     }

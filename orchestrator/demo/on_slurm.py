@@ -186,9 +186,9 @@ def _status(results: SweepResults, trial_id: str) -> TrialStatus:
 
 def is_equal(status: TrialStatus, twin: TrialStatus) -> bool:
     """The same weights, and the same values of every metric but those of the wall clock."""
-    from iwm_core.events import TELEMETRY
+    from iwm_core.events import is_telemetry
 
-    keys = (status.metrics.keys() | twin.metrics.keys()) - TELEMETRY
+    keys = {key for key in status.metrics.keys() | twin.metrics.keys() if not is_telemetry(key)}
     return status.weights_sha256 == twin.weights_sha256 and all(
         status.metrics.get(key) == twin.metrics.get(key) for key in keys
     )

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from iwm_core.events import TELEMETRY, Checkpoint, Preempted, Started, Step
+from iwm_core.events import Checkpoint, Preempted, Started, Step, is_telemetry
 from orchestrator.journal import read_journals
 from orchestrator.lifecycle import history
 from tests.e2e.conftest import until
@@ -31,7 +31,7 @@ def straight(tmp_path_factory):
 
 def points(folder):
     kept = history(read_journals(folder))[0]
-    return {(point.key, point.step): point.value for point in kept if point.key not in TELEMETRY}
+    return {(point.key, point.step): point.value for point in kept if not is_telemetry(point.key)}
 
 
 def journals(iwm):
