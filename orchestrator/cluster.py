@@ -20,10 +20,11 @@ from orchestrator.census import read_status
 from orchestrator.errors import IwmError
 from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Requeued, Submitted
 from orchestrator.last_words import last_words
-from orchestrator.launch import HYDRA, claim_again
-from orchestrator.launch_slurm import SLURM, Wanted
+from orchestrator.launch import claim_again
+from orchestrator.launch_slurm import Wanted
+from orchestrator.launchers import HYDRA, SLURM
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus, newest_claim
+from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus, newest_claim
 from orchestrator.locks import holding, is_held
 from orchestrator.reconcile_job import ORPHAN_S, Action, Sight, Step, decide
 from orchestrator.slurm import Job
@@ -32,7 +33,6 @@ from orchestrator.sweep import Resources
 
 log = logging.getLogger(__name__)
 
-LOOKED_AFTER = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
 BAD_AFTER = 2
 """A node that failed this often, under whatever trials, is kept away from."""
 NAMED_MAX = 200
@@ -43,7 +43,7 @@ CLOCK_S = 2.0
 
 def is_ours(status: TrialStatus) -> bool:
     """Whether its job is SLURM's, and it is not at its end."""
-    return is_of_slurm(status) and status.state in LOOKED_AFTER
+    return is_of_slurm(status) and status.state in UNDER_WAY
 
 
 def is_of_slurm(status: TrialStatus) -> bool:
@@ -207,7 +207,7 @@ class _Look:
                 reason = "; ".join(filter(None, (step.reason, self._last_words(key, status))))
                 journal.record(folder, Lost(claim=claim, reason=reason, cause=step.cause, node=step.node))
             case Action.MARK_CANCELLED:
-                if read_status(folder).state in LOOKED_AFTER:
+                if read_status(folder).state in UNDER_WAY:
                     journal.record(folder, Cancelled(claim=claim, by=step.reason))
             case Action.MARK_HELD:
                 journal.record(folder, Held(claim=claim, reason=step.reason))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from orchestrator import service
 from orchestrator.census import read_status
-from orchestrator.launch import FOREGROUND
+from orchestrator.launchers import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus
 from orchestrator.log_tail import plain_files
 from orchestrator.store import Store
 
@@ -21,7 +21,6 @@ LOOK_S = 10.0
 """How often whoever follows also looks whether the worker still lives: nobody else may."""
 CHUNK = 1 << 20
 KINDS = (".out", ".err")
-UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
 
 
 def goes_on(status: TrialStatus) -> bool:

@@ -13,6 +13,7 @@ from orchestrator import journal, launch, local, ranks
 from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
 from orchestrator.census import read_status
 from orchestrator.errors import BusyError
+from orchestrator.launchers import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
 from orchestrator.locks import is_held
@@ -82,9 +83,7 @@ def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
     token = launch.new_token()
     local.reconcile(layout, {folder.id: read_status(folder)})  # names an attempt that a killed process left behind
     untouched = frozenset[State]() if is_held(folder.worker_lock) else frozenset({State.QUEUED})
-    claimed = launch.claim(
-        folder, resources=cell.resources, token=token, launcher=launch.FOREGROUND, also_from=untouched
-    )
+    claimed = launch.claim(folder, resources=cell.resources, token=token, launcher=FOREGROUND, also_from=untouched)
     if not claimed:
         raise BusyError(
             f"trial {folder.id} is {read_status(folder).state}; follow it with: iwm logs {folder.id[:8]} -f"

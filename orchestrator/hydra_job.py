@@ -20,7 +20,8 @@ from orchestrator.attempt import CANCELLED, Job, NoRightToRun, Superseded, run_a
 from orchestrator.census import read_status
 from orchestrator.events import Submitted
 from orchestrator.foreground import finished_event
-from orchestrator.launch import FOREGROUND, HYDRA, claim, gpu_of_slot, new_token, write_trial
+from orchestrator.launch import claim, gpu_of_slot, new_token, write_trial
+from orchestrator.launchers import FOREGROUND, HYDRA
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import newest_claim
 from orchestrator.signals import stop_flag

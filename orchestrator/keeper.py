@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from orchestrator import dependency, journal, local
 from orchestrator.census import Census
 from orchestrator.events import Claimed, Lost, Submitted
-from orchestrator.launch import LOCAL, LocalJob, gpu_of_slot
+from orchestrator.launch import LocalJob, gpu_of_slot
+from orchestrator.launchers import LOCAL
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.locks import holding, is_held

@@ -18,6 +18,7 @@ from orchestrator.attempt import SLOT, TOKEN
 from orchestrator.census import read_status
 from orchestrator.errors import LaunchError, RootError
 from orchestrator.events import Cancelled, Claimed, Held
+from orchestrator.launchers import LOCAL
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.locks import is_held
@@ -25,9 +26,6 @@ from orchestrator.progress import track
 from orchestrator.sweep import Cell, Resources, Sweep
 from orchestrator.trial import Trial, canonical_json
 
-LOCAL = "local"
-FOREGROUND = "foreground"
-HYDRA = "hydra"
 FOREVER_MIN = 60 * 24 * 365
 """submitit's local executor wants a time limit; the local launcher has none."""
 

@@ -25,13 +25,13 @@ from orchestrator.batch import GUARD, Batch, by_class, cut, ranks, sbatch_parame
 from orchestrator.errors import LaunchError, RefusedError
 from orchestrator.events import Claimed, Submitted, Withdrawn
 from orchestrator.launch import claim, new_token, write_trial
+from orchestrator.launchers import SLURM
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.locks import holding
 from orchestrator.progress import track
 from orchestrator.slurm import Answer
 from orchestrator.sweep import Cell, Resources
 
-SLURM = "slurm"
 WRITERS = 16
 """Threads that wait for the disk side by side: a claim is durable before its job exists."""
 NEVER = 1_000_000

@@ -66,6 +66,12 @@ class State(StrEnum):
 
 RUNNABLE = frozenset({State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED})
 """States in which nothing is under way, so that a trial may be started."""
+UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
+"""States in which somebody has asked for it, and it is not at its end."""
+ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
+"""States that last until a person says otherwise."""
+GOING_ON = frozenset(State) - ENDED
+"""All other states."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from orchestrator import dependency, journal, provenance
 from orchestrator.events import Claimed, Lost, Submitted
-from orchestrator.launch import FOREGROUND, LOCAL, claim_again, job_is_alive
+from orchestrator.launch import claim_again, job_is_alive
+from orchestrator.launchers import FOREGROUND, LOCAL
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.locks import is_held

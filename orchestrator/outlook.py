@@ -1,10 +1,8 @@
 """What is left of a sweep, from what its own trials have taken so far. Pure."""
 
 from orchestrator.forecast import Forecast, cost_of, forecast, precedent, steps_of, task
-from orchestrator.lifecycle import State
+from orchestrator.lifecycle import GOING_ON, State
 from orchestrator.results import SweepResults
-
-GOING_ON = frozenset({State.PLANNED, State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
 
 
 def outlook(results: SweepResults) -> Forecast:

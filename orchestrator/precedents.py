@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from iwm_core.config import TrialConfig, flatten, to_dict
-from orchestrator import launch, launch_slurm
 from orchestrator.census import read_outline
-from orchestrator.errors import RequestError
 from orchestrator.forecast import (
     NEAREST,
     Cost,
@@ -25,6 +23,7 @@ from orchestrator.forecast import (
     precedent,
     task,
 )
+from orchestrator.launchers import LOCAL, check_launcher
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.plan import Action, Plan
@@ -36,7 +35,7 @@ TRIED = 30
 """Of equal trials so many are opened to find some that were timed."""
 DEFAULTS = flatten(to_dict(TrialConfig()))
 STARTS = frozenset({Action.SUBMIT, Action.RESUME})
-UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
+WAITED_FOR = frozenset({State.QUEUED, State.RUNNING})
 
 
 def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus], launcher: str) -> Forecast:
@@ -45,20 +44,17 @@ def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus
     Raises:
         RequestError: there is no such launcher.
     """
-    left = [item.cell for item in plan.trials if item.action in STARTS or item.state in UNDER_WAY]
+    left = [item.cell for item in plan.trials if item.action in STARTS or item.state in WAITED_FOR]
     places, tasks = _places([cell.resources for cell in left], launcher=launcher), _tasks(left, known)
     return forecast(tasks, precedents(layout, {one.cost for one in tasks}), places=places)
 
 
 def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
     """How many trials run at once; None where the queue decides."""
-    match launcher:
-        case launch.LOCAL:
-            return resources[0].slots if resources else None
-        case launch_slurm.SLURM:
-            jobs = min((one.max_parallel for one in resources), default=0)
-            return jobs * min(one.trials_per_gpu for one in resources) or None if jobs else None
-    raise RequestError(f"unknown launcher '{launcher}'; choose from {launch.LOCAL}, {launch_slurm.SLURM}")
+    if check_launcher(launcher) == LOCAL:
+        return resources[0].slots if resources else None
+    jobs = min((one.max_parallel for one in resources), default=0)
+    return jobs * min(one.trials_per_gpu for one in resources) or None if jobs else None
 
 
 def _tasks(cells: Sequence[Cell], known: Mapping[str, TrialStatus]) -> list[Task]:

@@ -15,11 +15,12 @@ from typing import Any
 
 from orchestrator import cluster, dependency, journal, launch, launch_slurm, links, local, provenance
 from orchestrator.census import read_status
-from orchestrator.errors import RequestError, RootError, UnknownSweepError, UnknownTrialError
+from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.events import Cancelled, Held, Released
 from orchestrator.launch_slurm import Array
+from orchestrator.launchers import LOCAL, SLURM, check_launcher
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import RUNNABLE, State, TrialStatus, newest_claim
+from orchestrator.lifecycle import RUNNABLE, UNDER_WAY, State, TrialStatus, newest_claim
 from orchestrator.links import Links
 from orchestrator.locks import is_held
 from orchestrator.plan import Mode, Plan
@@ -33,8 +34,7 @@ from orchestrator.trial import Trial
 
 log = logging.getLogger(__name__)
 
-CANCELLABLE = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
-HOLDABLE = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED})
+HOLDABLE = UNDER_WAY - {State.HELD}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ def check_root(layout: Layout) -> None:
         raise RootError(f"cannot write under root '{layout.root}'; choose another with --root or IWM_ROOT")
 
 
-LAUNCHERS = (launch.LOCAL, launch_slurm.SLURM)
-LOOKED_AFTER = local.LOOKED_AFTER | cluster.LOOKED_AFTER
+LOOKED_AFTER = local.LOOKED_AFTER | UNDER_WAY
 
 
 def observe(layout: Layout, store: Store) -> None:
@@ -110,19 +109,18 @@ class Submission:
         return {**self.plan.to_dict(), **rest}
 
 
-def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: str = launch.LOCAL) -> Submission:
+def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: str = LOCAL) -> Submission:
     """Records the sweep and starts what needs starting. Returns at once; a keeper, or SLURM, does the rest.
 
     Raises:
         RequestError: there is no such launcher, or SLURM does not take such jobs; nothing was started.
         LaunchError: SLURM does not answer.
     """
-    if launcher not in LAUNCHERS:
-        raise RequestError(f"unknown launcher '{launcher}'; choose from {', '.join(LAUNCHERS)}")
+    check_launcher(launcher)
     with observed(layout) as store:
         planned = plan_sweep(layout, sweep, mode=mode, read=store.states())
         _obey(planned.to_start)
-        if launcher == launch_slurm.SLURM:
+        if launcher == SLURM:
             launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
         launch.write_sweep(layout, sweep, t=round(time.time(), 3))
         jobs, waiting = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
@@ -147,7 +145,7 @@ def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -
 
 
 def _start_ready(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
-    if launcher == launch_slurm.SLURM:
+    if launcher == SLURM:
         return launch_slurm.submit_slurm(layout, cells, name=name)
     token = launch.new_token()
     won = launch.submit_local(layout, cells, token=token)
@@ -164,7 +162,7 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     by_launcher: dict[str, list[Cell]] = {}
     for trial_id, status in statuses.items():
         if status.state in RUNNABLE:
-            where = launch_slurm.SLURM if cluster.is_of_slurm(status) else launch.LOCAL
+            where = SLURM if cluster.is_of_slurm(status) else LOCAL
             by_launcher.setdefault(where, []).append(known_cell(layout, trial_id))
     for launcher, cells in by_launcher.items():
         _obey(cells)
@@ -198,7 +196,7 @@ def cancel(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
 def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
     """Cancels the newest claim, and the next one too if a keeper was claiming the trial again at this moment."""
     cancelled = False
-    while (status := read_status(folder)).state in CANCELLABLE:
+    while (status := read_status(folder)).state in UNDER_WAY:
         journal.record(folder, Cancelled(claim=status.claim, by=provenance.user()))
         stop_worker(layout, folder.id, status)
         cancelled = True

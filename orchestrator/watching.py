@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from orchestrator import cluster, dependency, render, service
-from orchestrator.following import UNDER_WAY, goes_on
+from orchestrator.following import goes_on
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus
 from orchestrator.links import links, served_at
 from orchestrator.results import SweepResults
 from orchestrator.store import Store

@@ -10,8 +10,8 @@ from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Document
 from dashboards.pages.lanes import lanes
 from orchestrator.forecast import Forecast
-from orchestrator.lifecycle import State
-from orchestrator.outlook import GOING_ON, outlook
+from orchestrator.lifecycle import GOING_ON, State
+from orchestrator.outlook import outlook
 from orchestrator.results import SweepResults
 from orchestrator.sweep import SweepRecord
 

@@ -38,9 +38,8 @@ from dashboards.pages.render import link, page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
-from orchestrator.lifecycle import State
+from orchestrator.lifecycle import GOING_ON, State
 from orchestrator.mlflow_ui import is_server, run_link, sweep_link, ui_url
-from orchestrator.outlook import GOING_ON
 from orchestrator.run_note import command
 from orchestrator.store import SINGLE
 from orchestrator.sweep import SweepRecord

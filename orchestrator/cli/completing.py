@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.errors import IwmError
+from orchestrator.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
     from orchestrator.catalogue import Catalogue
@@ -52,12 +53,14 @@ def either(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def launchers(ctx: typer.Context, incomplete: str) -> list[str]:
     """Where trials run."""
-    return ["local", "slurm"]
+    return list(LAUNCHERS)
 
 
 def formats(ctx: typer.Context, incomplete: str) -> list[str]:
     """What a report is written as."""
-    return ["md", "html", "tex", "csv"]
+    from dashboards.report import FORMATS
+
+    return list(FORMATS)
 
 
 def protocols(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli import completing
 from orchestrator.errors import RequestError
+from orchestrator.launchers import LAUNCHERS, check_launcher
 
 MANY = 1_000_000_000
 """More of anything than one can want."""
@@ -33,12 +34,7 @@ def known_launcher(name: str | None) -> str | None:
     Raises:
         RequestError: there is none.
     """
-    from orchestrator.launch import LOCAL
-    from orchestrator.launch_slurm import SLURM
-
-    if name is not None and name not in (LOCAL, SLURM):
-        raise RequestError(f"unknown launcher '{name}'; choose from {LOCAL}, {SLURM}")
-    return name
+    return None if name is None else check_launcher(name)
 
 
 Root = Annotated[
@@ -105,6 +101,6 @@ Launcher = Annotated[
         envvar="IWM_LAUNCHER",
         callback=known_launcher,
         autocompletion=completing.launchers,
-        help="Where trials run: local, slurm.",
+        help=f"Where trials run: {', '.join(LAUNCHERS)}.",
     ),
 ]

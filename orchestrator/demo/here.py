@@ -15,11 +15,11 @@ from rich.console import Console
 from orchestrator import local, render, service
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.twin import train_twin
-from orchestrator.demo.watch import OVER, Watch, check, describe, is_ripe
+from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.errors import IwmError
 from orchestrator.expand import expand
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import TrialStatus
+from orchestrator.lifecycle import ENDED, TrialStatus
 from orchestrator.locks import is_held
 from orchestrator.plan import Mode
 from orchestrator.results import SweepResults
@@ -78,7 +78,7 @@ def _follow(layout: Layout, sweep: Sweep, *, victim: Cell, say: Console) -> None
             ):
                 killed_at = status.step
                 say.print(f"SIGKILL   {victim.trial.id[:8]}  {describe(victim):<40} on purpose, at step {killed_at}")
-            if all(status.state in OVER for status in statuses.values()):
+            if all(status.state in ENDED for status in statuses.values()):
                 break
             _see_that_it_goes_on(layout, statuses)
             time.sleep(LOOK_S)
@@ -87,7 +87,7 @@ def _follow(layout: Layout, sweep: Sweep, *, victim: Cell, say: Console) -> None
 
 def _see_that_it_goes_on(layout: Layout, statuses: dict[str, TrialStatus]) -> None:
     """Starts another keeper where ours has died; what runs elsewhere is not ours to wait for."""
-    waiting = [status for status in statuses.values() if status.state not in OVER]
+    waiting = [status for status in statuses.values() if status.state not in ENDED]
     if not local.has_work(layout, statuses):
         where = ", ".join(sorted({status.claim_host for status in waiting}))
         raise IwmError(f"{len(waiting)} trials are not in the hands of this machine's slots but on {where}: iwm status")

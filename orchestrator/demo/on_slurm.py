@@ -25,13 +25,13 @@ from orchestrator import render, service
 from orchestrator.census import read_status
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.here import SWEEP
-from orchestrator.demo.watch import OVER, Watch, check, describe, is_ripe
+from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import IwmError
 from orchestrator.expand import expand
-from orchestrator.launch_slurm import SLURM
+from orchestrator.launchers import SLURM
 from orchestrator.layout import Layout, sqlite_url
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import ENDED, State, TrialStatus
 from orchestrator.plan import Mode
 from orchestrator.results import SweepResults
 from orchestrator.sweep import Cell, Sweep
@@ -106,7 +106,7 @@ class _Story:
         with watch.progress:
             while True:
                 statuses = watch.look()
-                if all(status.state in OVER for status in statuses.values()):
+                if all(status.state in ENDED for status in statuses.values()):
                     break
                 self._disturb(statuses)
                 if time.monotonic() - looked > RECONCILE_S:
@@ -159,7 +159,7 @@ def _twins(layout: Layout, cells: Sequence[Cell], *, say: Console) -> dict[str, 
     watch = Watch(layout, sweep, say=say)
     with watch.progress:
         statuses = watch.look()
-        while not all(status.state in OVER for status in statuses.values()):
+        while not all(status.state in ENDED for status in statuses.values()):
             time.sleep(LOOK_S)
             statuses = watch.look()
     check(statuses)

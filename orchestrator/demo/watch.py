@@ -10,10 +10,8 @@ from orchestrator import render
 from orchestrator.census import Census
 from orchestrator.errors import IwmError
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import ENDED, State, TrialStatus
 from orchestrator.sweep import Cell, Sweep
-
-OVER = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
 
 
 class Watch:
@@ -37,7 +35,7 @@ class Watch:
         statuses = {cell.trial.id: self._census.status(cell.trial.id) for cell in self._sweep.cells}
         for cell in self._sweep.cells:
             self._draw(cell, statuses[cell.trial.id])
-        self.progress.update(self._all, completed=sum(status.state in OVER for status in statuses.values()))
+        self.progress.update(self._all, completed=sum(status.state in ENDED for status in statuses.values()))
         return statuses
 
     def _draw(self, cell: Cell, status: TrialStatus) -> None:
@@ -50,7 +48,7 @@ class Watch:
             self.progress.update(bar, completed=status.step)
         elif (bar := self._bars.pop(trial_id, None)) is not None:
             self.progress.remove_task(bar)
-        if status.state in OVER and self._told.get(trial_id) is not status.state:
+        if status.state in ENDED and self._told.get(trial_id) is not status.state:
             mrr = render.show(status.metrics.get("mrr"))
             self.progress.console.print(f"{status.state:<9} {trial_id[:8]}  {name:<40} MRR {mrr}")
             self._told[trial_id] = status.state

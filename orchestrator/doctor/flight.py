@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 
 from iwm_core.events import Preempted
-from orchestrator import cluster, journal, launch_slurm, service, slurm
+from orchestrator import cluster, journal, service, slurm
 from orchestrator.census import read_status
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.errors import IwmError
+from orchestrator.launchers import SLURM
 from orchestrator.layout import Layout
-from orchestrator.lifecycle import Attempt, State, TrialStatus
+from orchestrator.lifecycle import ENDED, Attempt, State, TrialStatus
 from orchestrator.store import Store
 from orchestrator.sweep import Cell, Sweep
 
 LOOK_S = 0.5
 GONE_S = 60.0
 """How long a job that was cancelled may take to end."""
-OVER = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
 
 
 class Flight:
@@ -80,7 +80,7 @@ class Flight:
         return read_status(self._folder)
 
     def _is_flying(self, status: TrialStatus) -> bool:
-        return status.state not in OVER and bool(status.attempts)
+        return status.state not in ENDED and bool(status.attempts)
 
     def _wait(self, found: Callable[[TrialStatus], bool]) -> TrialStatus:
         """Looks and reconciles until something is so, the trial is over, or time is up."""
@@ -88,7 +88,7 @@ class Flight:
         while True:
             service.observe(self._layout, self._store)
             status = self._now()
-            if found(status) or status.state in OVER or time.monotonic() > deadline:
+            if found(status) or status.state in ENDED or time.monotonic() > deadline:
                 return status
             if self._stop():
                 raise KeyboardInterrupt
@@ -97,7 +97,7 @@ class Flight:
     def _submit(self) -> Finding:
         sweep = Sweep("canary", axes=(), cells=(self._cell,))
         try:
-            submitted = service.submit(self._layout, sweep, launcher=launch_slurm.SLURM)
+            submitted = service.submit(self._layout, sweep, launcher=SLURM)
         except IwmError as error:
             means = "no trial can be submitted like this: see `iwm doctor` and resources.*"
             return self._line("submit", Verdict.FAILED, str(error), means)
@@ -170,7 +170,7 @@ class Flight:
         return self._stuck(name, status)
 
     def _finish(self) -> Finding:
-        status = self._wait(lambda now: now.state in OVER)
+        status = self._wait(lambda now: now.state in ENDED)
         if status.state is not State.FINISHED:
             return self._stuck("finish", status)
         value = f"step {status.step} in {len(status.attempts)} attempts, weights {status.weights_sha256[:16]}"

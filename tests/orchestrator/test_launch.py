@@ -11,6 +11,7 @@ from orchestrator import journal, launch
 from orchestrator.census import read_status
 from orchestrator.errors import RootError
 from orchestrator.events import Cancelled, Held
+from orchestrator.launchers import LOCAL
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.sweep import Resources
@@ -25,7 +26,7 @@ def layout(tmp_path):
 
 
 def claim(folder, token="t"):
-    return launch.claim(folder, resources=Resources(slots=3), token=token, launcher=launch.LOCAL)
+    return launch.claim(folder, resources=Resources(slots=3), token=token, launcher=LOCAL)
 
 
 def test_a_trial_is_written_once(layout):
@@ -133,6 +134,6 @@ def test_gpus_are_dealt_out_of_those_that_are_visible(tmp_path, listed, gpus, de
 def test_folders_of_images_are_absolute_in_a_claim(layout, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = launch.write_trial(layout, TRIAL)
-    claimed = launch.claim(folder, resources=Resources(data_root="images"), token="t", launcher=launch.LOCAL)
+    claimed = launch.claim(folder, resources=Resources(data_root="images"), token="t", launcher=LOCAL)
     assert claimed
     assert claimed.resources["data_root"] == str(tmp_path / "images")

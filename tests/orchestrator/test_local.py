@@ -1,14 +1,15 @@
 """What one look at this machine's trials leads to."""
 
 from iwm_core.events import Preempted, Started
-from orchestrator import journal, launch, local, provenance
+from orchestrator import journal, local, provenance
 from orchestrator.census import read_status
 from orchestrator.events import Claimed, Submitted
+from orchestrator.launchers import FOREGROUND, LOCAL
 from orchestrator.lifecycle import State
 from orchestrator.locks import holding
 
 
-def queued(on_disk, *, host=None, launcher=launch.LOCAL, job_id=""):
+def queued(on_disk, *, host=None, launcher=LOCAL, job_id=""):
     folder = on_disk.trial()
     journal.claim(folder, Claimed(claim=1, token="t", launcher=launcher, host=host or provenance.host()))
     if job_id:
@@ -46,7 +47,7 @@ def test_a_dead_worker_is_lost_a_living_one_is_not(on_disk):
 
 
 def test_a_preempted_foreground_trial_waits_for_its_person(on_disk):
-    folder = queued(on_disk, launcher=launch.FOREGROUND)
+    folder = queued(on_disk, launcher=FOREGROUND)
     on_disk.attempt(folder, [Started(claim=1), Preempted()]).close()
     assert look(on_disk, folder) == (False, State.PREEMPTED)
     assert not local.has_work(on_disk.layout, {folder.id: read_status(folder)})

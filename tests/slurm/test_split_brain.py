@@ -12,7 +12,7 @@ from orchestrator import journal, launch
 from orchestrator.attempt import Job, Superseded, run_attempt
 from orchestrator.census import read_status
 from orchestrator.expand import single
-from orchestrator.launch_slurm import SLURM
+from orchestrator.launchers import SLURM
 from orchestrator.layout import Layout, TrialFolder
 from tests.fakes.tiny import TINY
 from tests.slurm.lab import Lab, Twins
