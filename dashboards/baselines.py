@@ -30,6 +30,7 @@ NAMED = {
 class Contest:
     """The scores of a cell's evaluations under one label, and their baselines, by seed."""
 
+    cell: Cell
     label: str
     scores: Mapping[int, float]
     baselines: Mapping[str, Mapping[int, float]]
@@ -46,7 +47,9 @@ class Contest:
 def contests(cell: Cell) -> tuple[Contest, ...]:
     """One for each label under which an evaluation of the cell has finished."""
     scores = {label: cell.scores(label) for label in cell.evaluations}
-    return tuple(Contest(label, known, _baselines(cell, label, scores)) for label, known in scores.items() if known)
+    return tuple(
+        Contest(cell, label, known, _baselines(cell, label, scores)) for label, known in scores.items() if known
+    )
 
 
 def _baselines(cell: Cell, label: str, scores: Mapping[str, Mapping[int, float]]) -> dict[str, Mapping[int, float]]:

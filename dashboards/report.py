@@ -6,12 +6,12 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from dashboards import tables
 from dashboards.ablation import Table, tabulate
-from dashboards.baselines import contests
+from dashboards.baselines import Contest, contests
 from dashboards.beside import beside
 from dashboards.comparisons import headline
 from dashboards.document import Block, Bullets, Document, Heading, Paragraph, Picture
@@ -109,14 +109,14 @@ def _evaluations(table: Table) -> Iterator[Block]:
         yield grid
         said = listed(f"{axis_name(label)}: `{plain(names[label])}`" for label in table.labels)
         yield Paragraph(f"An evaluation is a trial of its own, on the final weights of its cell's trial. {said}.")
-    if grid := tables.beside_baselines(table):
+    found = [contest for cell in table.cells for contest in contests(cell)]
+    if grid := tables.beside_baselines(found, axes=table.axes):
         yield grid
-        yield Paragraph(_contested(table))
+        yield Paragraph(_contested([contest for contest in found if contest.baselines]))
 
 
-def _contested(table: Table) -> str:
+def _contested(found: Sequence[Contest]) -> str:
     """How often evaluations beat what they must beat."""
-    found = [contest for cell in table.cells for contest in contests(cell) if contest.baselines]
     scores, won = sum(len(contest.scores) for contest in found), sum(contest.won for contest in found)
     return (
         f"Of {counted(scores, 'score')}, one for each cell, protocol and seed, {won} lie above every baseline beside "

@@ -1,10 +1,11 @@
 """The tables of a report, as grids of words. Pure. Whatever has no value stands as a dash, never as zero."""
 
 import math
+from collections.abc import Sequence
 
 from dashboards import effects
 from dashboards.ablation import Cell, Table
-from dashboards.baselines import BASELINES, contests
+from dashboards.baselines import BASELINES, Contest
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Grid
 from dashboards.estimate import Estimate, estimate
@@ -55,22 +56,21 @@ def evaluations(table: Table) -> Grid | None:
     return Grid("Evaluations of every cell.", header, rows, labels=len(table.axes)) if rows else None
 
 
-def beside_baselines(table: Table) -> Grid | None:
+def beside_baselines(found: Sequence[Contest], *, axes: tuple[str, ...]) -> Grid | None:
     """Every score of an evaluation beside what it must beat; None where no evaluation has finished."""
-    found = [(cell, contest) for cell in table.cells for contest in contests(cell)]
-    names = [name for name in BASELINES if any(name in contest.baselines for _, contest in found)]
+    names = [name for name in BASELINES if any(name in contest.baselines for contest in found)]
     rows = tuple(
         (
-            *_place(cell, axes=table.axes),
+            *_place(contest.cell, axes=axes),
             axis_name(contest.label),
             spread(estimate(contest.scores.values())),
             *(spread(estimate(contest.baselines.get(name, {}).values()), bare=True) for name in names),
             f"{contest.won} of {len(contest.scores)}",
         )
-        for cell, contest in found
+        for contest in found
     )
-    header = (*map(axis_name, table.axes), "protocol", "score", *names, "seeds above all")
-    return Grid("Every protocol beside its baselines.", header, rows, labels=len(table.axes) + 1) if rows else None
+    header = (*map(axis_name, axes), "protocol", "score", *names, "seeds above all")
+    return Grid("Every protocol beside its baselines.", header, rows, labels=len(axes) + 1) if rows else None
 
 
 def _main_row(cell: Cell, *, axes: tuple[str, ...], metrics: list[str]) -> tuple[str, ...]:
