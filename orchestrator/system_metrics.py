@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import psutil
+import pynvml
+
+from iwm_core.events import SYSTEM
 
 FIRST_S = 5.0
 EVERY_S = 30.0
@@ -34,7 +37,7 @@ class Sampler:
         found = _of_gpus(self._gpus)
         with contextlib.suppress(psutil.Error):
             found |= self._cpu() | self._memory()
-        return {f"system/{name}": round(value, 1) for name, value in found.items()}
+        return {f"{SYSTEM}{name}": round(value, 1) for name, value in found.items()}
 
     def _cpu(self) -> dict[str, float]:
         whole, own = psutil.cpu_percent(), self._self.cpu_percent()
@@ -51,19 +54,14 @@ class Sampler:
 
 def _gpus(visible: str | None) -> list[Any]:
     """NVML's handles of the GPUs that this process may use (None: of all)."""
-    with contextlib.suppress(ImportError):
-        import pynvml
-
-        with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlInit()
-            names = range(pynvml.nvmlDeviceGetCount()) if visible is None else filter(None, visible.split(","))
-            return [_gpu(str(name)) for name in names]
+    with contextlib.suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        names = range(pynvml.nvmlDeviceGetCount()) if visible is None else filter(None, visible.split(","))
+        return [_gpu(str(name)) for name in names]
     return []
 
 
 def _gpu(name: str) -> Any:
-    import pynvml
-
     by_number = name.strip().isdigit()
     return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else pynvml.nvmlDeviceGetHandleByUUID(name.strip())
 
@@ -72,8 +70,6 @@ def _of_gpus(handles: list[Any]) -> dict[str, float]:
     """Utilisation, memory and power of each; what a GPU does not say (a slice of one says little) is left out."""
     found: dict[str, float] = {}
     for place, handle in enumerate(handles):
-        import pynvml
-
         with contextlib.suppress(pynvml.NVMLError):
             memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
             found[f"gpu_{place}_memory_usage_megabytes"] = float(memory.used) / 1e6

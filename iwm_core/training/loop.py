@@ -16,7 +16,7 @@ from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.run import evaluate
-from iwm_core.events import TELEMETRY, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.events import Evaluated, Event, Finished, Preempted, Step, is_telemetry
 from iwm_core.training import execution, numerics
 from iwm_core.training.attempt import Attempt, begin
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -126,7 +126,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
     if not run.writer:
         return
     if log_due:
-        run.state.metrics = {name: value for name, value in metrics.items() if name not in TELEMETRY}
+        run.state.metrics = {name: value for name, value in metrics.items() if not is_telemetry(name)}
     if online_due and run.online:
         with execution.uncompiled(run.config.train):
             metrics |= run.online.measure(run.state.world_model, run.state.target)

@@ -17,7 +17,7 @@ from iwm_core.config import (
     TrainConfig,
     TrialConfig,
 )
-from iwm_core.events import TELEMETRY, Event, Finished, Preempted, Step
+from iwm_core.events import Event, Finished, Preempted, Step, is_telemetry
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.loop import train
 
@@ -57,7 +57,7 @@ class Attempt:
     def curve(self) -> dict[int, dict[str, float]]:
         """Step -> metrics without the wall clock's."""
         steps = [event for event in self.events if isinstance(event, Step)]
-        return {e.step: {k: v for k, v in e.metrics.items() if k not in TELEMETRY} for e in steps}
+        return {e.step: {k: v for k, v in e.metrics.items() if not is_telemetry(k)} for e in steps}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from iwm_core.config import RuntimeConfig, TuneConfig
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation import protocols
 from iwm_core.evaluation.tuning import Told, lr_at, tune
-from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Finished, Preempted, Step
+from iwm_core.events import Checkpoint, Evaluated, Finished, Preempted, Step, is_telemetry
 from iwm_core.training.checkpoint import CheckpointFolder
 
 RUNTIME = RuntimeConfig(device="cpu", checkpoint_every_steps=4)
@@ -47,7 +47,7 @@ def attempt(subject, folder, *, number=0, stop_at=None, kill_at=None, done=None)
 
 def said(events):
     """Everything but the wall clock's."""
-    steps = {e.step: {k: v for k, v in e.metrics.items() if k not in TELEMETRY} for e in events if isinstance(e, Step)}
+    steps = {e.step: {k: v for k, v in e.metrics.items() if not is_telemetry(k)} for e in events if isinstance(e, Step)}
     return steps, [event for event in events if isinstance(event, Evaluated)]
 
 

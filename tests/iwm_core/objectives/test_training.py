@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iwm_core.config import TrialConfig, flatten, from_dict, to_dict
-from iwm_core.events import TELEMETRY, Finished
+from iwm_core.events import Finished, is_telemetry
 from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import state
 from iwm_core.training.step import optimise
@@ -68,4 +68,4 @@ def test_killed_and_resumed_it_ends_with_the_same_weights_and_metrics(tiny, run,
 
 
 def untimed(end):
-    return end.weights_sha256, {name: value for name, value in end.metrics.items() if name not in TELEMETRY}
+    return end.weights_sha256, {name: value for name, value in end.metrics.items() if not is_telemetry(name)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from iwm_core.config import ConditioningConfig, ObjectiveConfig
-from iwm_core.events import TELEMETRY
+from iwm_core.events import is_telemetry
 from iwm_core.training.distributed import ALONE, World
 from tests.iwm_core.objectives.test_training import KINDS, changed
 from tests.iwm_core.training.ranks import RUNTIME, Told, run_ranks, together, weights, with_train
@@ -37,7 +37,7 @@ def _is_gone(world, said):
 def curve(said):
     """Step -> metrics without the wall clock's."""
     steps = [event for event in said if event["event"] == "step"]
-    return {e["step"]: {key: v for key, v in e["metrics"].items() if key not in TELEMETRY} for e in steps}
+    return {e["step"]: {key: v for key, v in e["metrics"].items() if not is_telemetry(key)} for e in steps}
 
 
 def assert_close(first, second, *, rel=2e-4):
