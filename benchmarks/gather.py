@@ -7,13 +7,11 @@ database, in one pass. `delay`: `iwm serve` on a root of live trials, each of wh
 from a line's write to its visibility in MLflow's REST API. Each part is a function below.
 """
 
-import argparse
 import http.client
 import json
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,12 +19,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.scale.bench import conditions
+from benchmarks.scale import command
+from benchmarks.scale.bench import Row, process_cpu_s
 from iwm_core.config import TrialConfig
 from iwm_core.events import Started, Step
 from orchestrator import gather, journal
@@ -57,25 +56,12 @@ class Load:
     probes: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One figure, and what it should be; `cpu_s` the processor's seconds of gatherer and server behind it."""
-
-    what: str
-    value: float
-    unit: str
-    target: str
-    is_held: bool
-    cpu_s: float
-    about: str = ""
-
-
-def sqlite(folder: Path, load: Load) -> list[Figure]:
+def sqlite(folder: Path, load: Load) -> list[Row]:
     """Into a server on SQLite."""
     return [_throughput(folder / "sqlite", f"sqlite:///{folder}/sqlite.db", load, name="SQLite", at_least=5_000)]
 
 
-def on_postgresql(folder: Path, load: Load) -> list[Figure]:
+def on_postgresql(folder: Path, load: Load) -> list[Row]:
     """Into a server on PostgreSQL."""
     programs = postgresql.installed()
     if programs is None:
@@ -85,32 +71,29 @@ def on_postgresql(folder: Path, load: Load) -> list[Figure]:
         return [_throughput(folder / "postgresql", url, load, name="PostgreSQL", at_least=4_000)]
 
 
-def delay(folder: Path, load: Load) -> list[Figure]:
+def delay(folder: Path, load: Load) -> list[Row]:
     """Of a line, with many live trials."""
     layout = Layout.of(folder / "live", environ={})
     writers = [_attempt(layout, seed) for seed in range(load.live)]
     with _serving(layout) as (address, pid), _writing(writers) as written:
         runs = _runs(address, load.live)
-        before = _cpu_s(pid)
+        before = process_cpu_s(pid)
         waits = [_wait(address, runs, written) for _ in range(load.probes)]
-        cpu_s = _cpu_s(pid) - before
-    about = f"median {statistics.median(waits):.1f} s of {len(waits)} lines, {load.live} live trials"
-    what = "from the journal's write to MLflow's REST API, longest"
-    held = max(waits) <= 5.0
-    value = round(max(waits), 1)
-    return [
-        Figure(what=what, value=value, unit="s", target="at most 5 s", is_held=held, cpu_s=round(cpu_s, 1), about=about)
-    ]
+        cpu_s = process_cpu_s(pid) - before
+    what = f"from a line to MLflow's REST API, {load.live} live trials"
+    row = Row.of(waits, part="delay", what=what, unit="s")
+    slowest = Row.of([max(waits)], part="delay", what=f"the slowest of these {len(waits)} lines", unit="s", below=5.0)
+    return [replace(row, cpu_s=round(cpu_s, 1)), slowest]
 
 
-PARTS: dict[str, Callable[[Path, Load], list[Figure]]] = {
+PARTS: dict[str, Callable[[Path, Load], list[Row]]] = {
     "sqlite": sqlite,
     "postgresql": on_postgresql,
     "delay": delay,
 }
 
 
-def _throughput(root: Path, database: str, load: Load, *, name: str, at_least: int) -> Figure:
+def _throughput(root: Path, database: str, load: Load, *, name: str, at_least: int) -> Row:
     """One pass over journals that MLflow knows nothing of."""
     backend = Layout.of(root, environ={"MLFLOW_TRACKING_URI": database})
     for seed in range(load.trials):
@@ -119,22 +102,15 @@ def _throughput(root: Path, database: str, load: Load, *, name: str, at_least: i
     open_client(backend)
     with _server(backend) as (address, pid):
         layout = Layout.of(root, environ={"MLFLOW_TRACKING_URI": address.url})
-        began, before = time.perf_counter(), time.process_time() + _cpu_s(pid)
+        began, before = time.perf_counter(), time.process_time() + process_cpu_s(pid)
         with Store.open(layout.database_url) as store:
             refresh(layout, store)
             sent = gather.sync(layout, store)
         wall_s = time.perf_counter() - began
-        cpu_s = time.process_time() + _cpu_s(pid) - before
-    rate = sent.points / wall_s
-    return Figure(
-        what=f"journals to MLflow on {name}, over HTTP",
-        value=round(rate),
-        unit="points/s",
-        target=f"at least {at_least:,}",
-        is_held=rate >= at_least,
-        cpu_s=round(cpu_s, 1),
-        about=f"{sent.points:,} points of {sent.trials} trials in {wall_s:.1f} s",
-    )
+        cpu_s = time.process_time() + process_cpu_s(pid) - before
+    what = f"{sent.points:,} points of {sent.trials} trials to MLflow on {name}, over HTTP"
+    row = Row.of([sent.points / wall_s], part=name, what=what, unit="points/s")
+    return replace(row, at_least=at_least, cpu_s=round(cpu_s, 1))
 
 
 def _attempt(layout: Layout, seed: int) -> Journal:
@@ -261,43 +237,18 @@ def _ask(address: Address, method: str, path: str, body: dict[str, object] | Non
         return json.load(connection.getresponse())
 
 
-def _cpu_s(pid: int) -> float:
-    """Processor seconds of a process and its descendants that live."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(_cpu_s(int(child)) for child in children)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures the parts that were asked for and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser = command.parser(__doc__)
     parser.add_argument("--trials", type=int, default=20, help="of the first two parts")
     parser.add_argument("--steps", type=int, default=500, help="lines of each of them, with five metrics each")
     parser.add_argument("--live", type=int, default=100, help="live trials of the last part")
     parser.add_argument("--probes", type=int, default=30, help="lines whose delay is measured")
-    options = parser.parse_args(arguments)
-    parts = options.parts.split(",")
-    if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"unknown part '{unknown[0]}'; choose from {', '.join(PARTS)}")
+    options = command.chosen(parser, PARTS, arguments)
     load = Load(options.trials, options.steps, options.live, options.probes)
     with tempfile.TemporaryDirectory(prefix="iwm-bench-") as folder:
-        figures = [figure for part in parts for figure in PARTS[part](Path(folder), load)]
-    document = {"figures": [asdict(figure) for figure in figures], **conditions()}
-    print(json.dumps(document, indent=2) if options.json else table(figures))
-
-
-def table(figures: Sequence[Figure]) -> str:
-    """Markdown."""
-    lines = ["| what | figure | target | processor | |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {one.what} | {one.value:g} {one.unit} | {one.target}: {'held' if one.is_held else 'missed'} "
-        f"| {one.cpu_s:g} s | {one.about} |"
-        for one in figures
-    ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in conditions().items())])
+        rows = [row for part in options.parts for row in PARTS[part](Path(folder), load)]
+    command.show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ Trials are made without training, under a temporary folder that is deleted at th
 `benchmarks/scale`; the table below names them.
 """
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, whose orchestrator.py is this file
 
-from benchmarks.scale.bench import Bench, Row, conditions, table
+from benchmarks.scale import command
+from benchmarks.scale.bench import Bench, Row
 from benchmarks.scale.looking import first_refresh, status
 from benchmarks.scale.memory import memory
 from benchmarks.scale.planning import plan, resubmit
@@ -36,24 +34,14 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures the parts that were asked for and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser = command.parser(__doc__)
     parser.add_argument("--trials", type=int, default=10_000, help="trials of the sweep")
     parser.add_argument("--runs", type=int, default=5, help="measurements per figure")
-    options = parser.parse_args(arguments)
-    parts = options.parts.split(",")
-    if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"unknown part '{unknown[0]}'; choose from {', '.join(PARTS)}")
+    options = command.chosen(parser, PARTS, arguments)
     with tempfile.TemporaryDirectory(prefix="iwm-bench-") as folder:
         bench = Bench(Path(folder), trials=options.trials, runs=options.runs)
-        rows = [row for part in parts for row in PARTS[part](bench)]
-    print(json.dumps(document(rows), indent=2) if options.json else table(rows))
-
-
-def document(rows: Sequence[Row]) -> dict[str, object]:
-    """What `--json` prints."""
-    return {"rows": [asdict(row) for row in rows], **conditions()}
+        rows = [row for part in options.parts for row in PARTS[part](bench)]
+    command.show(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,20 @@ Two sweeps are made without training: one of few cells with many seeds, one of m
 says when it has painted first.
 """
 
-import argparse
-import json
-import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.scale.bench import Row, conditions, table
+from benchmarks.scale import command
+from benchmarks.scale.bench import Row
 from benchmarks.scale.browsing import ask, paint, program
 from benchmarks.scale.roots import FEW_CELLS, MANY_CELLS, MIXED, make_world
 from orchestrator.layout import Layout
 from orchestrator.projection import refresh
+from orchestrator.serving.address import choose
 from orchestrator.store import Store
 
 SHAPES = {"few cells": FEW_CELLS, "many cells": MANY_CELLS}
@@ -30,8 +28,7 @@ SHAPES = {"few cells": FEW_CELLS, "many cells": MANY_CELLS}
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = command.parser(__doc__)
     parser.add_argument("--trials", type=int, default=10_000, help="trials of each sweep")
     parser.add_argument("--runs", type=int, default=5, help="measurements per figure")
     parser.add_argument("--root", type=Path, help="a root that is there already")
@@ -39,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="iwm-bench-") as folder:
         roots = {"this root": options.root} if options.root else made(Path(folder), trials=options.trials)
         rows = [row for name, root in roots.items() for row in measure(root, name=name, runs=options.runs)]
-    print(
-        json.dumps({"rows": [asdict(row) for row in rows], **conditions()}, indent=2) if options.json else table(rows)
-    )
+    command.show(rows, as_json=options.json)
 
 
 def made(folder: Path, *, trials: int) -> dict[str, Path]:
@@ -58,15 +53,8 @@ def made(folder: Path, *, trials: int) -> dict[str, Path]:
 
 def measure(root: Path, *, name: str, runs: int) -> list[Row]:
     """Both parts; the second is left out where there is no browser."""
-    rows = ask(root, name=name, runs=runs, port=free_port())
-    return [*rows, *(paint(root, name=name, runs=runs, port=free_port()) if program() else [])]
-
-
-def free_port() -> int:
-    """Of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    rows = ask(root, name=name, runs=runs, port=choose("127.0.0.1", port=0).port)
+    return [*rows, *(paint(root, name=name, runs=runs, port=choose("127.0.0.1", port=0).port) if program() else [])]
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.scale.bench import TREE, Row, Took
+from benchmarks.scale.bench import TREE, Row, Took, process_cpu_s
 from orchestrator.layout import Layout
 from orchestrator.store import Store
 from orchestrator.sweep import SweepRecord
 
 SERVED_S, PAINTED_S = 1.0, 2.0
 PATIENCE_S = 60.0
-TICKS = os.sysconf("SC_CLK_TCK")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SERVE = """
 import sys, uvicorn
@@ -42,16 +41,12 @@ class Served:
     def get(self, place: str) -> tuple[Took, int]:
         """Asks for a page as a browser does: how long the answer took, and its bytes on the wire."""
         request = urllib.request.Request(self.url + place, headers={"Accept-Encoding": "gzip"})
-        began, before = time.perf_counter(), self._cpu_s()
+        began, before = time.perf_counter(), process_cpu_s(self.pid)
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             body = answer.read()
-        took = Took(time.perf_counter() - began, self._cpu_s() - before)
+        took = Took(time.perf_counter() - began, process_cpu_s(self.pid) - before)
         assert b"</html>" in (gzip.decompress(body) if answer.headers["content-encoding"] == "gzip" else body)
         return took, len(body)
-
-    def _cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextlib.contextmanager

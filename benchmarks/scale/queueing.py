@@ -4,8 +4,10 @@ No job runs: each is to begin in an hour, so what is measured is the way into th
 """
 
 import contextlib
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +61,29 @@ else:
     for value in range(count):
         executor.submit(abs, value)
 """
+DORA = {
+    "__init__.py": "",
+    "train.py": """
+import argparse
+from dora import argparse_main
+parser = argparse.ArgumentParser()
+parser.add_argument("--seed", type=int, default=-1)
+@argparse_main(dir={folder!r}, parser=parser)
+def main():
+    pass
+""",
+    "grids/__init__.py": "",
+    "grids/many.py": """
+from dora import Explorer
+@Explorer
+def explorer(launcher):
+    launcher.slurm_(gpus=1, cpus_per_gpu=1, mem_per_gpu=0, partition="gpu", time=60)
+    with launcher.job_array():
+        for seed in range({count}):
+            launcher({{"seed": seed}})
+""",
+}
+"""A project of dora's: what is trained, and the grid of it."""
 
 
 def submit(bench: Bench) -> list[Row]:
@@ -110,6 +135,18 @@ def compare(bench: Bench) -> list[Row]:
         "submitit, job by job (returns)": ["-c", SUBMITIT, folder, str(count), "each"],
         "Hydra's submitit launcher (blocks until all jobs have ended)": hydra,
     }  # fmt: skip
+    if importlib.util.find_spec("dora"):
+        ways["dora grid, one array (returns)"] = [
+            "-m",
+            "dora",
+            "-P",
+            _dora(bench, count),
+            "grid",
+            "many",
+            "--no_monitor",
+        ]
+    else:
+        print("dora is not compared: pip install dora-search", file=sys.stderr)
     rows = []
     for name, words in ways.items():
         took = [_until_queued(bench, words, count=count) for _ in range(min(3, bench.runs))]
@@ -117,14 +154,25 @@ def compare(bench: Bench) -> list[Row]:
     return rows
 
 
+def _dora(bench: Bench, count: int) -> str:
+    """Writes dora's project; its package, which is to be found from the working folder."""
+    package = bench.folder / "dora" / "dora_project"
+    for name, text in DORA.items():
+        file = package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.format(folder=str(bench.folder / "dora" / "runs"), count=count))
+    return package.name
+
+
 def _until_queued(bench: Bench, words: list[str], *, count: int) -> float:
     """From the start of the command until all its jobs are listed; it is ended then, if it has not."""
     with _cluster(bench) as cluster:
+        cluster.run("scontrol", "update", "PartitionName=gpu", "State=DOWN")  # dora cannot say when jobs are to begin
         began = time.perf_counter()
         root = str(bench.folder / f"hydra-{time.monotonic_ns()}")
         process = subprocess.Popen(
             [sys.executable, *words],
-            cwd=TREE,
+            cwd=bench.folder / "dora" if "dora" in words else TREE,
             env={**os.environ, "IWM_ROOT": root},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -141,8 +189,8 @@ def _until_queued(bench: Bench, words: list[str], *, count: int) -> float:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            for old in ("ours",):
-                subprocess.run(["rm", "-rf", str(bench.folder / old)], check=True)
+            for old in ("ours", "dora/runs"):
+                shutil.rmtree(bench.folder / old, ignore_errors=True)
 
 
 def _queued(cluster: DevCluster) -> list[str]:

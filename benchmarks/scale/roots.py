@@ -6,8 +6,9 @@ so that looking at it starts nothing here, and happened long ago, as most of a l
 """
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Ste
 from orchestrator import events
 from orchestrator.expand import expand
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.sweep import Resources, Sweep
+from orchestrator.sweep import Resources, Scalar, Sweep
 
 STEP_LINES = 5
 T0 = 1_700_000_000.0
@@ -29,36 +30,30 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Shape:
-    """A sweep's file but for its number of seeds, and its cells per seed."""
+    """A sweep but for its number of seeds."""
 
-    text: str
-    cells: int
+    axes: Mapping[str, Sequence[Scalar]]
+
+    @property
+    def cells(self) -> int:
+        """Per seed."""
+        return math.prod(map(len, self.axes.values()))
+
+    def file_of(self, *, trials: int) -> str:
+        """The sweep's file: JSON, which is YAML."""
+        seeds = max(1, trials // self.cells)
+        rest = {"description": "Many trials.", "overrides": ["train.steps=100"]}
+        return json.dumps({**rest, "axes": self.axes, "seeds": seeds})
 
 
-FEW_CELLS = Shape(
-    """
-description: As many trials as are asked for.
-overrides: [train.steps=100]
-axes:
-  conditioning: [none, feature]
-  photometric.strength: [0.2, 0.4, 0.6, 0.8, 1.0]
-seeds: {seeds}
-""",
-    cells=10,
-)
+FEW_CELLS = Shape({"conditioning": ["none", "feature"], "photometric.strength": [0.2, 0.4, 0.6, 0.8, 1.0]})
 MANY_CELLS = Shape(
-    """
-description: As many cells as are asked for.
-overrides: [train.steps=100]
-axes:
-  conditioning: [none, feature]
-  photometric.strength: [0.2, 0.4, 0.6, 0.8, 1.0]
-  predictor.depth: [1, 2, 3, 4, 5]
-  optim.lr: [1.0e-4, 2.0e-4, 3.0e-4, 4.0e-4, 5.0e-4, 6.0e-4, 7.0e-4, 8.0e-4, 9.0e-4, 1.0e-3]
-  optim.weight_decay: [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]
-seeds: {seeds}
-""",
-    cells=5_000,
+    {
+        **FEW_CELLS.axes,
+        "predictor.depth": [1, 2, 3, 4, 5],
+        "optim.lr": [place * 1e-4 for place in range(1, 11)],
+        "optim.weight_decay": [place / 100 for place in range(1, 11)],
+    }
 )
 
 
@@ -90,7 +85,7 @@ def write_sweep(folder: Path, *, trials: int, shape: Shape = FEW_CELLS) -> tuple
     """Writes the sweep's file; the words that name it on the command line."""
     sweeps = folder / "sweeps"
     (sweeps / "ablation").mkdir(parents=True)
-    (sweeps / "ablation" / "many.yaml").write_text(shape.text.format(seeds=max(1, trials // shape.cells)))
+    (sweeps / "ablation" / "many.yaml").write_text(shape.file_of(trials=trials))
     return ("many", "--sweeps", str(sweeps))
 
 

@@ -42,11 +42,11 @@ def test_a_world_has_trials_at_every_point_of_their_life(benchmark, tmp_path):
 
 
 def test_a_row_is_the_median_and_knows_its_target(benchmark):
-    from benchmarks.scale.bench import Row, Took
+    from benchmarks.scale.bench import Row, Took, table
 
     row = Row.of_times([Took(3.0, 1.0), Took(1.0, 0.5), Took(2.0, 0.7)], part="status", what="a look", below=2.5)
     assert (row.median, row.least, row.most, row.runs, row.cpu_s) == (2.0, 1.0, 3.0, 3, 0.7)
-    text = benchmark.table([row])
+    text = table([row])
     assert "| a look | 2 s | 1 to 3, 3 runs | 0.7 s | under 2.5 s: held |" in text
     assert "processor" in text
 
