@@ -14,7 +14,7 @@ from orchestrator.store import Store
 def main(root: str, sweep_id: str) -> None:
     """Writes the archive to standard output."""
     with Store.open(Layout.of(root).database_url) as store:
-        files = report_files(store.results(sweep_id))
+        files = report_files(store.results(sweep_id), store.points)
     with zipfile.ZipFile(sys.stdout.buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)

@@ -42,7 +42,7 @@ def colours(table: Table, *, axis: str | None) -> dict[Scalar, str]:
 
 def draw_metric(axes: "Axes", table: Table, *, roles: Roles, metric: str, panel: Scalar) -> None:
     """One panel: the metric along x, a line per hue, seeds as dots, means as marks, the floor dashed."""
-    _strip(axes, rule="y")
+    strip(axes, rule="y")
     ticks, shades = levels(table, roles.x), colours(table, axis=roles.hue)
     last = len(ticks) - 1
     axes.set_xlim(-0.3 - 0.05 * last, last + ((0.45 + 0.75 * max(last, 0.6)) if roles.hue else 0.3))
@@ -108,7 +108,7 @@ def _label_ends(axes: "Axes", ends: dict[Scalar, float], *, colours: dict[Scalar
 
 def draw_probes(axes: "Axes", table: Table, *, roles: Roles, probes: Sequence[str]) -> None:
     """Accuracy of the linear probes: a row per hue, a dot per cell, the random encoder and pixels as lines."""
-    _strip(axes, rule="x")
+    strip(axes, rule="x")
     rows = roles.hue or roles.x
     shades = colours(table, axis=roles.hue) if roles.hue else dict.fromkeys(levels(table, rows), PALETTE[0])
     names: dict[float, tuple[str, str]] = {}
@@ -157,7 +157,7 @@ def _top(table: Table, *, metric: str) -> float:
     return max([*dots, *bars], default=0.0)
 
 
-def _strip(axes: "Axes", *, rule: str) -> None:
+def strip(axes: "Axes", *, rule: str) -> None:
     """No frame, no ticks, faint rules in one direction."""
     axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
     axes.tick_params(length=0, colors=SOFT)

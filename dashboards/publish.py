@@ -1,6 +1,8 @@
 """A sweep's report as files, and as artifacts in MLflow."""
 
 from dashboards.figures import render_figure
+from dashboards.learning import Points, render_learning
+from dashboards.operations import render_operations
 from dashboards.report import render
 from orchestrator import gather
 from orchestrator.layout import Layout
@@ -19,11 +21,16 @@ def render_report(results: SweepResults, *, kind: str) -> str:
     return render(results, format=kind, figure=render_figure(results) if kind == "html" else None)
 
 
-def report_files(results: SweepResults) -> dict[str, bytes]:
-    """The report in every format for people, its data, and the figure where there is one."""
+def report_files(results: SweepResults, points: Points) -> dict[str, bytes]:
+    """The report in every format for people, its data, and the pictures that there is something for.
+
+    `points` gives a trial's points by its id.
+    """
     figure = render_figure(results)
     texts = {f"report.{kind}": render(results, format=kind, figure=figure).encode() for kind in ("md", "html", "csv")}
-    return {**texts, **({"figure.png": figure} if figure else {})}
+    curves, operations = render_learning(results, points), render_operations(results)
+    pictures = {"figure.png": figure, "learning.png": curves, "operations.png": operations}
+    return texts | {name: picture for name, picture in pictures.items() if picture}
 
 
 def attach_reports(layout: Layout, store: Store) -> None:
@@ -35,4 +42,4 @@ def attach_reports(layout: Layout, store: Store) -> None:
     for record in track(store.sweep_records(), "writing reports"):
         results = store.results(record.id)
         if any(trial.status.state is State.FINISHED for trial in results.trials):
-            gather.attach_report(layout, store, record.id, report_files(results))
+            gather.attach_report(layout, store, record.id, report_files(results, store.points))

@@ -37,6 +37,13 @@ def assign(table: Table) -> Roles:
     return Roles(x, hue, panel)
 
 
+def shade(table: Table) -> str | None:
+    """The axis that is told apart by colour where none takes x; None where no axis has few levels."""
+    roles = assign(table)
+    known = (axis for axis in (roles.hue, roles.x) if axis and len(table.levels(axis)) <= MOST_HUES)
+    return next(known, None)
+
+
 def levels(table: Table, axis: str | None) -> tuple[Scalar, ...]:
     """The levels of a part, numbers by size; one nameless level where no axis takes the part."""
     if axis is None:

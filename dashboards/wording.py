@@ -20,6 +20,8 @@ METRICS = {
     "random_probe_tokens_top1": "token random",
     "pixel_probe_top1": "pixels",
     "target_std": "target std",
+    "effective_rank": "effective rank",
+    "online_mrr": "online MRR",
 }
 """Short names, as a table's heading has room for."""
 

@@ -25,7 +25,8 @@ def gathered(layout: Layout, sweep: Sweep, *, say: Console) -> SweepResults:
         except TrackingError as warning:
             say.print(f"warning: {warning}; nothing is lost, run `iwm sync` when it is back")
         results = store.results(sweep.id)
-    for name, content in report_files(results).items():
+        files = report_files(results, store.points)
+    for name, content in files.items():
         (report_folder(layout, sweep.id) / name).write_bytes(content)
     return results
 
