@@ -8,6 +8,7 @@ files.
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,8 @@ from orchestrator.sweep import Resources, Scalar
 PACKAGED = Path(__file__).resolve().parents[1] / "sweeps"
 SWEEPS = "ablation"
 NO_GROUPS = {SWEEPS, "hydra"}
+TEXT_MAX = 4_000
+"""Characters of a value: no path that a system opens is longer."""
 OPTION = re.compile(r"\w[\w.-]*")
 
 SETTINGS: tuple[str, ...] = tuple(flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())}))
@@ -127,7 +130,10 @@ class Catalogue:
 
     def _value(self, key: str, value: Any) -> Scalar:
         if not isinstance(value, Scalar):
-            raise OverrideError(f"'{key}' takes single values, not {value!r}; write nested settings one by one")
+            shown = reprlib.repr(value)
+            raise OverrideError(f"'{key}' takes single values, not {shown}; write nested settings one by one")
+        if isinstance(value, str) and len(value) > TEXT_MAX:
+            raise OverrideError(f"'{key}' takes at most {TEXT_MAX:,} characters, not the {len(value):,} of this value")
         if key in self.groups:
             return self._option(key, value)
         check_value(key, value)

@@ -37,6 +37,10 @@ KEYS = ("name", "description", "overrides", "axes", "zipped", "conditional", "ex
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
+BYTES_MAX = 1_000_000
+"""Of a file; nobody writes more by hand."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SweepFile:
     """The content of one file."""
@@ -56,10 +60,14 @@ def read(path: Path) -> SweepFile:
         OverrideError: a file that cannot be read, or that says something else than the above; with file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(BYTES_MAX + 1)  # of a file that has no end, too
+        text = raw.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise OverrideError(f"cannot read the sweep {path}: {reason}") from error
+    if len(raw) > BYTES_MAX:
+        raise OverrideError(f"cannot read the sweep {path}: it has more than {BYTES_MAX:,} bytes")
     return parse(text, where=str(path))
 
 

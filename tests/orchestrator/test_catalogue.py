@@ -75,3 +75,9 @@ def test_values_stay_as_they_were_written():
     assert catalogue.values("predictor.heads", ["${encoder.heads}"]) == ("${encoder.heads}",)
     with pytest.raises(ConfigError, match=r"'train\.steps' must be a whole number, not 'x'"):
         catalogue.values("train.steps", ["x"])
+
+
+@pytest.mark.parametrize("key", ["encoder", "data.dataset", "seed"])
+def test_a_value_that_is_too_long_is_counted_not_repeated(key):
+    with pytest.raises(OverrideError, match=f"^'{key}' takes at most 4,000 characters, not the 5,000 of this value$"):
+        Catalogue.of(None).values(key, ["x" * 5_000])

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from orchestrator.axes import points
 from orchestrator.errors import OverrideError
 from orchestrator.protocols import Protocol
-from orchestrator.sweepfile import parse, read
+from orchestrator.sweepfile import BYTES_MAX, parse, read
 
 EVERYTHING = """
 description: >
@@ -90,3 +92,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(OverrideError, match="not a text file"):
         read(tmp_path / "x.yaml")
+    (tmp_path / "long.yaml").write_bytes(b"description: " + b"x" * BYTES_MAX)
+    for endless in (tmp_path / "long.yaml", Path("/dev/zero")):
+        with pytest.raises(OverrideError, match="it has more than 1,000,000 bytes"):
+            read(endless)
