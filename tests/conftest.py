@@ -29,6 +29,18 @@ def postgresql() -> Iterator[Postgresql]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What the environment says of our database and MLflow's: nothing, so that they are files, or two of a server."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    server = request.getfixturevalue("postgresql")
+    names = {"IWM_DATABASE_URL": "served", "MLFLOW_TRACKING_URI": "served_mlflow"}
+    yield {variable: server.create(name) for variable, name in names.items()}
+    server.drop(*names.values())
+
+
 def pytest_configure() -> None:
     """Ctrl-C is heard: what a shell starts in the background ignores it, and whatever that starts, too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -84,7 +84,8 @@ def assert_nothing_is_left(url: str) -> None:
         probe.bind(("127.0.0.1", port))
 
 
-def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm):
+def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm, databases):
+    iwm.environ.update(databases)
     process, url = serve(iwm)
     assert page(url) == 200
     second = iwm.start("serve", "--port", "0")

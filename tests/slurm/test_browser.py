@@ -14,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from tests.fakes.tiny import TINY
 from tests.slurm.lab import STEPS, Lab
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 SWEEP = f"""
 description: four cells, to be looked at
-overrides: [{", ".join(TINY)}, train.steps={STEPS}, resources.cpus_per_gpu=1, resources.device=cpu]
+overrides: [{", ".join(TINY)}, train.steps={2 * STEPS}, resources.cpus_per_gpu=1, resources.device=cpu]
 axes:
   conditioning: [none, feature]
   predictor.depth: [1, 2]
@@ -89,10 +91,20 @@ def served(lab: Lab) -> Iterator[str]:
         process.communicate(timeout=60)
 
 
-def test_a_sweep_is_watched_while_it_runs(new_lab: Callable[..., Lab], chromium: str, pictures: Path) -> None:
+def test_a_sweep_is_watched_while_it_runs(
+    new_lab: Callable[..., Lab],
+    chromium: str,
+    pictures: Path,
+    databases: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lab = new_lab(nodes=2, grace_s=20)
-    trials = lab.submit("resources.partition=gpu", text=SWEEP)
+    for variable, url in databases.items():
+        monkeypatch.setenv(variable, url)
+    lab = replace(lab, layout=Layout.of(lab.layout.root, environ=databases))
     with served(lab) as url, browser(chromium, viewport={"width": 1200, "height": 900}) as page:
+        page.goto(f"{url}/iwm/")  # what comes first is slow, and the trials are short
+        trials = lab.submit("resources.partition=gpu", text=SWEEP)
         node = lab.until_checkpointed(trials[0])
         the_grid_follows(page, url, pictures)
         lab.preempt(node)
