@@ -132,11 +132,16 @@ def send(pids: Sequence[int], sent: signal.Signals) -> None:
 
 
 def kill(find: Callable[[], list[int]]) -> None:
-    """SIGKILLs what `find` finds, again for what forked meanwhile, until it finds nothing."""
+    """SIGKILLs what `find` finds, again for what forked meanwhile, until it finds nothing and all of that is dead.
+
+    A process that is ending has no environment any more, so nobody finds it, and yet it is there for a moment.
+    """
     deadline = time.monotonic() + PATIENCE_S
-    while left := find():
+    sent: set[Identity] = set()
+    while left := sorted({*find(), *(one.pid for one in sent if one.alive)}):
         if time.monotonic() > deadline:
             raise ClusterError(f"these processes outlive SIGKILL for {PATIENCE_S} s: {' '.join(map(str, left))}")
+        sent |= {Identity(pid, _stat(pid, START_TIME) or "") for pid in left}
         send(left, signal.SIGKILL)
         time.sleep(0.02)
 
