@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import cluster
-from orchestrator.errors import TrackingError, UnknownSweepError
+from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
 from orchestrator.mlflow_ui import is_server, ui_command, view, view_tag
@@ -119,9 +119,7 @@ def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[st
         UnknownSweepError: there is no sweep of that id.
         TrackingError: MLflow is out of reach.
     """
-    record = next((record for record in store.sweep_records(sweep_id) if record.id == sweep_id), None)
-    if record is None:
-        raise UnknownSweepError(f"no sweep '{sweep_id}' to attach a report to")
+    record = store.sweep_record(sweep_id)
     note = next((text.decode() for name, text in files.items() if name.endswith(".md")), "")
     tags = {REPORT_TAG: sweep_id, "iwm.sweep": record.name, "mlflow.note.content": cut(note, TAG_LENGTH)}
     start_ms = milliseconds(record.t)
@@ -186,5 +184,5 @@ def _aim(tracking: Tracking, store: Store) -> str:
 def _put_views(tracking: Tracking, store: Store, experiment: "Experiment") -> None:
     """Saves the views of new sweeps, once: what a person makes of one later is theirs."""
     new = sorted(sweep_id for sweep_id in store.sweep_ids() if view_tag(sweep_id) not in experiment.tags)
-    for record in (record for sweep_id in new for record in store.sweep_records(sweep_id) if record.id == sweep_id):
-        tracking.tag_experiment(experiment, view_tag(record.id), view(record))
+    for sweep_id in new:
+        tracking.tag_experiment(experiment, view_tag(sweep_id), view(store.sweep_record(sweep_id)))

@@ -58,7 +58,7 @@ def _tell(layout: Layout, looks: Iterator[list[SweepResults]], *, console: Conso
     found: list[SweepResults] = []
     for found in looks:
         for results in found:
-            line = f"{results.record.id}  {render.counts_line(render.state_counts(results))}"
+            line = render.headline(results)
             if told.get(results.record.id) != line:
                 console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
                 told[results.record.id] = line
@@ -98,7 +98,7 @@ def board(layout: Layout, found: Sequence[SweepResults], *, height: int) -> Rend
     """A table for each sweep that goes on, as high as there is room for, and a line for each that has ended."""
     moving = [results for results in found if watching.is_under_way(results)]
     shown = moving or list(found)[-1:]
-    ended = [_line(results) for results in found if results not in shown]
+    ended = [Text(render.headline(results), style="dim") for results in found if results not in shown]
     room = (height - len(ended[-ROWS_MIN:]) - 1) // max(1, len(shown)) - FRAME
     seen, rows = cluster.seen(layout), max(ROWS_MIN, room)
     waits = {key: text for results in shown for key, text in watching.waits(layout, results).items()}
@@ -112,15 +112,10 @@ def sweep_board(results: SweepResults, *, seen: render.Seen, waits: Mapping[str,
     return Group(live_table(results, seen=seen, waits=waits, rows=rows), *(Text(line, style="dim") for line in below))
 
 
-def _line(results: SweepResults) -> Text:
-    return Text(f"{results.record.id}  {render.counts_line(render.state_counts(results))}", style="dim")
-
-
 def live_table(results: SweepResults, *, seen: render.Seen, waits: Mapping[str, str], rows: int) -> Table:
     """So many trials of a sweep, those that move before others, in the order of the sweep."""
     axes = results.record.axes
-    title = f"{results.record.id}  {render.counts_line(render.state_counts(results))}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=render.headline(results), title_justify="left", box=None, pad_edge=False)
     for heading in ("trial", *axes, "state", "step", "rate", "left", "MRR"):
         right = heading in ("step", "rate", "left")
         table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="right" if right else "left")

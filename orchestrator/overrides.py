@@ -1,8 +1,10 @@
 """Overrides in Hydra's grammar, on the command line and in a sweep's file, as settings that are known to be valid.
 
-encoder=small                  an option of a group: the file sweeps/encoder/small.yaml
-predictor.depth=6              a setting
-predictor.depth=6,12,18        an axis; also choice(...), range(...), and glob(...) for groups
+Three forms are understood:
+
+    encoder=small                  an option of a group: the file sweeps/encoder/small.yaml
+    predictor.depth=6              a setting
+    predictor.depth=6,12,18        an axis; also choice(...), range(...), and glob(...) for groups
 """
 
 from collections.abc import Iterable, Sequence

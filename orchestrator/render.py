@@ -85,6 +85,11 @@ FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", 
 MANY = 200
 
 
+def headline(results: SweepResults) -> str:
+    """`first-0a1b2c3d  8 finished, 4 running`."""
+    return f"{results.record.id}  {counts_line(state_counts(results))}"
+
+
 def status_table(
     results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS, many: int = MANY, limit: int = 60
 ) -> Table:
@@ -93,7 +98,7 @@ def status_table(
     Of more than `many` trials `limit` are shown: those that a person may have to act on, in the order of the sweep.
     """
     axes = results.record.axes
-    table = Table(title=f"{results.record.id}  {counts_line(state_counts(results))}", title_justify="left", box=None)
+    table = Table(title=headline(results), title_justify="left", box=None)
     for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
     by_need = sorted(results.trials, key=lambda trial: FIRST_SHOWN.index(trial.state.value))

@@ -165,17 +165,25 @@ class Store:
             members = _members(connection, [row.id for row in found])
         return tuple(rows.to_record(row, members.get(row.id, ())) for row in found)
 
+    def sweep_record(self, sweep_id: str) -> SweepRecord:
+        """The sweep of that id, which may be another's name.
+
+        Raises:
+            UnknownSweepError: there is none.
+        """
+        record = next((record for record in self.sweep_records(sweep_id) if record.id == sweep_id), None)
+        if record is None:
+            known = ", ".join(sorted(self.sweep_ids())) or "none yet"
+            raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {known}")
+        return record
+
     def results(self, sweep_id: str) -> SweepResults:
         """A sweep's trials in its order; one whose `trial.json` could not be read is left out.
 
         Raises:
             UnknownSweepError: there is no sweep of that id.
         """
-        record = next((record for record in self.sweep_records(sweep_id) if record.id == sweep_id), None)
-        if record is None:
-            known = ", ".join(sorted(self.sweep_ids())) or "none yet"
-            raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {known}")
-        return self.results_of(record)
+        return self.results_of(self.sweep_record(sweep_id))
 
     def results_of(self, record: SweepRecord) -> SweepResults:
         """The same, of a record that was read before."""

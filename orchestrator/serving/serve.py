@@ -108,10 +108,10 @@ def _at_work(layout: Layout, server: Server, *, poll_s: float, gather_s: float) 
     ended = threading.Event()
     gatherer = Gatherer(layout, ended=ended.is_set)
     threads = [
+        Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended),
         Duty(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
         Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended, rest=GATHER_REST),
     ]
-    threads.insert(0, Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended))
     for thread in threads:
         thread.start()
     try:
