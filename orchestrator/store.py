@@ -28,6 +28,8 @@ from orchestrator.rows import Folded, Known
 from orchestrator.run_card import Shipment
 from orchestrator.sweep import Member, SweepRecord
 
+TRIAL = "trial"
+"""What tells trials of no sweep apart, in place of an axis."""
 SINGLE = SweepRecord(id="(no sweep)", name="(no sweep)", axes=(), t=0.0, trials=())
 """Stands for the sweep of trials that belong to none."""
 
@@ -217,9 +219,10 @@ class Store:
         )
 
     def single_trials(self) -> SweepResults:
-        """The trials that belong to no sweep, by id, as the results of `SINGLE`."""
+        """The trials that belong to no sweep, by id, as the results of `SINGLE`; each is a place of its own."""
         found = self._trials(trials.c.id.not_in(select(sweep_trials.c.trial_id)))
-        return SweepResults(record=SINGLE, trials=tuple(rows.StoredResult(found[key], {}) for key in sorted(found)))
+        single = (rows.StoredResult(found[key], {TRIAL: key[:8]}) for key in sorted(found))
+        return SweepResults(record=SINGLE, trials=tuple(single))
 
     def points(self, trial_id: str) -> tuple[Point, ...]:
         """A trial's points in the order of its history."""

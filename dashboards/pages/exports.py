@@ -11,7 +11,7 @@ from dashboards.effects import interactions, main_effects
 from dashboards.pages.heat import Heat, Panel
 from dashboards.pages.lanes import Lane
 from dashboards.pages.source import Overview
-from dashboards.wording import MISSING, axis_name, level_name, metric_name
+from dashboards.wording import MISSING, axis_name, exact, metric_name
 from orchestrator.lifecycle import Point, State
 
 ATTEMPTS = (
@@ -61,9 +61,9 @@ def effects_csv(table: Table) -> str:
     for effect in main_effects(table, metric=metric) if metric else ():
         known = effect.estimate
         if known:
-            rows.append(("main", effect.axis, level_name(effect.base), level_name(effect.level), *_numbers(known)))
+            rows.append(("main", effect.axis, exact(effect.base), exact(effect.level), *_numbers(known)))
     for both in interactions(table, metric=metric) if metric else ():
-        bases, levels = (" x ".join(map(level_name, pair)) for pair in (both.bases, both.levels))
+        bases, levels = (" x ".join(map(exact, pair)) for pair in (both.bases, both.levels))
         rows.append(("interaction", " x ".join(both.axes), bases, levels, *_numbers(both.estimate)))
     return _csv(EFFECTS, [(*row, metric) for row in rows])
 

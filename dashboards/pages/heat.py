@@ -26,7 +26,7 @@ GLYPHS = {
     State.RUNNING: "▶",
     State.PREEMPTED: "↻",
     State.QUEUED: "…",
-    State.PLANNED: "…",
+    State.PLANNED: "○",
     State.HELD: "‖",
     State.FAILED: "✕",
     State.CANCELLED: "⊘",
@@ -102,7 +102,7 @@ def heat(
     down, across = bands(table, chosen[0]), bands(table, chosen[1])
     others = [bands(table, axis) for axis in table.varying if axis not in chosen]
     places = _placed(table, down=down, across=across, others=others)
-    shown = paged(sorted(places), number=page, size=max(1, squares // (len(down.names) * len(across.names))))
+    shown = paged(sorted(places), number=page, size=max(1, squares // max(1, len(down.names) * len(across.names))))
     values = {id(cell): value for cell in table.cells if (value := _value(cell, metric)) is not None}
     finite = [value for value in values.values() if math.isfinite(value)]
     span = (min(finite), max(finite)) if finite else (math.nan, math.nan)

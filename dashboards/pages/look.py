@@ -44,7 +44,7 @@ class Look:
 
     @property
     def goes_on(self) -> bool:
-        """Whether a trial may still change by itself."""
+        """Whether a trial is not at its end: whatever it waits for, a person too, may come at any time."""
         return any(self.states[state] for state in GOING_ON)
 
     @cached_property
@@ -58,7 +58,7 @@ class Look:
         return total(cost_of(trial.status) for trial in self.results.trials)
 
     def waited_s(self, now: float) -> float:
-        """In queues, over all trials, until now."""
+        """Before and between attempts, over all trials, until now: in queues, for other trials, held."""
         before, since = self._waits
         return before + sum(max(0.0, now - t) for t in since)
 

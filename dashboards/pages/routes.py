@@ -109,13 +109,13 @@ class Pages:
 
     def answer(self, request: Request) -> Response:
         """The report: effects, what the table supports and what it does not."""
-        look = self._look(request)
+        look = self._asked(request)
         mlflow = self._mlflow(look.record)
         return _html("answer.html", look=look, content=digest(look.report), mlflow=mlflow, tab="answer")
 
     def answer_data(self, request: Request) -> Response:
         """The effects as rows, or the report as LaTeX."""
-        look = self._look(request)
+        look = self._asked(request)
         return _data(request, csv=lambda: exports.effects_csv(look.table), tex=lambda: to_latex(look.report))
 
     def timeline(self, request: Request) -> Response:
@@ -158,7 +158,7 @@ class Pages:
             "trial.html",
             trial=trial,
             status=shipment.status,
-            sweeps=records,
+            others=[other for other in records if other is not record],
             record=record,
             metric=metric,
             directions=neighbours(look.results, trial, metric=metric) if look else (),
@@ -194,6 +194,13 @@ class Pages:
 
     def _look(self, request: Request) -> Look:
         return self.source.look(part(request, "sweep_id"))
+
+    def _asked(self, request: Request) -> Look:
+        """The same, of a sweep, which was submitted to find something out."""
+        look = self._look(request)
+        if look.record.id == SINGLE.id:
+            raise UnknownSweepError("trials of no sweep answer no question")
+        return look
 
     def _mlflow(self, record: SweepRecord) -> str:
         """The sweep's runs in MLflow, or where all are before one was sent."""

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboards.pages.look import Look
 from orchestrator import cluster
@@ -17,9 +17,9 @@ from orchestrator.layout import Layout
 from orchestrator.lifecycle import Point, State
 from orchestrator.log_tail import log_tails
 from orchestrator.pictures import pictures
-from orchestrator.results import TrialResult
+from orchestrator.results import SweepResults, TrialResult
 from orchestrator.run_card import Shipment
-from orchestrator.store import SINGLE, Store
+from orchestrator.store import SINGLE, TRIAL, Store
 from orchestrator.sweep import SweepRecord
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
@@ -77,7 +77,7 @@ class Source:
         if not sweep_id.isprintable():  # PostgreSQL refuses some of that, and no sweep is called so
             raise UnknownSweepError("a sweep's id is printable")
         if sweep_id == SINGLE.id:
-            return Look(self.store.single_trials())
+            return Look(self._single())
         with self._lock:
             before = self._kept.get(sweep_id)
         results = self.store.results_again(before.results) if before else self.store.results(sweep_id)
@@ -86,6 +86,11 @@ class Source:
                 self._kept.pop(sweep_id, None)
             raise UnknownSweepError(f"there is no sweep '{sweep_id}' any more")
         return self._keep(before if before and before.results is results else Look(results))
+
+    def _single(self) -> SweepResults:
+        """Trials that belong to no sweep, each at a place of its own: they are no seeds of one another."""
+        single = self.store.single_trials()
+        return replace(single, record=replace(single.record, axes=(TRIAL,)))
 
     def _keep(self, look: Look) -> Look:
         with self._lock:

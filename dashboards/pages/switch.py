@@ -35,9 +35,9 @@ class Switch:
 
 
 def is_refused(path: str) -> bool:
-    """Whether one of the first parts of an address is a refused one, however it is written."""
+    """Whether one of the first parts of an address begins as a refused one, however it is written."""
     parts = [part.lower() for part in path.split("/") if part][:4]
-    return any(part in REFUSED for part in parts)
+    return any(part.startswith(REFUSED) for part in parts)
 
 
 def _with_headers(send: Send) -> Send:

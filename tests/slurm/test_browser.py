@@ -133,6 +133,10 @@ def the_grid_follows(page: "Page", url: str, pictures: Path) -> None:
     before = page.locator(".foot").inner_text()
     page.wait_for_function("before => document.querySelector('.foot').innerText !== before", arg=before)
     page.screenshot(path=pictures / "grid-live.png")
+    page.get_by_role("button", name="Stop following").click()
+    assert page.evaluate("paused")
+    page.get_by_role("button", name="Follow again").click()
+    assert not page.evaluate("paused")
 
 
 def the_time_line_shows_the_preemption(page: "Page", url: str, pictures: Path) -> None:

@@ -39,11 +39,20 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A page whose trials go on is read again now and then.
+// A page whose trials go on is read again now and then, unless somebody has said to stop that.
+const FOCUSABLE = "a, button, select, summary, [tabindex]";
+const pause = document.querySelector("button.pause");
+let paused = false;
+
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.textContent = paused ? "Follow again" : "Stop following";
+});
+
 function follow() {
   const main = document.querySelector("main[data-live]");
   const choosing = Date.now() - chosenAt < CHOOSING_MS && main?.querySelector("select:focus");
-  if (main && !document.hidden && !choosing && !main.querySelector("details[open]")) read("");
+  if (main && !paused && !document.hidden && !choosing && !main.querySelector("details[open]")) read("");
 }
 
 // The page at this address, in the place of what is shown; it keeps its place, and what has the focus.
@@ -58,28 +67,47 @@ async function read(chosen) {
       if (chosen) location.reload();
       return;
     }
-    const held = focusedAddress();
+    const putBack = places(main);
+    const header = document.querySelector("header");
     const select = chosen || document.activeElement?.closest?.("form.choose select")?.name;
     main.replaceChildren(...fresh.querySelector("main").childNodes);
     main.toggleAttribute("data-live", fresh.querySelector("main").hasAttribute("data-live"));
-    document.querySelector("header").replaceWith(fresh.querySelector("header"));
-    showEnds();
+    if (header.outerHTML !== fresh.querySelector("header").outerHTML) header.replaceWith(fresh.querySelector("header"));
+    putBack();
     if (select) main.querySelector(`select[name="${select}"]`)?.focus({ preventScroll: true });
-    if (held) [...main.querySelectorAll("a")].find((link) => link.getAttribute("href") === held)?.focus({ preventScroll: true });
+    offerPause();
   } catch {
     // The service is away; the next look may find it again.
   }
 }
 
-function focusedAddress() {
-  const focused = document.activeElement?.closest?.("main a");
-  return focused ? focused.getAttribute("href") : null;
+// What has the focus, and how far each region is scrolled; a log that was at its end stays there as it grows.
+function places(main) {
+  const scrolled = [...main.querySelectorAll(".scroll, pre.log")].map((one) => ({
+    left: one.scrollLeft,
+    top: one.scrollTop,
+    atEnd: one.matches("pre.log") && one.scrollTop + one.clientHeight >= one.scrollHeight - 4,
+  }));
+  const focused = main.contains(document.activeElement) ? document.activeElement : null;
+  const href = focused?.getAttribute("href");
+  const at = [...main.querySelectorAll(FOCUSABLE)].indexOf(focused);
+  return () => {
+    [...main.querySelectorAll(".scroll, pre.log")].forEach((one, index) => {
+      const before = scrolled[index] || { left: 0, top: 0, atEnd: one.matches("pre.log") };
+      one.scrollLeft = before.left;
+      one.scrollTop = before.atEnd ? one.scrollHeight : before.top;
+    });
+    const all = [...main.querySelectorAll(FOCUSABLE)];
+    const same = href ? all.find((link) => link.getAttribute("href") === href) : all[at];
+    if (focused) same?.focus({ preventScroll: true });
+  };
+}
+
+function offerPause() {
+  pause.hidden = !document.querySelector("main[data-live]");
 }
 
 // A log is shown from its end.
-function showEnds() {
-  for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
-}
-
-showEnds();
+for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
+offerPause();
 setInterval(follow, LOOK_MS);

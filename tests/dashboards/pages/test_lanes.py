@@ -1,6 +1,6 @@
 import pytest
 
-from dashboards.pages.lanes import duration, lanes, span
+from dashboards.pages.lanes import lanes, span
 from orchestrator.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished, results, trial
 
@@ -38,14 +38,6 @@ def test_the_span_reaches_from_the_first_wait_to_the_last_end():
     assert (whole.at(1_000.0), whole.at(2_060.0), whole.at(9e9)) == (0.0, 1.0, 1.0)
     assert [name for _, name in whole.ticks()] == ["0 s", "5 min", "10 min", "15 min"]
     assert span((), submitted_t=900.0, now=9_000.0).end_t == 901.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (600, "10 min"), (7_500, "2 h 05"), (200_000, "2 d 7 h")],
-)
-def test_durations_are_short(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_trial_that_waits_does_so_until_now():

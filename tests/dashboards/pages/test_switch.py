@@ -13,6 +13,7 @@ from dashboards.pages.switch import Switch, is_refused
         ("/ajax-api/3.0/mlflow/assistant/config", True),
         ("/gateway/mlflow/v1/chat", True),
         ("//Gateway/x", True),
+        ("/ajax-api/2.0/mlflow/gateway-proxy", True),
         ("/api/2.0/mlflow/runs/search", False),
         ("/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts/gateway/x", False),
         ("/", False),
