@@ -17,7 +17,7 @@ from dashboards.verdict import Finding, Kind
 from dashboards.wording import counted, listed, plain
 from orchestrator.lifecycle import State
 
-MRR, FLOOR = "mrr", "mrr_floor"
+MRR, FLOOR, PATCHWISE = "mrr", "mrr_floor", "mrr_patchwise"
 FLOOR_TOLERANCE = 0.01
 
 

@@ -30,7 +30,8 @@ Points = Callable[[str], Sequence[Point]]
 def render_learning(results: SweepResults, points: Points) -> bytes | None:
     """The curves as a PNG; None where no trial has logged two steps of any of these metrics."""
     table = tabulate(results)
-    lines = [(trial, _curves(points(trial.id))) for trial in chosen(table)]
+    read = ((trial, _curves(points(trial.id))) for trial in chosen(table))
+    lines = [(trial, curves) for trial, curves in read if curves]
     known = [name for name in METRICS if any(name in curves for _, curves in lines)][:PANELS]
     return canvas.printed(partial(draw, table, lines, known)) if known else None
 

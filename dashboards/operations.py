@@ -1,48 +1,52 @@
 """MRR by photometric operation: how well the predictor follows each, beside all together and beside the floor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dashboards import canvas, panels
 from dashboards.ablation import Cell, Table, tabulate
-from dashboards.checks import FLOOR, MRR
+from dashboards.checks import FLOOR, MRR, PATCHWISE
 from dashboards.roles import levels, shade
 from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults
+from orchestrator.results import SweepResults, TrialResult
 from orchestrator.sweep import Scalar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OPERATIONS = ("brightness", "contrast", "saturation", "hue")
+PREFIX = f"{MRR}_"
+OTHERS = frozenset({FLOOR, PATCHWISE})
+"""Metrics of the protocol that are no operation's, though they begin alike."""
 TOGETHER = "all together"
-ROWS = {TOGETHER: MRR, **{name: f"{MRR}_{name}" for name in OPERATIONS}}
-"""Row -> metric of the protocol `mrr`."""
 
 
 def render_operations(results: SweepResults) -> bytes | None:
     """The picture as a PNG; None where no evaluation has measured MRR by operation."""
     table = tabulate(results)
-    has_any = any(means(table.cells, metric) for name, metric in ROWS.items() if name != TOGETHER)
-    return canvas.printed(partial(draw, table)) if has_any else None
+    return canvas.printed(partial(draw, table)) if operations(table) else None
+
+
+def operations(table: Table) -> tuple[str, ...]:
+    """The metrics of what was measured alone, sorted."""
+    keys = {key for cell in table.cells for trial in measured(cell) for key in trial.status.metrics}
+    return tuple(sorted(key for key in keys if key.startswith(PREFIX) and key not in OTHERS))
+
+
+def measured(cell: Cell) -> list[TrialResult]:
+    """The finished evaluations of the cell by this protocol, under the first label that has some."""
+    for trials in cell.evaluations.values():
+        done = [trial for trial in trials if trial.status.state is State.FINISHED]
+        if done and done[0].config.get("evaluate.protocol") == MRR:
+            return done
+    return []
 
 
 def means(cells: Sequence[Cell], metric: str) -> list[float]:
-    """Of each cell whose finished evaluations have the metric, the mean over seeds."""
-    found = [
-        [
-            trial.status.metrics[metric]
-            for trials in cell.evaluations.values()
-            for trial in trials
-            if trial.status.state is State.FINISHED
-            and trial.config.get("evaluate.protocol") == MRR
-            and metric in trial.status.metrics
-        ]
-        for cell in cells
-    ]
+    """Of each cell that has the metric, the mean over seeds."""
+    found = ([t.status.metrics[metric] for t in measured(cell) if metric in t.status.metrics] for cell in cells)
     return [fmean(values) for values in found if values]
 
 
@@ -50,19 +54,19 @@ def draw(table: Table) -> "Figure":
     """A row for each operation, a dot for each cell, a mark for the mean of a hue."""
     hue = shade(table)
     shades = panels.colours(table, axis=hue) if hue else {None: panels.PALETTE[0]}
-    names = [name for name, metric in ROWS.items() if means(table.cells, metric)]
+    rows = {TOGETHER: MRR, **{key.removeprefix(PREFIX): key for key in operations(table)}}
     figure = canvas.sheet()
     axes = figure.add_axes((0.13, 0.14, 0.85, 0.63))
     panels.strip(axes, rule="x")
-    _draw_rows(axes, table, names, hue=hue, shades=shades)
+    _draw_rows(axes, table, rows, hue=hue, shades=shades)
     floors = means(table.cells, FLOOR)
     if floors:
         floor = fmean(floors)
         axes.axvline(floor, color=panels.INK, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
         place = {"xytext": (4, 0), "textcoords": "offset points", "va": "top"}
         axes.annotate(f"floor {floor:.3f}", (floor, 0.6), color=panels.INK, fontsize=panels.TEXT_PT - 1, **place)
-    axes.set_yticks([-at for at in range(len(names))], names)
-    axes.set_ylim(-len(names) + 0.4, 0.6)
+    axes.set_yticks([-at for at in range(len(rows))], list(rows))
+    axes.set_ylim(-len(rows) + 0.4, 0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel("MRR", color=panels.SOFT)
     said = "dots: cells, means over seeds; marks: means over cells; dashed: blind to the action"
@@ -70,12 +74,14 @@ def draw(table: Table) -> "Figure":
     return figure
 
 
-def _draw_rows(axes: "Axes", table: Table, names: Sequence[str], *, hue: str | None, shades: dict[Scalar, str]) -> None:
+def _draw_rows(
+    axes: "Axes", table: Table, rows: Mapping[str, str], *, hue: str | None, shades: dict[Scalar, str]
+) -> None:
     """The rows from above; within a row the hues, each a little lower."""
-    for at, name in enumerate(names):
+    for at, metric in enumerate(rows.values()):
         for place, level in enumerate(levels(table, hue)):
             cells = [cell for cell in table.cells if hue is None or cell.levels.get(hue) == level]
-            values = means(cells, ROWS[name])
+            values = means(cells, metric)
             if not values:
                 continue
             y, colour = -at - 0.6 * ((place + 0.5) / len(shades) - 0.5), shades[level]
