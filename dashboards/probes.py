@@ -1,11 +1,13 @@
 """What the linear probe says about semantics, as sentences. Pure.
 
-    beats     the probe is above the same probe on a random encoder by more than PROBE_MARGIN
+    beats     the probe p is above the same probe on a random encoder r by more than 2 sqrt((p (1 - p) + r (1 - r)) / n)
     supported in every cell; else no sentence about semantics is
 
-[OURS] PROBE_MARGIN: two standard errors of the difference of two accuracies near 0.2 on 500 test images, 0.05.
+[OURS] Two standard errors of the difference of two accuracies on n = 500 test images; tests that have more are judged
+with care.
 """
 
+import math
 from collections.abc import Iterator
 from statistics import fmean
 
@@ -18,7 +20,7 @@ PROBES = {
     "linear_probe_tokens_top1": ("The linear probe on all tokens", "random_probe_tokens_top1"),
 }
 PIXELS = "pixel_probe_top1"
-PROBE_MARGIN = 0.05
+IMAGES = 500
 
 
 def probe_findings(table: Table) -> Iterator[Finding]:
@@ -30,9 +32,14 @@ def probe_findings(table: Table) -> Iterator[Finding]:
             yield _against_random(pairs, name=name, pixels=[pixel for *_, pixel in known if pixel is not None])
 
 
+def margin(value: float, reference: float) -> float:
+    """How far two accuracies have to be apart."""
+    return 2 * math.sqrt((value * (1 - value) + reference * (1 - reference)) / IMAGES)
+
+
 def _against_random(pairs: list[tuple[float, float]], *, name: str, pixels: list[float]) -> Finding:
     mean, random = (fmean(column) for column in zip(*pairs, strict=True))
-    beaten = [value for value, bottom in pairs if value - bottom > PROBE_MARGIN]
+    beaten = [value for value, bottom in pairs if value - bottom > margin(value, bottom)]
     beside = f"; pixels alone give {fmean(pixels):.2f}" if pixels else ""
     figures = f"({mean:.2f} against {random:.2f} on average over {counted(len(pairs), 'cell')}{beside})"
     if len(beaten) == len(pairs):

@@ -1,7 +1,7 @@
 import pytest
 
 from dashboards.ablation import tabulate
-from dashboards.probes import probe_findings
+from dashboards.probes import margin, probe_findings
 from dashboards.verdict import Kind
 from tests.fakes.results import sweep
 
@@ -22,6 +22,12 @@ def test_not_above_the_random_encoder():
 
 def test_a_hair_above_is_not_above():
     assert said([0.24])[0].text.startswith("The linear probe does not beat")
+
+
+def test_what_is_near_one_has_to_be_less_far_apart():
+    assert margin(0.2, 0.2) == pytest.approx(0.0506, abs=1e-4)
+    assert margin(0.92, 0.91) == pytest.approx(0.0352, abs=1e-4)
+    assert margin(1.0, 1.0) == 0.0
 
 
 def test_above_in_every_cell():
