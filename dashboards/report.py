@@ -44,7 +44,7 @@ def render(results: SweepResults, *, format: str = "md", figure: bytes | None = 
     Raises:
         RequestError: another format.
     """
-    match format:
+    match checked(format):
         case "csv":
             return to_csv(results)
         case "md":
@@ -53,6 +53,17 @@ def render(results: SweepResults, *, format: str = "md", figure: bytes | None = 
             return to_html(compose(results), figure=figure)
         case "tex":
             return to_latex(compose(results))
+
+
+def checked(format: str) -> Format:
+    """The format, if there is one of that name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    for known in FORMATS:
+        if format == known:
+            return known
     raise RequestError(f"unknown format '{plain(format)}'; choose from {', '.join(FORMATS)}")
 
 

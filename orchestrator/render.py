@@ -75,6 +75,16 @@ def plan_table(plan: Plan, *, limit: int = 60) -> Table:
     return table
 
 
+def names_table(names: Mapping[str, str]) -> Table:
+    """A name and its description a row."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, description in names.items():
+        table.add_row(name, Text(description))
+    return table
+
+
 def counts_line(counts: Mapping[str, int]) -> str:
     """`8 submit, 4 reuse`."""
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"

@@ -28,7 +28,8 @@ def serve(
     Runs MLflow's tracking server, with pages of our own beside it (/iwm/: a sweep as a grid, its answer, its time
     line, each trial), sends metrics, states and reports to it as they come, names lost workers, and sees to
     it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used, and only the pages are
-    served here. Whoever comes is asked for a password where MLFLOW_AUTH_ADMIN_PASSWORD is set. Training needs none of
+    served here. Otherwise whoever comes is asked for a password where
+    MLFLOW_AUTH_ADMIN_PASSWORD is set. Training needs none of
     this: it may be ended and started at any time.
     """
     from orchestrator.layout import Layout

@@ -24,6 +24,21 @@ from orchestrator.cli.options import (
 from orchestrator.errors import RequestError
 
 
+@app.command(name="sweeps")
+def known_sweeps(sweeps: Sweeps = None, json: Json = False) -> None:
+    """List the sweeps that there are to submit.
+
+    The packaged ones and those of ./sweeps, each with its description.
+    """
+    from orchestrator import render
+    from orchestrator.expand import sweep_names
+
+    names = sweep_names(sweeps)
+    if json:
+        return render.print_json(names)
+    render.out().print(render.names_table(names))
+
+
 @app.command()
 def plan(
     sweep: SweepName,
@@ -152,10 +167,11 @@ def report(
 ) -> None:
     """Print a sweep's table, effects and findings."""
     from dashboards.publish import render_report
+    from dashboards.report import checked
     from orchestrator import progress, service
     from orchestrator.layout import Layout
 
-    layout = Layout.of(root)
+    layout, kind = Layout.of(root), checked(kind)
     with progress.shown(), service.observed(layout) as store:
         found = service.find_sweep(layout, store, sweep)
         with progress.during("writing the report"):

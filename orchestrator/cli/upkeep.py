@@ -11,7 +11,7 @@ from orchestrator.errors import TrackingError
 
 @app.command()
 def sync(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make both databases anew from the files.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all files again; send what MLflow lacks.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:

@@ -50,12 +50,30 @@ def check_host(host: str, *, port: int, has_password: bool) -> None:
     """
     if has_password or is_own(host):
         return
-    tunnel = f"ssh -N -L {port or 'PORT'}:127.0.0.1:{port or 'PORT'} {socket.gethostname()}"
     raise RequestError(
-        f"--host {host} lets in everybody who reaches this machine, so it needs a password (user admin, 12 signs or "
-        "more): pip install 'iwm-orchestrator[auth]' and export MLFLOW_AUTH_ADMIN_PASSWORD=..., or name MLflow's own "
-        f"configuration in MLFLOW_AUTH_CONFIG_PATH; or leave --host away, and come through a tunnel: {tunnel}"
+        f"--host {host} lets in everybody who reaches this machine, so it needs a password (user admin, 12 characters "
+        "or more): pip install 'iwm-orchestrator[auth]' and export MLFLOW_AUTH_ADMIN_PASSWORD=..., or name MLflow's "
+        "own configuration in MLFLOW_AUTH_CONFIG_PATH; or leave --host away, and come through a tunnel: "
+        f"{_tunnel(port)}"
     )
+
+
+def check_alone(host: str, *, port: int, wants_password: bool) -> None:
+    """Pages beside another's MLflow server have no password, so they are for this machine alone.
+
+    Raises:
+        RequestError: others could reach them, or a password is wanted.
+    """
+    if wants_password or not is_own(host):
+        raise RequestError(
+            "MLFLOW_TRACKING_URI names a server, and pages beside another's server have no password: they are for this "
+            "machine alone; leave --host, MLFLOW_AUTH_ADMIN_PASSWORD and MLFLOW_AUTH_CONFIG_PATH away, and come "
+            f"through a tunnel: {_tunnel(port)}"
+        )
+
+
+def _tunnel(port: int) -> str:
+    return f"ssh -N -L {port or 'PORT'}:127.0.0.1:{port or 'PORT'} {socket.gethostname()}"
 
 
 def is_own(host: str) -> bool:

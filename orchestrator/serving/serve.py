@@ -83,9 +83,12 @@ def _asks(layout: Layout, *, host: str, port: int) -> bool:
     """Whether a password is asked for.
 
     Raises:
-        RequestError: others could come without one.
+        RequestError: others could come without one, or one is wanted where there is none.
     """
-    asks = is_asked_for(os.environ) and not is_server(layout)
+    asks = is_asked_for(os.environ)
+    if is_server(layout):
+        address.check_alone(host, port=port, wants_password=asks)
+        return False
     address.check_host(host, port=port, has_password=asks)
     return asks
 

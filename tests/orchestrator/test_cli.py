@@ -42,7 +42,7 @@ def iwm(tmp_path, monkeypatch, capsys):
         (("submit", "demo", "--launcher", "slrum"), ["slrum", "local"]),
         (("train", "seed=1,2"), ["seed"]),
         (("report", "demo"), ["no sweep 'demo'", "none yet"]),
-        (("report", "demo", "--format", "docx"), ["no sweep"]),
+        (("report", "demo", "--format", "docx"), ["docx", "md, html, tex, csv"]),
         (("logs", "../../etc/passwd"), ["no sweep or trial"]),
         (("nonsense",), ["No such command 'nonsense'"]),
         (("plan",), ["SWEEP"]),
@@ -56,6 +56,15 @@ def test_a_wrong_request_is_answered_plainly(iwm, words, said):
     assert all(word in err for word in said), err
     assert err.startswith("iwm: ")
     assert len(err.splitlines()) <= 2, err
+
+
+def test_sweeps_are_listed_with_what_they_ask(iwm):
+    code, out, err = iwm("sweeps")
+    assert (code, err) == (0, "")
+    assert any(line.startswith("demo ") and "augmentation" in line for line in out.splitlines()), out
+    described = json.loads(iwm("sweeps", "--json")[1])
+    assert {"demo", "tiny_tables", "paper_tables"} <= described.keys()
+    assert all(described.values())
 
 
 def test_plan_in_json_writes_nothing(iwm, tmp_path):

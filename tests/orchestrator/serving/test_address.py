@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.serving.address import Address, choose, is_own
+from orchestrator.serving.address import Address, check_alone, choose, is_own
 
 
 @pytest.fixture
@@ -47,3 +47,10 @@ def test_with_a_password_others_may_come_by_this_machines_name():
 
 def test_a_browser_wants_brackets():
     assert Address(host="::1", port=80).url == "http://[::1]:80"
+
+
+@pytest.mark.parametrize(("host", "wanted"), [("0.0.0.0", False), ("127.0.0.1", True)])
+def test_pages_beside_another_s_server_are_for_this_machine_and_have_no_password(host, wanted):
+    check_alone("127.0.0.1", port=5000, wants_password=False)
+    with pytest.raises(RequestError, match=r"have no password: .*ssh -N -L 5000:127\.0\.0\.1:5000"):
+        check_alone(host, port=5000, wants_password=wanted)
