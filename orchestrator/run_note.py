@@ -10,6 +10,10 @@ from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.run_card import Shipment
 from orchestrator.sweep import Scalar, SweepRecord
 
+EVALUATE = "evaluate"
+"""The verb, and how what it submits is called."""
+PARENT, PROTOCOL = "pretrain", "evaluate.protocol"
+
 
 def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pages: bool) -> str:
     """The description. `folder`: the trial's; `log`: the newest one's name and last lines; `pages`: ours are served."""
@@ -29,9 +33,15 @@ def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pa
 
 
 def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
-    """The shell command that submits this one trial again."""
-    chosen = (f"{axis}={spelled(level)}" for axis, level in overrides.items())
-    return shlex.join(["iwm", "submit", record.name, *record.fixed, *chosen])
+    """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
+    fixed = dict(text.partition("=")[::2] for text in record.fixed)
+    parent = overrides.get(PARENT, fixed.get(PARENT))
+    if record.name.startswith(EVALUATE) and parent:
+        rest = {axis: level for axis, level in overrides.items() if axis not in (PARENT, PROTOCOL)}
+        words = [EVALUATE, str(parent), *([str(overrides[PROTOCOL])] if PROTOCOL in overrides else [])]
+    else:
+        rest, words = overrides, ["submit", record.name, *record.fixed]
+    return shlex.join(["iwm", *words, *(f"{axis}={spelled(level)}" for axis, level in rest.items())])
 
 
 def spelled(value: Scalar) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from orchestrator.lifecycle import State
 from orchestrator.run_note import command, note
 from orchestrator.sweep import SweepRecord
@@ -35,3 +37,12 @@ RECORD = SweepRecord(id="toy-1", name="toy", axes=(), t=0.0, trials=(), fixed=("
 def test_the_command_is_quoted_for_a_shell():
     said = command(RECORD, {"data.dataset": "my images", "predictor.depth": 2})
     assert said == "iwm submit toy train.steps=5 'data.dataset=my images' predictor.depth=2"
+
+
+def test_an_evaluation_by_itself_is_asked_for_by_its_own_verb():
+    ours = replace(RECORD, name="evaluate-0123abcd-knn", fixed=("pretrain=0123abcd01234567",))
+    said = command(ours, {"evaluate.protocol": "knn", "evaluate.neighbours": 5})
+    assert said == "iwm evaluate 0123abcd01234567 knn evaluate.neighbours=5"
+    public = replace(RECORD, name="evaluate-vit_tiny-linear", fixed=())
+    said = command(public, {"pretrain": "timm:vit_tiny", "evaluate.protocol": "linear"})
+    assert said == "iwm evaluate timm:vit_tiny linear"
