@@ -1,5 +1,6 @@
 """The end of what a trial's attempts wrote. A progress line that was written over counts once, as it stood last."""
 
+import contextlib
 from pathlib import Path
 
 from orchestrator.layout import TrialFolder
@@ -10,10 +11,21 @@ TAIL_BYTES = 6_000
 
 
 def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -> tuple[tuple[str, str], ...]:
-    """(name, last lines) of the newest logs that are not empty, the newest first. Links are not followed."""
-    found = [file for file in plain_files(folder.logs) if file.stat().st_size]
-    newest = sorted(found, key=lambda file: file.stat().st_mtime_ns, reverse=True)[:files]
-    return tuple((file.name, tail(file, lines=lines)) for file in newest)
+    """(name, last lines) of the newest logs that are not empty, the newest first. Links are not followed.
+
+    What cannot be read, or is gone meanwhile, is left out: it must not stop what else there is to say.
+    """
+    known: list[tuple[int, Path]] = []
+    for file in plain_files(folder.logs):
+        with contextlib.suppress(OSError):
+            found = file.stat()
+            known += [(found.st_mtime_ns, file)] * bool(found.st_size)
+    said: list[tuple[str, str]] = []
+    for _, file in sorted(known, reverse=True):
+        if len(said) < files:
+            with contextlib.suppress(OSError):
+                said.append((file.name, tail(file, lines=lines)))
+    return tuple(said)
 
 
 def tail(file: Path, *, lines: int = LINES) -> str:
@@ -26,6 +38,7 @@ def tail(file: Path, *, lines: int = LINES) -> str:
 
 def plain_files(folder: Path) -> list[Path]:
     """The files in a folder of a trial. A link could lead anywhere, so neither they nor the two folders may be one."""
-    if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
-        return []
-    return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()]
+    with contextlib.suppress(OSError):
+        if not folder.is_symlink() and not folder.parent.is_symlink() and folder.is_dir():
+            return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()]
+    return []

@@ -5,6 +5,7 @@ changed since, as those of a running one do, the new tags travel with its points
 to say, or where MLflow does not want that (somebody deleted the run), all of it is compared and said again.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -128,9 +129,12 @@ class Sender:
 
     def _attach_pictures(self, run: "Run", trial_id: str) -> None:
         """What the trial drew, which MLflow shows among the run's artifacts."""
-        found = pictures(self.tracking.layout.trial(trial_id))
+        found: dict[str, bytes] = {}
+        for name, file in pictures(self.tracking.layout.trial(trial_id)).items():
+            with contextlib.suppress(OSError):  # gone meanwhile, or not for us
+                found[f"pictures/{name}"] = file.read_bytes()
         if found:
-            self.tracking.attach(run, {f"pictures/{name}": file.read_bytes() for name, file in found.items()})
+            self.tracking.attach(run, found)
 
     def _run_of(self, shipment: Shipment, card: RunCard) -> "tuple[Run, int, frozenset[Row]]":
         """The trial's run, the cursor, and which points it is known to have beyond that."""

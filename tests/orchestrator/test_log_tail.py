@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from orchestrator.layout import TrialFolder
 from orchestrator.log_tail import log_tails, plain_files
 
@@ -23,3 +25,19 @@ def test_links_are_not_followed(tmp_path):
     (tmp_path / "trial" / "pictures").symlink_to(folder)
     (tmp_path / "other").symlink_to(tmp_path / "trial")
     assert plain_files(tmp_path / "trial" / "pictures") == plain_files(tmp_path / "other" / "logs") == []
+
+
+def test_a_log_that_cannot_be_read_is_left_out(on_disk, monkeypatch):
+    folder = on_disk.trial()
+    folder.logs.mkdir()
+    for name in ("1.out", "2.out"):
+        (folder.logs / name).write_text(f"{name}\n")
+
+    def refuses(file, *words, **more):
+        if file.name == "2.out":
+            raise PermissionError(13, "Permission denied")
+        return opened(file, *words, **more)
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", refuses)
+    assert log_tails(folder) == (("1.out", "1.out"),)
