@@ -175,6 +175,7 @@ def _until_queued(bench: Bench, words: list[str], *, count: int) -> float:
             cwd=bench.folder / "dora" if "dora" in words else TREE,
             env={**os.environ, "IWM_ROOT": root},
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if "dora" in words else None,  # a line a job
             start_new_session=True,
         )
         try:
