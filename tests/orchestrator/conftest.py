@@ -14,6 +14,7 @@ from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Ste
 from orchestrator import journal
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
+from orchestrator.launchers import LOCAL
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.sweep import Cell, Sweep, SweepRecord
 from orchestrator.trial import Trial
@@ -30,12 +31,12 @@ class OnDisk:
     t0: ClassVar[float] = T0
     """When the first attempt of `undisturbed` and `resumed` starts."""
 
-    def trial(self, seed: int = 0, **groups: Any) -> TrialFolder:
+    def trial(self, seed: int = 0, *, launcher: str = LOCAL, **groups: Any) -> TrialFolder:
         """A claimed trial; `groups` of settings other than the defaults."""
         trial = Trial(TrialConfig(seed=seed, **groups))
         folder = self.layout.trial(trial.id)
         journal.replace_file(folder.value_file, json.dumps(trial.to_dict()).encode())
-        journal.claim(folder, Claimed(claim=0, launcher="local", t=T0))
+        journal.claim(folder, Claimed(claim=0, launcher=launcher, t=T0))
         return folder
 
     def sweep(self, name: str, seeds: Sequence[int], *, t: float = T0) -> SweepRecord:

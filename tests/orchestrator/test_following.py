@@ -3,6 +3,7 @@
 from iwm_core.events import Finished, Preempted
 from orchestrator import following
 from orchestrator.census import read_status
+from orchestrator.launchers import FOREGROUND, LOCAL
 
 
 def write(folder, name, text):
@@ -21,11 +22,6 @@ def test_logs_of_every_attempt_oldest_first(on_disk):
 
 def test_following_goes_on_into_the_next_attempt_and_ends_with_the_trial(on_disk):
     folder = on_disk.trial()
-
-    def end():
-        on_disk.attempt(folder, [Finished()]).close()
-        write(folder, "2_0_log.out", "\u00e9".encode()[-1:])
-
     turns = iter(
         [
             lambda: write(folder, "1_0_log.out", "one\n"),
@@ -50,11 +46,12 @@ def test_following_goes_on_into_the_next_attempt_and_ends_with_the_trial(on_disk
 
 
 def test_what_iwm_train_left_behind_is_not_waited_for(on_disk):
-    folder = on_disk.trial()
-    on_disk.attempt(folder, [Preempted(step=1)]).close()
-    assert following.goes_on(read_status(folder))
-    on_disk.attempt(folder, [Finished()]).close()
-    assert not following.goes_on(read_status(folder))
+    for seed, launcher in enumerate((LOCAL, FOREGROUND)):
+        folder = on_disk.trial(seed, launcher=launcher)
+        on_disk.attempt(folder, [Preempted(step=1)]).close()
+        assert following.goes_on(read_status(folder)) is (launcher == LOCAL)
+        on_disk.attempt(folder, [Finished()]).close()
+        assert not following.goes_on(read_status(folder))
 
 
 def test_links_among_the_logs_are_not_followed(on_disk, tmp_path):

