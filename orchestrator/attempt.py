@@ -24,6 +24,7 @@ from orchestrator import journal, provenance
 from orchestrator.errors import IwmError
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
+from orchestrator.launchers import SLOT, TOKEN
 from orchestrator.layout import TrialFolder
 from orchestrator.lifecycle import Attempt, Journals, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOKEN = "IWM_CLAIM"
-"""Environment variable: the token of the claim under which a job was submitted."""
-SLOT = "IWM_SLOT_LOCK"
-"""Environment variable: the lock file of the local slot that the worker holds while it lives."""
 LOOK_S = 2.0
 """How often an attempt looks whether it was cancelled; for a newer attempt it looks before every step."""
 CODE = Path(__file__).parents[1]

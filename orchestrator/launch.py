@@ -14,11 +14,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from orchestrator import journal, provenance
-from orchestrator.attempt import SLOT, TOKEN
 from orchestrator.census import read_status
 from orchestrator.errors import LaunchError, RootError
 from orchestrator.events import Cancelled, Claimed, Held
-from orchestrator.launchers import LOCAL
+from orchestrator.launchers import LOCAL, SLOT, TOKEN
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.locks import is_held

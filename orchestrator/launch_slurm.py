@@ -20,12 +20,11 @@ from tempfile import TemporaryDirectory
 
 from iwm_core.training.place import check_batch
 from orchestrator import journal, slurm
-from orchestrator.attempt import TOKEN
 from orchestrator.batch import GUARD, Batch, by_class, cut, ranks, sbatch_parameters
 from orchestrator.errors import LaunchError, RefusedError
 from orchestrator.events import Claimed, Submitted, Withdrawn
 from orchestrator.launch import claim, new_token, write_trial
-from orchestrator.launchers import SLURM
+from orchestrator.launchers import SLURM, TOKEN
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.locks import holding
 from orchestrator.progress import track

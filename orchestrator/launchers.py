@@ -1,4 +1,4 @@
-"""The doors through which a trial can be started, by name."""
+"""The doors through which a trial can be started, by name, and what a worker is told by its environment."""
 
 from orchestrator.errors import RequestError
 
@@ -9,6 +9,11 @@ FOREGROUND = "foreground"
 HYDRA = "hydra"
 LAUNCHERS = (LOCAL, SLURM)
 """Those that a person may choose."""
+
+TOKEN = "IWM_CLAIM"
+"""Environment variable: the token of the claim under which a job was submitted."""
+SLOT = "IWM_SLOT_LOCK"
+"""Environment variable: the lock file of the local slot that the worker holds while it lives."""
 
 
 def check_launcher(name: str) -> str:

@@ -12,11 +12,12 @@ import pytest
 
 from iwm_core.events import Failed, Finished, Preempted, Started
 from orchestrator import journal, worker
-from orchestrator.attempt import CANCELLED, TOKEN
+from orchestrator.attempt import CANCELLED
 from orchestrator.census import read_status
 from orchestrator.events import Cause, Claimed, Lost
 from orchestrator.expand import single
 from orchestrator.launch import write_trial
+from orchestrator.launchers import TOKEN
 from orchestrator.lifecycle import State
 from orchestrator.worker import Pack, Worker
 from tests.fakes.tiny import TINY

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import pytest
 import torch
@@ -90,6 +91,17 @@ def test_two_ranks_in_bf16_with_micro_batches_recomputation_and_loader_workers(s
     assert {step for step, metrics in curve(said).items() if "online_mrr" in metrics} == {3, 6}
     for step, metrics in curve(alone).items():
         assert curve(said)[step]["loss"] == pytest.approx(metrics["loss"], rel=0.02)
+
+
+@pytest.mark.slow
+def test_two_compiled_ranks_agree_with_one_that_is_not(short, tmp_path):
+    if not shutil.which("g++"):
+        pytest.skip("torch.compile needs a C++ compiler on the CPU")
+    alone = together(1, short, folder=tmp_path / "alone")
+    said = together(2, with_train(short, compile=True), folder=tmp_path / "together")
+    assert said[0]["ranks"] == 2
+    assert_close(curve(alone), curve(said))
+    assert_same_weights(tmp_path / "alone", tmp_path / "together")
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
