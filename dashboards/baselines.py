@@ -1,9 +1,12 @@
 """What the score of an evaluation must beat, by seed. Pure.
 
     majority class       always the answer that is most frequent among the test images (or their pixels)
-    random encoder       the same protocol on the encoder as it started; of a curve over layers, its best layer
-    random predictor     the same protocol, where another label of the cell starts it with a random predictor
+    random encoder       the same protocol on the encoder as it started; of a curve over layers, its best layer. Where
+                         the encoder is tuned: another label of the cell, which starts all that it tunes at random
+    random predictor     the same protocol, where another label of the cell starts it with a random predictor alone
     floor                of MRR: what a predictor gets that knows nothing of the action
+
+A label that starts anything at random is a baseline and has no contest of its own.
 
 Which of them a protocol has is seen from its metrics: docs/decisions/0010-baselines-of-tuning.md.
 """
@@ -45,11 +48,10 @@ class Contest:
 
 
 def contests(cell: Cell) -> tuple[Contest, ...]:
-    """One for each label under which an evaluation of the cell has finished."""
+    """One for each label under which an evaluation of the cell has finished, but for baselines."""
     scores = {label: cell.scores(label) for label in cell.evaluations}
-    return tuple(
-        Contest(cell, label, known, _baselines(cell, label, scores)) for label, known in scores.items() if known
-    )
+    contestants = [label for label, found in scores.items() if found and not _at_random(cell, label)]
+    return tuple(Contest(cell, label, scores[label], _baselines(cell, label, scores)) for label in contestants)
 
 
 def _baselines(cell: Cell, label: str, scores: Mapping[str, Mapping[int, float]]) -> dict[str, Mapping[int, float]]:
@@ -59,14 +61,15 @@ def _baselines(cell: Cell, label: str, scores: Mapping[str, Mapping[int, float]]
         known = {trial.seed: value for trial in done if (value := _within(trial, name)) is not None}
         if known:
             found[name] = known
-    if (twin := _twin(cell, label)) and scores.get(twin):
-        found[PREDICTOR] = scores[twin]
+    for other in cell.evaluations:
+        if (start := _at_random(cell, other)) and _protocol(cell, other) == _protocol(cell, label) and scores[other]:
+            found[PREDICTOR if start == {"predictor"} else ENCODER] = scores[other]
     return found
 
 
 def _within(trial: TrialResult, baseline: str) -> float | None:
     """A baseline that the evaluation measured itself."""
-    metrics, protocol = trial.status.metrics, _protocol(trial)
+    metrics, protocol = trial.status.metrics, _protocol_of(trial)
     if protocol in NAMED:
         return metrics.get(NAMED[protocol].get(baseline, ""))
     measured = score_of(protocol)
@@ -79,18 +82,15 @@ def _within(trial: TrialResult, baseline: str) -> float | None:
     return metrics.get(twin, max(layers, default=None))
 
 
-def _twin(cell: Cell, label: str) -> str | None:
-    """The label under which the same protocol starts with a random predictor."""
-    protocol = _protocol(cell.evaluations[label][0])
-    for other, trials in cell.evaluations.items():
-        if other != label and _protocol(trials[0]) == protocol and _predictor(trials[0]) == "random":
-            return other
-    return None
+def _at_random(cell: Cell, label: str) -> set[str]:
+    """The parts that this label starts at random."""
+    config = cell.evaluations[label][0].config
+    return {part for part in ("encoder", "predictor") if config.get(f"tune.{part}") == "random"}
 
 
-def _protocol(trial: TrialResult) -> str:
+def _protocol(cell: Cell, label: str) -> str:
+    return _protocol_of(cell.evaluations[label][0])
+
+
+def _protocol_of(trial: TrialResult) -> str:
     return str(trial.config.get("evaluate.protocol", ""))
-
-
-def _predictor(trial: TrialResult) -> str:
-    return str(trial.config.get("tune.predictor", "pretrained"))
