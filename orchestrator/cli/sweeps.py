@@ -117,7 +117,7 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import cluster, live, progress, render, watching
+    from orchestrator import cluster, progress, render, watching
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
@@ -126,6 +126,8 @@ def status(
     if json:
         return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
     if watch:
+        from orchestrator import live
+
         return live.watch(layout, name, console=render.out())
     with progress.shown():
         found = watching.statuses(layout, name)
