@@ -13,14 +13,13 @@ from orchestrator.census import read_status
 from orchestrator.launchers import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus
-from orchestrator.log_tail import plain_files
+from orchestrator.log_tail import log_files
 from orchestrator.store import Store
 
 FOLLOW_S = 0.5
 LOOK_S = 10.0
 """How often whoever follows also looks whether the worker still lives: nobody else may."""
 CHUNK = 1 << 20
-KINDS = (".out", ".err")
 
 
 def goes_on(status: TrialStatus) -> bool:
@@ -91,7 +90,7 @@ class _Reader:
     """What ends the line that was printed last, where it has no end yet."""
 
     def news(self) -> Iterator[str]:
-        for path in log_files(self.folder):
+        for path in by_age(self.folder):
             yield from self._of(path)
 
     def _of(self, path: Path) -> Iterator[str]:
@@ -108,7 +107,6 @@ class _Reader:
             self._read_to[path] = file.tell()
 
 
-def log_files(folder: TrialFolder) -> list[Path]:
+def by_age(folder: TrialFolder) -> list[Path]:
     """The logs, oldest first. Links are not followed."""
-    found = [path for path in plain_files(folder.logs) if path.suffix in KINDS]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return sorted(log_files(folder), key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.layout import TrialFolder
 
+KINDS = (".out", ".err")
 NEWEST = 2
 LINES = 60
 TAIL_BYTES = 6_000
@@ -16,7 +17,7 @@ def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -
     What cannot be read, or is gone meanwhile, is left out: it must not stop what else there is to say.
     """
     known: list[tuple[int, Path]] = []
-    for file in plain_files(folder.logs):
+    for file in log_files(folder):
         with contextlib.suppress(OSError):
             found = file.stat()
             known += [(found.st_mtime_ns, file)] * bool(found.st_size)
@@ -26,6 +27,11 @@ def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -
             with contextlib.suppress(OSError):
                 said.append((file.name, tail(file, lines=lines)))
     return tuple(said)
+
+
+def log_files(folder: TrialFolder) -> list[Path]:
+    """What a trial's attempts wrote for a reader; submitit keeps other things of its own beside it."""
+    return [file for file in plain_files(folder.logs) if file.suffix in KINDS]
 
 
 def tail(file: Path, *, lines: int = LINES) -> str:

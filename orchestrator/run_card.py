@@ -88,9 +88,14 @@ def run_card(shipment: Shipment, *, seen: Mapping[str, str] = NOTHING_SEEN, note
         status=mlflow_status,
         start_ms=milliseconds(begun[0].started_t),
         end_ms=milliseconds(status.attempts[-1].last_t) if mlflow_status in ENDED else None,
-        params={safe_key(key): str(value)[:PARAM_LENGTH] for key, value in shipment.config.items()},
-        tags={safe_key(key): str(value)[:TAG_LENGTH] for key, value in _tags(shipment, seen=seen, note=note).items()},
+        params={safe_key(key): _text(value, PARAM_LENGTH) for key, value in shipment.config.items()},
+        tags={safe_key(key): _text(value, TAG_LENGTH) for key, value in _tags(shipment, seen=seen, note=note).items()},
     )
+
+
+def _text(value: object, most: int) -> str:
+    """Without the one sign that PostgreSQL has no place for."""
+    return str(value).replace("\0", "")[:most]
 
 
 def milliseconds(t: float) -> int:

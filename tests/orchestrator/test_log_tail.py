@@ -9,6 +9,7 @@ def test_the_newest_logs_end_as_they_stood(tmp_path):
     logs.mkdir()
     (logs / "1.err").write_text("".join(f"line {at}\n" for at in range(100)))
     (logs / "1.out").touch()
+    (logs / "3_result.pkl").write_bytes(b"\0 of submitit, and newer")
     (logs / "2.err").write_text("step 1\rstep 2\rstep 3\nend\n")
     (newest, text), (older, more) = log_tails(TrialFolder(tmp_path), lines=5)
     assert (newest, text) == ("2.err", "step 3\nend")

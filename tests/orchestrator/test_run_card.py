@@ -144,3 +144,9 @@ def test_a_sweeps_tag_is_acceptable_too():
 def test_a_point_is_identified_as_mlflow_does(value, spelled):
     point = Point(key="h@1", step=5, value=value, t=1.0005, attempt=3)
     assert row(point) == ("h_1", 5, 1000, spelled)
+
+
+def test_a_sign_that_a_database_refuses_is_left_out():
+    card = run_card(shipment(attempts=(attempt(0),)), note="before\0after")
+    assert card is not None
+    assert card.tags["mlflow.note.content"] == "beforeafter"
