@@ -60,7 +60,7 @@ def head(figure: "Figure", title: str, said: str, *, hue: str | None, shades: Ma
     figure.text(LEFT, TOP, title, fontsize=12, fontweight="bold", color=INK, va="top")
     figure.text(LEFT, TOP - 0.07, said, color=SOFT, va="top")
     right = 1.0 - LEFT
-    for level, colour in reversed(shades.items()) if hue else ():
+    for level, colour in reversed(list(shades.items())) if hue else ():
         first = f"{axis_name(hue)} " if hue and level == next(iter(shades)) else ""
         text = figure.text(right, TOP, first + level_name(level), color=colour, va="top", ha="right")
         right -= (text.get_window_extent().width + GAP_PX) / figure.bbox.width

@@ -53,7 +53,7 @@ def means(cells: Sequence[Cell], metric: str) -> list[float]:
 def draw(table: Table) -> "Figure":
     """A row for each operation, a dot for each cell, a mark for the mean of a hue."""
     hue = shade(table)
-    shades = panels.colours(table, axis=hue) if hue else {None: panels.PALETTE[0]}
+    shades: dict[Scalar, str] = panels.colours(table, axis=hue) if hue else {None: panels.PALETTE[0]}
     rows = {TOGETHER: MRR, **{key.removeprefix(PREFIX): key for key in operations(table)}}
     figure = canvas.sheet()
     axes = figure.add_axes((0.13, 0.14, 0.85, 0.63))

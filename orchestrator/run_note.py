@@ -34,7 +34,7 @@ def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pa
 
 def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
     """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
-    fixed = dict(text.partition("=")[::2] for text in record.fixed)
+    fixed = {key: value for key, _, value in (text.partition("=") for text in record.fixed)}
     parent = overrides.get(PARENT, fixed.get(PARENT))
     if record.name.startswith(EVALUATE) and parent:
         rest = {axis: level for axis, level in overrides.items() if axis not in (PARENT, PROTOCOL)}

@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -31,7 +32,7 @@ def test_every_trial_is_a_line_in_the_colour_of_its_hue():
     lines = [(trial, {"loss": curve}) for trial in chosen(tabulate(results))]
     figure = draw(tabulate(results), lines, ["loss"])
     (panel,) = figure.axes
-    assert [list(line.get_xdata()) for line in panel.lines] == [[0, 1, 2, 3, 4]] * 4
+    assert [np.asarray(line.get_xdata()).tolist() for line in panel.lines] == [[0, 1, 2, 3, 4]] * 4
     assert len({line.get_color() for line in panel.lines}) == 2
     words = " ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
     for said in ("Learning curves", "4 trials", "loss", "step", "none", "feature"):

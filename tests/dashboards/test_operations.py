@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 from matplotlib.text import Text
 from PIL import Image
 
@@ -27,7 +28,7 @@ def test_a_row_for_each_operation_that_was_measured():
     figure = draw(tabulate(known()))
     (panel,) = figure.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["all together", "brightness", "hue"]
-    marks = {tuple(line.get_xdata()) for line in panel.lines}
+    marks = {tuple(np.asarray(line.get_xdata()).tolist()) for line in panel.lines}
     assert {(0.1,), (0.6,), (0.025,), (0.15,), (0.05,), (0.3,)} <= marks
     words = " ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
     for said in ("MRR by operation", "floor 0.050", "conditioning none", "feature"):
