@@ -67,7 +67,9 @@ def _act(
     with progress.shown(json=json), service.observed(layout) as store:
         targets = [service.find(layout, store, name) for name in names]
         chosen = dict.fromkeys(trial_id for target in targets for trial_id in target.trial_ids)
-        done = action(layout, select(layout, list(chosen), where or ()))
+        records = [target.record for target in targets if target.record]
+        places = {member.id: member.overrides for record in records for member in record.trials}
+        done = action(layout, select(layout, list(chosen), where or (), places=places))
     if json:
         return render.print_json({verb: done})
     typer.echo(f"{len(done)} {verb}" + "".join(f"\n  {key}" for key in done))

@@ -83,7 +83,7 @@ Where = Annotated[
         "--where",
         metavar="SETTING=VALUE",
         autocompletion=completing.settings,
-        help="Only such cells: --where predictor.depth=12,18",
+        help="Only such cells, by setting or axis: --where predictor.depth=12,18",
     ),
 ]
 Output = Annotated[

@@ -60,3 +60,13 @@ def test_a_condition_that_is_none(text):
 
 def test_a_condition_twice_means_both(on_disk, four):
     assert select(on_disk.layout, list(four), ["predictor.depth=2", "predictor.depth=4"]) == []
+
+
+def test_axes_of_a_sweep_go_before_settings_and_need_not_be_everybody_s(on_disk, four):
+    ids = list(four)
+    places = {ids[0]: {"protocol": "knn", "predictor": "small"}, ids[1]: {"predictor": "large"}}
+    assert select(on_disk.layout, ids, ["protocol=knn,linear"], places=places) == [ids[0]]
+    assert select(on_disk.layout, ids, ["predictor=large"], places=places) == [ids[1]]
+    assert select(on_disk.layout, [], ["anything=1"]) == []
+    with pytest.raises(OverrideError, match="no trial has a setting 'protocl'"):
+        select(on_disk.layout, ids, ["protocl=knn"], places=places)
