@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboards.ablation import Cell
-from dashboards.scores import score_of
+from dashboards.scores import protocol_of, score_of
 from orchestrator.lifecycle import State
 from orchestrator.results import TrialResult
 
@@ -50,7 +50,7 @@ class Contest:
 def contests(cell: Cell) -> tuple[Contest, ...]:
     """One for each label under which an evaluation of the cell has finished, but for baselines."""
     scores = {label: cell.scores(label) for label in cell.evaluations}
-    contestants = [label for label, found in scores.items() if found and not _at_random(cell, label)]
+    contestants = [label for label, found in scores.items() if found and not _at_random(cell.evaluations[label][0])]
     return tuple(Contest(cell, label, scores[label], _baselines(cell, label, scores)) for label in contestants)
 
 
@@ -61,15 +61,16 @@ def _baselines(cell: Cell, label: str, scores: Mapping[str, Mapping[int, float]]
         known = {trial.seed: value for trial in done if (value := _within(trial, name)) is not None}
         if known:
             found[name] = known
-    for other in cell.evaluations:
-        if (start := _at_random(cell, other)) and _protocol(cell, other) == _protocol(cell, label) and scores[other]:
+    protocol = protocol_of(cell.evaluations[label][0])
+    for other, trials in cell.evaluations.items():
+        if (start := _at_random(trials[0])) and protocol_of(trials[0]) == protocol and scores[other]:
             found[PREDICTOR if start == {"predictor"} else ENCODER] = scores[other]
     return found
 
 
 def _within(trial: TrialResult, baseline: str) -> float | None:
     """A baseline that the evaluation measured itself."""
-    metrics, protocol = trial.status.metrics, _protocol_of(trial)
+    metrics, protocol = trial.status.metrics, protocol_of(trial)
     if protocol in NAMED:
         return metrics.get(NAMED[protocol].get(baseline, ""))
     measured = score_of(protocol)
@@ -82,15 +83,6 @@ def _within(trial: TrialResult, baseline: str) -> float | None:
     return metrics.get(twin, max(layers, default=None))
 
 
-def _at_random(cell: Cell, label: str) -> set[str]:
-    """The parts that this label starts at random."""
-    config = cell.evaluations[label][0].config
-    return {part for part in ("encoder", "predictor") if config.get(f"tune.{part}") == "random"}
-
-
-def _protocol(cell: Cell, label: str) -> str:
-    return _protocol_of(cell.evaluations[label][0])
-
-
-def _protocol_of(trial: TrialResult) -> str:
-    return str(trial.config.get("evaluate.protocol", ""))
+def _at_random(trial: TrialResult) -> set[str]:
+    """The parts that an evaluation starts at random."""
+    return {part for part in ("encoder", "predictor") if trial.config.get(f"tune.{part}") == "random"}

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.0, 150
-LEFT, TOP = 0.0125, 0.955
-"""Of a title, as shares of the figure."""
+LEFT_IN, TOP = 0.1, 0.955
+"""Of a title: from the left edge, and as a share of the height."""
+NO_SHADES: Mapping[Scalar, str] = {}
 GAP_PX = 20
 PICTURES: dict[str, dict[str, Any]] = {
     "png": {"metadata": {"Software": None}},
@@ -55,11 +56,14 @@ def sheet(*, width_in: float = WIDTH_IN) -> "Figure":
     return Figure(figsize=(width_in, HEIGHT_IN), dpi=DPI, facecolor="white")
 
 
-def head(figure: "Figure", title: str, said: str, *, hue: str | None, shades: Mapping[Scalar, str]) -> None:
+def head(
+    figure: "Figure", title: str, said: str, *, hue: str | None = None, shades: Mapping[Scalar, str] = NO_SHADES
+) -> None:
     """Title and remark on the left; on the right the hue's levels, each in its colour."""
-    figure.text(LEFT, TOP, title, fontsize=12, fontweight="bold", color=INK, va="top")
-    figure.text(LEFT, TOP - 0.07, said, color=SOFT, va="top")
-    right = 1.0 - LEFT
+    left = LEFT_IN / figure.get_figwidth()
+    figure.text(left, TOP, title, fontsize=12, fontweight="bold", color=INK, va="top")
+    figure.text(left, TOP - 0.07, said, color=SOFT, va="top")
+    right = 1.0 - left
     for level, colour in reversed(list(shades.items())) if hue else ():
         first = f"{axis_name(hue)} " if hue and level == next(iter(shades)) else ""
         text = figure.text(right, TOP, first + level_name(level), color=colour, va="top", ha="right")

@@ -53,9 +53,7 @@ def draw(table: Table) -> "Figure":
     if probes:
         panels.draw_probes(figure.add_subplot(grid[0, -1]), table, roles=roles, probes=probes)
     by = f" by {axis_name(roles.x)}" if roles.x else ""
-    left = 0.1 / width_in
-    figure.text(left, 0.955, f"{metric_name(metric)}{by}", fontsize=12, fontweight="bold", color=panels.INK, va="top")
-    figure.text(left, 0.885, _legend(table, metric=metric), color=panels.SOFT, va="top")
+    canvas.head(figure, f"{metric_name(metric)}{by}", _legend(table, metric=metric))
     return figure
 
 

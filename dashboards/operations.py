@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from dashboards import canvas, panels
 from dashboards.ablation import Cell, Table, tabulate
 from dashboards.checks import FLOOR, MRR, PATCHWISE
-from dashboards.roles import levels, shade
+from dashboards.roles import shade
+from dashboards.scores import protocol_of
 from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.results import SweepResults
 from orchestrator.sweep import Scalar
 
 if TYPE_CHECKING:
@@ -23,43 +24,42 @@ OTHERS = frozenset({FLOOR, PATCHWISE})
 TOGETHER = "all together"
 
 
+Means = Sequence[tuple[Cell, Mapping[str, float]]]
+"""Cells, and by metric the mean over seeds."""
+
+
 def render_operations(results: SweepResults) -> bytes | None:
     """The picture as a PNG; None where no evaluation has measured MRR by operation."""
     table = tabulate(results)
-    return canvas.printed(partial(draw, table)) if operations(table) else None
+    found = [(cell, measured(cell)) for cell in table.cells]
+    return canvas.printed(partial(draw, table, found)) if operations(found) else None
 
 
-def operations(table: Table) -> tuple[str, ...]:
-    """The metrics of what was measured alone, sorted."""
-    keys = {key for cell in table.cells for trial in measured(cell) for key in trial.status.metrics}
-    return tuple(sorted(key for key in keys if key.startswith(PREFIX) and key not in OTHERS))
-
-
-def measured(cell: Cell) -> list[TrialResult]:
-    """The finished evaluations of the cell by this protocol, under the first label that has some."""
+def measured(cell: Cell) -> dict[str, float]:
+    """What the cell's finished evaluations by this protocol have measured, under the first label that has some."""
     for trials in cell.evaluations.values():
-        done = [trial for trial in trials if trial.status.state is State.FINISHED]
-        if done and done[0].config.get("evaluate.protocol") == MRR:
-            return done
-    return []
+        done = [trial.status.metrics for trial in trials if trial.status.state is State.FINISHED]
+        if done and protocol_of(trials[0]) == MRR:
+            return {key: fmean(metrics[key] for metrics in done if key in metrics) for key in set().union(*done)}
+    return {}
 
 
-def means(cells: Sequence[Cell], metric: str) -> list[float]:
-    """Of each cell that has the metric, the mean over seeds."""
-    found = ([t.status.metrics[metric] for t in measured(cell) if metric in t.status.metrics] for cell in cells)
-    return [fmean(values) for values in found if values]
+def operations(found: Means) -> list[str]:
+    """The metrics of what was measured alone, sorted."""
+    keys = {key for _, means in found for key in means}
+    return sorted(key for key in keys if key.startswith(PREFIX) and key not in OTHERS)
 
 
-def draw(table: Table) -> "Figure":
+def draw(table: Table, found: Means) -> "Figure":
     """A row for each operation, a dot for each cell, a mark for the mean of a hue."""
     hue = shade(table)
     shades: dict[Scalar, str] = panels.colours(table, axis=hue) if hue else {None: panels.PALETTE[0]}
-    rows = {TOGETHER: MRR, **{key.removeprefix(PREFIX): key for key in operations(table)}}
+    rows = {TOGETHER: MRR, **{key.removeprefix(PREFIX): key for key in operations(found)}}
     figure = canvas.sheet()
     axes = figure.add_axes((0.13, 0.14, 0.85, 0.63))
     panels.strip(axes, rule="x")
-    _draw_rows(axes, table, rows, hue=hue, shades=shades)
-    floors = means(table.cells, FLOOR)
+    _draw_rows(axes, found, list(rows.values()), hue=hue, shades=shades)
+    floors = [means[FLOOR] for _, means in found if FLOOR in means]
     if floors:
         floor = fmean(floors)
         axes.axvline(floor, color=panels.INK, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
@@ -75,15 +75,14 @@ def draw(table: Table) -> "Figure":
 
 
 def _draw_rows(
-    axes: "Axes", table: Table, rows: Mapping[str, str], *, hue: str | None, shades: dict[Scalar, str]
+    axes: "Axes", found: Means, metrics: Sequence[str], *, hue: str | None, shades: Mapping[Scalar, str]
 ) -> None:
     """The rows from above; within a row the hues, each a little lower."""
-    for at, metric in enumerate(rows.values()):
-        for place, level in enumerate(levels(table, hue)):
-            cells = [cell for cell in table.cells if hue is None or cell.levels.get(hue) == level]
-            values = means(cells, metric)
-            if not values:
-                continue
-            y, colour = -at - 0.6 * ((place + 0.5) / len(shades) - 0.5), shades[level]
-            axes.plot(values, [y] * len(values), color=colour, zorder=3, **panels.DOT)
-            axes.plot([fmean(values)], [y], color=colour, zorder=4, **panels.MARK)
+    for at, metric in enumerate(metrics):
+        for place, (level, colour) in enumerate(shades.items()):
+            alike = (means for cell, means in found if hue is None or cell.levels.get(hue) == level)
+            values = [means[metric] for means in alike if metric in means]
+            if values:
+                y = -at - 0.6 * ((place + 0.5) / len(shades) - 0.5)
+                axes.plot(values, [y] * len(values), color=colour, zorder=3, **panels.DOT)
+                axes.plot([fmean(values)], [y], color=colour, zorder=4, **panels.MARK)

@@ -20,7 +20,7 @@ from dashboards.latex import to_latex
 from dashboards.markdown import to_markdown
 from dashboards.page import to_html
 from dashboards.rows import to_csv
-from dashboards.scores import score_of
+from dashboards.scores import protocol_of, score_of
 from dashboards.wording import axis_name, counted, level_name, listed, metric_name, plain
 from orchestrator.errors import RequestError
 from orchestrator.identity import identity
@@ -112,7 +112,7 @@ def _what_was_run(results: SweepResults, table: Table) -> Iterator[Block]:
 def _evaluations(table: Table) -> Iterator[Block]:
     if grid := tables.evaluations(table):
         names = {
-            label: score_of(str(trial.config.get("evaluate.protocol", "")))
+            label: score_of(protocol_of(trial))
             for cell in table.cells
             for label, found in cell.evaluations.items()
             for trial in found

@@ -17,6 +17,11 @@ def score_of(protocol: str) -> str:
     return SCORES.get(protocol, f"{protocol}_{kind}")
 
 
+def protocol_of(trial: TrialResult) -> str:
+    """The protocol of an evaluation; empty for what pretraining measures at its end."""
+    return str(trial.config.get("evaluate.protocol", ""))
+
+
 def score(trial: TrialResult) -> float | None:
     """The score of a finished evaluation; None where it has none."""
-    return trial.status.metrics.get(score_of(str(trial.config.get("evaluate.protocol", ""))))
+    return trial.status.metrics.get(score_of(protocol_of(trial)))

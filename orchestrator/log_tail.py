@@ -1,6 +1,7 @@
 """The end of what a trial's attempts wrote. A progress line that was written over counts once, as it stood last."""
 
 import contextlib
+from itertools import islice
 from pathlib import Path
 
 from orchestrator.layout import TrialFolder
@@ -16,17 +17,21 @@ def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -
 
     What cannot be read, or is gone meanwhile, is left out: it must not stop what else there is to say.
     """
-    known: list[tuple[int, Path]] = []
-    for file in log_files(folder):
-        with contextlib.suppress(OSError):
-            found = file.stat()
-            known += [(found.st_mtime_ns, file)] * bool(found.st_size)
-    said: list[tuple[str, str]] = []
-    for _, file in sorted(known, reverse=True):
-        if len(said) < files:
-            with contextlib.suppress(OSError):
-                said.append((file.name, tail(file, lines=lines)))
-    return tuple(said)
+    newest = sorted(log_files(folder), key=_age, reverse=True)
+    told = ((file.name, _readable(file, lines=lines)) for file in newest)
+    return tuple(islice((one for one in told if one[1]), files))
+
+
+def _age(file: Path) -> int:
+    with contextlib.suppress(OSError):
+        return file.stat().st_mtime_ns
+    return 0
+
+
+def _readable(file: Path, *, lines: int) -> str:
+    with contextlib.suppress(OSError):
+        return tail(file, lines=lines)
+    return ""
 
 
 def log_files(folder: TrialFolder) -> list[Path]:

@@ -36,7 +36,7 @@ def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
     """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
     fixed = {key: value for key, _, value in (text.partition("=") for text in record.fixed)}
     parent = overrides.get(PARENT, fixed.get(PARENT))
-    if record.name.startswith(EVALUATE) and parent:
+    if record.name.startswith(f"{EVALUATE}-") and parent:
         rest = {axis: level for axis, level in overrides.items() if axis not in (PARENT, PROTOCOL)}
         words = [EVALUATE, str(parent), *([str(overrides[PROTOCOL])] if PROTOCOL in overrides else [])]
     else:

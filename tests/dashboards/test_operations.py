@@ -5,27 +5,28 @@ from matplotlib.text import Text
 from PIL import Image
 
 from dashboards.ablation import tabulate
-from dashboards.operations import draw, render_operations
+from dashboards.operations import draw, measured, render_operations
 from orchestrator.protocols import AXIS
 from tests.fakes.results import finished, results, sweep, trial
 
 MEASURED = {"none": 0.1, "feature": 0.6}
 
 
-def known(**more):
+def known():
     """Two cells with one evaluation each."""
     trials = []
     for conditioning, mrr in MEASURED.items():
         place = {"conditioning": conditioning}
         trials.append(trial(place, status=finished({"mrr": mrr})))
-        metrics = {"mrr": mrr, "mrr_hue": mrr / 2, "mrr_brightness": mrr / 4, "mrr_floor": 0.05, **more}
+        metrics = {"mrr": mrr, "mrr_hue": mrr / 2, "mrr_brightness": mrr / 4, "mrr_floor": 0.05}
         evaluated = {**place, AXIS: "mrr"}
         trials.append(trial(evaluated, status=finished(metrics), config={"evaluate.protocol": "mrr"}))
     return results(trials, axes=["conditioning", AXIS])
 
 
 def test_a_row_for_each_operation_that_was_measured():
-    figure = draw(tabulate(known()))
+    table = tabulate(known())
+    figure = draw(table, [(cell, measured(cell)) for cell in table.cells])
     (panel,) = figure.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["all together", "brightness", "hue"]
     marks = {tuple(np.asarray(line.get_xdata()).tolist()) for line in panel.lines}
