@@ -39,8 +39,8 @@ from iwm_core.evaluation.latents import check_classes
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_action
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
-from iwm_core.models.backbone import Backbone, width_of_targets
-from iwm_core.models.encoder import Encoder
+from iwm_core.models.backbone import width_of_targets
+from iwm_core.models.encoder import Encoder, ViTEncoder
 from iwm_core.models.networks import Networks
 from iwm_core.transfer import onto
 
@@ -168,7 +168,7 @@ def start_of(subject: Subject, *, predictor: bool) -> Networks:
 def thaw(encoder: Encoder) -> None:
     """Lets the encoder be trained, but for its fixed positions."""
     encoder.requires_grad_(True)
-    if not isinstance(encoder, Backbone) and encoder.vit.pos_embed is not None:
+    if isinstance(encoder, ViTEncoder):
         encoder.vit.pos_embed.requires_grad_(False)
 
 

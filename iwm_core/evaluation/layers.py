@@ -62,8 +62,7 @@ def curve(x_BCHW: Tensor, *, encoder: Encoder, networks: Networks) -> dict[str, 
     predictor: Any = getattr(networks, "predictor", None)
     if predictor is None:
         return found
-    afterwards = [*(block.norm1 for block in predictor.blocks[1:]), predictor.norm]
-    with inputs(afterwards) as seen:  # what comes after a block is given what the block gives
+    with outputs(list(predictor.blocks)) as seen:
         networks.predict(z_BND, null_action(z_BND), everywhere(z_BND))
     queries = z_BND.shape[1]
     return found | {f"predictor_{at:02d}": s_BSD[:, -queries:].mean(1) for at, s_BSD in enumerate(seen, start=1)}
@@ -81,18 +80,6 @@ def outputs(modules: Sequence[nn.Module]) -> Iterator[list[Any]]:
     """What each module gives, in the order in which they are called."""
     seen: list[Any] = []
     hooks = [module.register_forward_hook(lambda _, __, output: seen.append(output)) for module in modules]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
-def inputs(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """What each module is given, in the order in which they are called."""
-    seen: list[Tensor] = []
-    hooks = [module.register_forward_pre_hook(lambda _, given: seen.append(given[0])) for module in modules]
     try:
         yield seen
     finally:

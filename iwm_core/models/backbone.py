@@ -37,8 +37,8 @@ class Backbone(Encoder):
 
     def __init__(self, model: nn.Module, *, image_size: int) -> None:
         """Takes the model over; it is asked once, with an empty image, what it gives."""
-        super(Encoder, self).__init__()
-        self.vit: Any = _sized(model, image_size)
+        super().__init__()
+        self.vit = _sized(model, image_size)
         self._prefix = int(getattr(model, "num_prefix_tokens", 0))
         self._scale, self._shift = _recolouring(model)
         with torch.no_grad():
@@ -47,7 +47,6 @@ class Backbone(Encoder):
         self.patch_size = round(image_size / tokens_1ND.shape[1] ** 0.5)
 
     def forward(self, x_BCHW: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
-        """Latents of the patches `keep_BK` (None: all of them), [B, K, D]."""
         found = self.vit.forward_features(self._recoloured(x_BCHW))
         z_BND = tokens(found, width=int(self.vit.num_features), prefix=self._prefix)
         return z_BND if keep_BK is None else gather(z_BND, index_BK=keep_BK)

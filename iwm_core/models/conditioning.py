@@ -30,8 +30,7 @@ from torch import Tensor, nn
 
 from iwm_core.config import ConditioningConfig
 from iwm_core.errors import ConfigError
-from iwm_core.models.attention import Change, Modulation
-from iwm_core.models.initialisation import ZeroLinear
+from iwm_core.models.block import Change, Modulation, ZeroLinear
 
 
 class Conditioned(NamedTuple):

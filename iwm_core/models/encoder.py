@@ -1,13 +1,22 @@
-r"""f_theta: a timm Vision Transformer that sees only the visible patches.
+r"""f_theta: a Vision Transformer that sees only the visible patches.
 
     z_k = norm(blocks(E patch(x)_k + pos_k)),   k in the visible set
 
-Symbols: E the patch embedding, pos the fixed sine-cosine positions. No class token, no pooling, no head. Dropped
-patches are neither embedded nor attended to, so a visible share of s costs about s of the whole. Source: I-JEPA [C1 J1]
-on timm's ViT [timm 1.0.31], by public attributes only; with every patch visible this equals timm's own forward.
+    pos of the patch at (row, column) = concat(e(column), e(row)),    w = D/2
+    e(t)_i = sin(t / 10000^(2i/w)),   e(t)_{w/2+i} = cos(t / 10000^(2i/w)),   i = 0 .. w/2 - 1
 
-Shapes: B batch, C channels, H height, W width, N all patches, K visible patches, D width, P values of one patch.
+Symbols: E the patch embedding, pos the fixed sine-cosine positions. No class token, no pooling, no head. Dropped
+patches are neither embedded nor attended to, so a visible share of s costs about s of the whole.
+Source: I-JEPA [C1 J1], with the parameters of timm's ViT [timm 1.0.31] around our own block; with every patch visible
+this equals timm's own forward. Positions as in MAE's and I-JEPA's code, columns first [C1]; IWM is assumed to inherit
+them.
+
+Shapes: B batch, C channels, H height, W width, N patches in raster order, K visible patches, D width, P values of a
+patch.
 """
+
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
@@ -16,13 +25,23 @@ from torch.nn import functional
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
-from iwm_core.models.initialisation import xavier
-from iwm_core.models.positions import sine_cosine
-from iwm_core.models.recomputation import through
+from iwm_core.models.block import Block, xavier
 
 
-class Encoder(nn.Module):
-    """Visible patches of an image to latents. timm's parameter names are kept under the prefix `vit.`."""
+class Encoder(nn.Module, ABC):
+    """Abstract: images to latents of `width` for each patch of `patch_size` pixels. Its model lies under `vit`."""
+
+    vit: Any
+    width: int
+    patch_size: int
+
+    @abstractmethod
+    def forward(self, x_BCHW: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
+        """Latents of the patches `keep_BK` (indices in raster order; None: all of them), [B, K, D]."""
+
+
+class ViTEncoder(Encoder):
+    """The encoder that is trained here. timm's parameter names are kept under the prefix `vit.`."""
 
     def __init__(self, config: TrialConfig) -> None:
         """Draws the weights from torch's default generator.
@@ -32,36 +51,30 @@ class Encoder(nn.Module):
         """
         super().__init__()
         _check(config)
-        self.width = config.encoder.width
-        self.patch_size = config.encoder.patch_size
+        shape = config.encoder
+        self.width, self.patch_size = shape.width, shape.patch_size
         self.vit = VisionTransformer(
             img_size=config.data.image_size,
-            patch_size=self.patch_size,
-            embed_dim=self.width,
-            depth=config.encoder.depth,
-            num_heads=config.encoder.heads,
-            mlp_ratio=config.encoder.mlp_ratio,
+            patch_size=shape.patch_size,
+            embed_dim=shape.width,
+            depth=shape.depth,
             class_token=False,
             global_pool="",
             num_classes=0,
+            block_fn=lambda **_: Block(shape.width, heads=shape.heads, mlp_ratio=shape.mlp_ratio),  # pyright: ignore[reportArgumentType]
         )
         xavier(self.vit)
         position_ND = sine_cosine(self.width, rows=config.grid, columns=config.grid)
         self.vit.pos_embed = nn.Parameter(position_ND[None], requires_grad=False)
 
     def forward(self, x_BCHW: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
-        """Latents of the patches `keep_BK` (indices in raster order; None: all of them), [B, K, D]."""
         patch_BKP, position_BKD = patchify(x_BCHW, size=self.patch_size), self.vit.pos_embed
-        assert position_BKD is not None
         if keep_BK is not None:
             patch_BKP = gather(patch_BKP, index_BK=keep_BK)
             position_BKD = position_BKD[0, keep_BK]
         embed = self.vit.patch_embed.proj
         z_BKD = functional.linear(patch_BKP, embed.weight.flatten(1), embed.bias) + position_BKD
-        z_BKD = self.vit.norm_pre(z_BKD)
-        for block in self.vit.blocks:
-            z_BKD = through(block, block, z_BKD)
-        return self.vit.norm(z_BKD)
+        return self.vit.norm(self.vit.blocks(z_BKD))
 
 
 def patchify(x_BCHW: Tensor, *, size: int) -> Tensor:
@@ -74,6 +87,26 @@ def patchify(x_BCHW: Tensor, *, size: int) -> Tensor:
 def gather(z_BND: Tensor, *, index_BK: Tensor) -> Tensor:
     """The rows z[b, index[b, k]], [B, K, D]."""
     return torch.gather(z_BND, 1, index_BK[:, :, None].expand(-1, -1, z_BND.shape[-1]))
+
+
+def sine_cosine(width: int, *, rows: int, columns: int) -> Tensor:
+    """Positions of a grid of patches, float32 [N, D] with N = rows * columns.
+
+    Raises:
+        ConfigError: `width` is not a multiple of four.
+    """
+    if width % 4:
+        raise ConfigError(f"sine-cosine positions need a width that is a multiple of 4, not {width}")
+    row_N = torch.arange(rows).repeat_interleave(columns)
+    column_N = torch.arange(columns).repeat(rows)
+    return torch.cat([_line(width // 2, at_N=column_N), _line(width // 2, at_N=row_N)], dim=1).float()
+
+
+def _line(width: int, *, at_N: Tensor) -> Tensor:
+    """e(t) of the formula, in float64, [N, width]."""
+    frequency = 10000.0 ** (-torch.arange(width // 2, dtype=torch.float64) / (width / 2))
+    angle = at_N.double()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def _check(config: TrialConfig) -> None:

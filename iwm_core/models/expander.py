@@ -3,7 +3,7 @@ r"""The expander of VICReg: pooled latents to the embeddings whose statistics it
     e(m) = W_L relu(BN(W_{L-1} ... relu(BN(W_1 m))))
 
 Symbols: m the latents of an image, averaged over patches, L = `objective.expander_layers` linear maps, BN batch
-normalisation. Source: VICReg (Bardes et al., 2022) [RECALLED, high]. Deviations: maps start as in `initialisation`
+normalisation. Source: VICReg (Bardes et al., 2022) [RECALLED, high]. Deviations: maps start as in `block`
 [OURS] and have no bias, which BN would take out; BN keeps no running mean and variance, since the expander is thrown
 away after training and nothing ever calls it in evaluation, so a checkpoint holds weights alone.
 
@@ -15,7 +15,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from iwm_core.config import TrialConfig
-from iwm_core.models.initialisation import xavier
+from iwm_core.models.block import xavier
 
 
 class Expander(nn.Module):

@@ -9,18 +9,13 @@ sine-cosine positions, n_i ~ N(0, sigma^2 I) of encoder width where `predictor.p
 alone: stochastic positions, whose covariance sigma^2 U U' is learned and, being tied to the context's map, cannot
 shrink to nothing [C1 StoP]. StoP's code adds U's bias in place of m; here m stays, the same function.
 Source: I-JEPA's predictor [C1 J1] with IWM's conditioning [C2 S1]; all targets in one pass [DERIVED; IMPL K1]. Only the
-queries' outputs are read, so the last block computes no others (`last_tokens`): the same function, less work.
-Deviation: weights start as in `initialisation` [OURS].
+queries' outputs are read, so the last block computes no others: the same function, less work.
+Deviation: weights start as in `block` [OURS].
 
 Shapes: B batch, K context patches, M targets, N all patches, E encoder width, D predictor width, A action, T tokens.
 """
 
-from collections.abc import Iterable
-from functools import partial
-from typing import cast
-
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,11 +24,9 @@ from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.errors import ConfigError
 from iwm_core.models import conditioning
-from iwm_core.models.attention import Modulation, last_tokens, modulated
 from iwm_core.models.backbone import width_of_targets
-from iwm_core.models.initialisation import xavier
-from iwm_core.models.positions import sine_cosine
-from iwm_core.models.recomputation import through
+from iwm_core.models.block import Block, xavier
+from iwm_core.models.encoder import sine_cosine
 
 
 class Predictor(nn.Module):
@@ -56,7 +49,7 @@ class Predictor(nn.Module):
             config.conditioning, width=shape.width, actions=ACTION_DIM, depth=shape.depth
         )
         self.blocks = nn.Sequential(
-            *[Block(shape.width, shape.heads, mlp_ratio=shape.mlp_ratio, qkv_bias=True) for _ in range(shape.depth)]
+            *[Block(shape.width, heads=shape.heads, mlp_ratio=shape.mlp_ratio) for _ in range(shape.depth)]
         )
         self.norm = nn.LayerNorm(shape.width)
         self.leave = nn.Linear(shape.width, width_of_targets(config))
@@ -71,16 +64,11 @@ class Predictor(nn.Module):
         if noise_BME is not None:
             q_BMD = q_BMD + functional.linear(noise_BME, self.enter.weight)
         q_BMD, tokens_BTD, modulations = self.conditioning(q_BMD, a_BA)
-        sequence = [c_BKD, q_BMD] if tokens_BTD is None else [tokens_BTD, c_BKD, q_BMD]
-        return self.leave(self.norm(self._blocks(torch.cat(sequence, dim=1), modulations, count=q_BMD.shape[1])))
-
-    def _blocks(self, s_BSD: Tensor, modulations: list[Modulation] | None, *, count: int) -> Tensor:
-        """What the blocks make of the last `count` tokens, [B, M, D]."""
-        plan = zip(cast(Iterable[Block], self.blocks), modulations or [None] * len(self.blocks), strict=True)
-        *earlier, (last, modulation) = plan
-        for block, change in earlier:
-            s_BSD = through(block, modulated, block, s_BSD, change)
-        return through(last, partial(last_tokens, count=count, modulation=modulation), last, s_BSD)
+        s_BSD = torch.cat([c_BKD, q_BMD] if tokens_BTD is None else [tokens_BTD, c_BKD, q_BMD], dim=1)
+        final = len(self.blocks) - 1
+        for at, (block, modulation) in enumerate(zip(self.blocks, modulations or [None] * (final + 1), strict=True)):
+            s_BSD = block(s_BSD, modulation=modulation, last=q_BMD.shape[1] if at == final else None)
+        return self.leave(self.norm(s_BSD))
 
 
 def _check(shape: PredictorConfig) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from iwm_core.config import TrialConfig
 from iwm_core.data.masks import Masks
-from iwm_core.models.encoder import Encoder
+from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.networks import Networks
 from iwm_core.models.predictor import Predictor
 
@@ -22,7 +22,7 @@ class ImageWorldModel(Networks):
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
+        self.encoder = ViTEncoder(config)
         self.predictor = Predictor(config)
 
     def forward(self, x_BCHW: Tensor, a_BA: Tensor, masks: Masks, *, noise_BMD: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.data.sequences import Sequences
 from iwm_core.data.views import clean
-from iwm_core.models.encoder import Encoder
+from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.networks import Networks
 from iwm_core.models.predictor import Predictor
 from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
@@ -36,7 +36,7 @@ class BlockPredictor(Networks):
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
+        self.encoder = ViTEncoder(config)
         self.predictor = Predictor(config)
 
     def forward(self, x_BCHW: Tensor, masks: Sequences, *, noise_BXD: Tensor | None = None) -> Tensor:

@@ -34,7 +34,7 @@ from torch.nn import functional
 from iwm_core.config import TrialConfig
 from iwm_core.data.masks import Masks
 from iwm_core.data.views import Views, make_views
-from iwm_core.models.encoder import Encoder
+from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.expander import Expander
 from iwm_core.models.networks import Networks
 from iwm_core.objectives.objective import Objective, Part, Terms, full_precision
@@ -59,7 +59,7 @@ class TwinEncoder(Networks):
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
+        self.encoder = ViTEncoder(config)
         self.expander = Expander(config)
         self._patches = config.grid**2
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
-from iwm_core.models.recomputation import recompute
+from iwm_core.models.block import recompute
 from iwm_core.training.distributed import World
 from iwm_core.training.state import TrainState
 

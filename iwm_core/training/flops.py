@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from iwm_core.config import TrainConfig, TrialConfig
-from iwm_core.models.attention import take_path
+from iwm_core.models.block import recompute, take_path
 from iwm_core.models.networks import Networks
-from iwm_core.models.recomputation import keep
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
 from iwm_core.training.ema import TargetEncoder
@@ -108,7 +107,7 @@ def _shadow(network: Network, *, memo: dict[int, Any]) -> Network:
         memo[id(buffer)] = torch.empty_like(buffer, device="meta")
     shadow = copy.deepcopy(network, memo)
     take_path(shadow, "explicit")
-    keep(shadow)
+    recompute(shadow, on=False)
     return shadow
 
 

@@ -15,7 +15,7 @@ import torch
 
 from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
 from iwm_core.errors import ConfigError, DeviceMemoryError
-from iwm_core.models.attention import attention_path
+from iwm_core.models.block import attention_path
 
 THRIFT = "lower train.batch_size, raise train.accumulate or set resources.checkpoint_activations=true"
 """What needs less memory in training."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from iwm_core.config import TrialConfig
-from iwm_core.models.attention import attention_path, take_path
+from iwm_core.models.block import attention_path, take_path
 from iwm_core.models.networks import Networks
 from iwm_core.objectives import requirements
 from iwm_core.objectives import table as objectives

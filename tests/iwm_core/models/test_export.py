@@ -6,7 +6,7 @@ import torch
 
 from iwm_core.config import DataConfig, EncoderConfig, TrialConfig
 from iwm_core.errors import ConfigError
-from iwm_core.models.encoder import Encoder
+from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.export import SIZES, create_line, timm_model, write
 
 TOY = EncoderConfig(patch_size=8, width=64, depth=2, heads=2, mlp_ratio=3)
@@ -19,7 +19,7 @@ def of_size(width, depth, heads):
 @pytest.mark.parametrize("shape", [TOY, *(of_size(*size) for size in list(SIZES)[:2])], ids=lambda shape: shape.width)
 def test_timm_gives_the_same_features(shape, tmp_path):
     config = TrialConfig(data=DataConfig(image_size=32), encoder=shape)
-    encoder, x = Encoder(config).eval(), torch.randn(2, 3, 32, 32)
+    encoder, x = ViTEncoder(config).eval(), torch.randn(2, 3, 32, 32)
     write(encoder, file=tmp_path / "encoder.pt")
     line = create_line(config, file=tmp_path / "encoder.pt")
     loaded = eval(line, {"timm": timm}).eval()
@@ -39,4 +39,4 @@ def test_timm_s_sizes_need_no_shape(size, name):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot write"):
-        write(Encoder(TrialConfig()), file=tmp_path / "file" / "encoder.pt")
+        write(ViTEncoder(TrialConfig()), file=tmp_path / "file" / "encoder.pt")

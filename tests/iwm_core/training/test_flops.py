@@ -13,7 +13,7 @@ from iwm_core.config import (
     TrainConfig,
     TrialConfig,
 )
-from iwm_core.models.recomputation import recompute
+from iwm_core.models.block import recompute
 from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import state
 from iwm_core.training.flops import BF16_PEAKS, peak, step_flops
