@@ -24,7 +24,7 @@ from iwm_core.config import TrialConfig
 from iwm_core.data.blocks import Blocks
 from iwm_core.data.mask_counts import check, counts, numbers, rectangles, regions, tries
 from iwm_core.randomness import uniform
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 __all__ = ["Masks", "check", "counts", "sample"]
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from iwm_core.config import TrialConfig
 from iwm_core.randomness import generator
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 _ALL_BITS = 2**32 - 1
 _GOLDEN = 0x9E3779B9

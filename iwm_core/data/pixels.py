@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 LUMA = (0.2989, 0.587, 0.114)
 

@@ -24,7 +24,7 @@ from iwm_core.data.blocks import inside
 from iwm_core.data.mask_counts import counts, numbers, rectangles, regions, tries
 from iwm_core.data.masks import Masks, choose, moved
 from iwm_core.randomness import uniform
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 
 @dataclass(frozen=True)

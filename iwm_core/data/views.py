@@ -17,7 +17,7 @@ from torch import Tensor
 from iwm_core.config import TrialConfig
 from iwm_core.data import photometric
 from iwm_core.randomness import uniform
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -39,10 +39,10 @@ from iwm_core.evaluation.latents import check_classes
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_action
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
-from iwm_core.models.backbone import width_of_targets
 from iwm_core.models.encoder import Encoder, ViTEncoder
 from iwm_core.models.networks import Networks
-from iwm_core.transfer import onto
+from iwm_core.models.targets import width_of_targets
+from iwm_core.tensors import onto
 
 CHUNK = 256
 """Images that are scored at once."""

@@ -5,7 +5,7 @@ r"""Mean reciprocal rank: does the predictor know what an action does to an imag
     p_k   = p_phi(z, a_{I->y_k}, all positions)           one query per member of the bank
     r_k   = rank of h_k among h_1..h_K by distance to p_k;   MRR = mean over images and k of 1/r_k
 
-Symbols: I a held-out image, centre-cropped; f_theta the encoder, f_ema the target encoder, LN as in training (`ema`);
+Symbols: I a held-out image, centre-cropped; f_theta the encoder, f_ema the target encoder, LN as in `targets`;
 T the photometric operations with parameters q, p_phi the predictor, a the action. Ranks, ties, floor: `ranking`.
 
 Source: per-image bank of 256, clean source, rank of the true latent by distance, mean of 1/r [C2 S1, S2, S4].
@@ -43,15 +43,15 @@ from iwm_core.data.masks import Masks
 from iwm_core.evaluation import ranking
 from iwm_core.evaluation.subset import spread
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import Target
 from iwm_core.randomness import uniform
-from iwm_core.training.ema import TargetEncoder
 
 CHUNK = 256
 """Views that pass through the networks at once."""
 
 
 def measure(
-    config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
+    config: TrialConfig, *, world_model: Networks, target: Target, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above, over `evaluate.bank_images` images spread over the test split."""
     dataset = load(config.data, split="test", root=data_root)
@@ -68,7 +68,7 @@ def measure(
 
 
 def queries_and_bank(
-    image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: Networks, target: TargetEncoder
+    image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: Networks, target: Target
 ) -> tuple[Tensor, Tensor]:
     """Predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k of both is member k."""
     q_KP = bank_parameters(config, index=index)
@@ -76,7 +76,7 @@ def queries_and_bank(
 
 
 def answered(
-    image_1CSS: Tensor, *, q_KP: Tensor, config: TrialConfig, world_model: Networks, target: TargetEncoder
+    image_1CSS: Tensor, *, q_KP: Tensor, config: TrialConfig, world_model: Networks, target: Target
 ) -> tuple[Tensor, Tensor]:
     """The same for a bank of these parameters."""
     z_1ND = world_model.encoder(views.clean(image_1CSS))

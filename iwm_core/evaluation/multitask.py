@@ -31,9 +31,9 @@ from iwm_core.evaluation import finetune, heads, logistic, mixing
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
-from iwm_core.models.backbone import width_of_targets
+from iwm_core.models.targets import width_of_targets
 from iwm_core.randomness import generator
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 
 class Multitask(Learner):

@@ -23,7 +23,7 @@ from iwm_core.evaluation.run import evaluation_mode
 from iwm_core.evaluation.subset import spread
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.networks import Networks
-from iwm_core.training.ema import TargetEncoder
+from iwm_core.models.targets import Target
 
 IMAGES, BANK = 8, 64
 TRAIN, TEST = 512, 256
@@ -47,14 +47,14 @@ class OnlineEvaluation:
         self._bank = _images(test, config, at_most=IMAGES)
         self._train, self._test = _images(train, config, at_most=TRAIN), _images(test, config, at_most=TEST)
 
-    def measure(self, world_model: Networks, target: TargetEncoder) -> dict[str, float]:
+    def measure(self, world_model: Networks, target: Target) -> dict[str, float]:
         """The metrics above; the networks are left as they were. Waits for the device."""
         judged = target.encoder if self._config.target == "ema" else world_model.encoder
         quiet = torch.no_grad(), torch.autocast(self._device.type, enabled=False)
         with evaluation_mode(world_model, target), quiet[0], quiet[1]:
             return {"online_mrr": self._mrr(world_model, target), "online_knn_top1": self._knn(judged)}
 
-    def _mrr(self, world_model: Networks, target: TargetEncoder) -> float:
+    def _mrr(self, world_model: Networks, target: Target) -> float:
         image_BCSS, index_B, _ = self._bank
         scores = []
         for image_CSS, index in zip(image_BCSS, index_B, strict=True):

@@ -14,7 +14,7 @@ from torch import nn
 from iwm_core.config import TrialConfig
 from iwm_core.evaluation import mrr, probes
 from iwm_core.models.networks import Networks
-from iwm_core.training.ema import TargetEncoder
+from iwm_core.models.targets import Target
 
 
 class Measure(Protocol):
@@ -25,7 +25,7 @@ class Measure(Protocol):
         config: TrialConfig,
         *,
         world_model: Networks,
-        target: TargetEncoder,
+        target: Target,
         device: torch.device,
         data_root: str,
     ) -> dict[str, float]: ...
@@ -38,7 +38,7 @@ AT_THE_END: dict[str, Measure] = {
 
 
 def evaluate(
-    config: TrialConfig, *, world_model: Networks, target: TargetEncoder, device: torch.device, data_root: str
+    config: TrialConfig, *, world_model: Networks, target: Target, device: torch.device, data_root: str
 ) -> dict[str, dict[str, float]]:
     """Metrics by protocol, a function of the configuration and the weights; the networks are left as they were.
 
@@ -56,7 +56,7 @@ def run_protocol(
     config: TrialConfig,
     *,
     world_model: Networks,
-    target: TargetEncoder,
+    target: Target,
     device: torch.device,
     data_root: str,
 ) -> dict[str, float]:

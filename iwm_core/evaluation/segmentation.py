@@ -30,7 +30,7 @@ from iwm_core.evaluation import heads
 from iwm_core.evaluation.subject import Subject
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 CHUNK = 64
 """Images that are scored at once."""

@@ -23,7 +23,7 @@ from iwm_core.evaluation.finetune import encoder_rates, predictor_of, predictor_
 from iwm_core.evaluation.segmentation import OnPixels
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.tuning import Rate, rates_of
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 
 class TunedSegmentation(OnPixels):

@@ -16,8 +16,8 @@ from iwm_core.errors import ConfigError
 from iwm_core.models.backbone import TIMM, backbone
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import Target
 from iwm_core.objectives import table as objectives
-from iwm_core.training.ema import TargetEncoder
 
 
 class OnlyEncoder(Networks):
@@ -34,7 +34,7 @@ class Subject:
 
     config: TrialConfig
     networks: Networks
-    target: TargetEncoder
+    target: Target
     device: torch.device
     data_root: str = ""
     pictures: Path | None = None

@@ -25,10 +25,10 @@ from iwm_core.evaluation.run import AT_THE_END, evaluation_mode, run_protocol
 from iwm_core.evaluation.subject import Subject, public
 from iwm_core.evaluation.tuning import Told
 from iwm_core.events import Evaluated, Event, Finished, Preempted
+from iwm_core.models.targets import MovingAverage
+from iwm_core.tensors import sha256_of
 from iwm_core.training import numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.digest import sha256_of
-from iwm_core.training.ema import TargetEncoder
 from iwm_core.training.state import TrainState, weights_sha256
 
 CPU = torch.device("cpu")
@@ -128,7 +128,7 @@ def _public(config: TrialConfig, runtime: RuntimeConfig, *, device: torch.device
     if not config.evaluate.protocol:
         raise ConfigError(f"pretrain={config.pretrain} needs evaluate.protocol, one that tests an encoder")
     networks = public(config, weights_file=runtime.weights_file).to(device)
-    target = TargetEncoder(networks.encoder, normalise=False)
+    target = MovingAverage(networks.encoder, normalise=False)
     subject = Subject(
         config=replace(config, target="ema"),
         networks=networks,

@@ -28,9 +28,9 @@ from iwm_core.config import RuntimeConfig, TrialConfig, TuneConfig
 from iwm_core.data.loader import Batch
 from iwm_core.errors import ConfigError, NonFiniteLossError
 from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.tensors import sha256_of
 from iwm_core.training import numerics
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.digest import sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)

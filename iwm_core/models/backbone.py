@@ -78,13 +78,6 @@ def shape_of(name: str, *, image_size: int) -> Shape:
             return Shape(*model(torch.zeros(1, 3, image_size, image_size)).shape[1:])
 
 
-def width_of_targets(config: TrialConfig) -> int:
-    """Width of the latents that are predicted: the teacher's, where there is one, else the encoder's."""
-    if not config.teacher:
-        return config.encoder.width
-    return shape_of(config.teacher, image_size=config.data.image_size).width
-
-
 def backbone(
     config: TrialConfig, *, name: str, weights: str, weights_file: str = "", stream: str = "weights"
 ) -> Backbone:

@@ -24,9 +24,9 @@ from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.errors import ConfigError
 from iwm_core.models import conditioning
-from iwm_core.models.backbone import width_of_targets
 from iwm_core.models.block import Block, xavier
 from iwm_core.models.encoder import sine_cosine
+from iwm_core.models.targets import width_of_targets
 
 
 class Predictor(nn.Module):

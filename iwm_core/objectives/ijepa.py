@@ -27,8 +27,8 @@ from iwm_core.data.views import clean
 from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.networks import Networks
 from iwm_core.models.predictor import Predictor
+from iwm_core.models.targets import Target
 from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
-from iwm_core.training.ema import TargetEncoder
 
 
 class BlockPredictor(Networks):
@@ -70,7 +70,7 @@ def draw(part: Part, config: TrialConfig) -> Drawn:
     return Drawn(clean(part.image_BCHW), masks, noise_BXD)
 
 
-def loss(networks: Networks, target: TargetEncoder, drawn: Drawn, config: TrialConfig) -> Terms:
+def loss(networks: Networks, target: Target, drawn: Drawn, config: TrialConfig) -> Terms:
     """The equation above, on one batch; all blocks have M patches, so the mean over all is that over blocks."""
     latents = target(drawn.x_BCHW)
     p_BXD = networks(drawn.x_BCHW, drawn.masks, noise_BXD=drawn.noise_BXD)

@@ -6,7 +6,7 @@ Symbols: x, y the source and the target view of one crop, a_{x->y} the action th
 positions of x, f_theta the encoder, f_ema its moving average, p_phi the predictor, D the encoder's width.
 Source: IWM [C2 S1, S2], which sums where we average over positions, features and batch, so that a learning rate does
 not depend on the mask or the width [OURS]. `smooth_l1` is I-JEPA's code, which differs from its paper [C1 J1].
-Targets may be layer-normed: see `ema`. The loss is computed in fp32 whatever the precision of the network.
+Targets may be layer-normed: see `targets`. The loss is computed in fp32 whatever the precision of the network.
 
 Two losses say little about two runs: the target moves. Collapse is read off the targets, not off the loss.
 
@@ -23,9 +23,9 @@ from iwm_core.data import noise
 from iwm_core.data.masks import Masks
 from iwm_core.data.views import Views, make_views
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import Target
 from iwm_core.models.world_model import ImageWorldModel
 from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
-from iwm_core.training.ema import TargetEncoder
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def draw(part: Part, config: TrialConfig) -> Drawn:
     return Drawn(view, masks, noise_BMD)
 
 
-def loss(world_model: Networks, target: TargetEncoder, drawn: Drawn, config: TrialConfig) -> Terms:
+def loss(world_model: Networks, target: Target, drawn: Drawn, config: TrialConfig) -> Terms:
     """The equation above, on one batch."""
     view, masks = drawn.view, drawn.masks
     latents = target(view.y_BCHW)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from iwm_core.config import TrialConfig
 from iwm_core.models.networks import Networks
-from iwm_core.training.ema import TargetEncoder
+from iwm_core.models.targets import Target
 
 PREDICTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": functional.mse_loss,
@@ -56,7 +56,7 @@ class Objective:
 
     networks: Callable[[TrialConfig], Networks]
     draw: Callable[[Part, TrialConfig], Any]
-    loss: Callable[[Networks, TargetEncoder, Any, TrialConfig], Terms]
+    loss: Callable[[Networks, Target, Any, TrialConfig], Terms]
 
 
 def prediction_loss(p_BMD: Tensor, h_BMD: Tensor, *, kind: str = "mse") -> Tensor:

@@ -37,8 +37,8 @@ from iwm_core.data.views import Views, make_views
 from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.expander import Expander
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import Target
 from iwm_core.objectives.objective import Objective, Part, Terms, full_precision
-from iwm_core.training.ema import TargetEncoder
 from iwm_core.training.whole_batch import gathered
 
 EPSILON = 1e-4
@@ -82,7 +82,7 @@ def draw(part: Part, config: TrialConfig) -> Views:
     return make_views(part.image_BCHW, config, part.step, first=part.first)
 
 
-def loss(networks: Networks, target: TargetEncoder, view: Views, config: TrialConfig) -> Terms:
+def loss(networks: Networks, target: Target, view: Views, config: TrialConfig) -> Terms:
     """The equation above, on one batch."""
     embedded = networks(view.x_BCHW, view.y_BCHW)
     weights = config.objective

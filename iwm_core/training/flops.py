@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from iwm_core.config import TrainConfig, TrialConfig
 from iwm_core.models.block import recompute, take_path
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import Target
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
-from iwm_core.training.ema import TargetEncoder
 
 BF16_PEAKS: dict[str, float] = {
     "H200": 790e12,  # [OURS] what large matrix products reach on it; the data sheet says 989.5e12
@@ -67,7 +67,7 @@ def peak(device_name: str, *, train: TrainConfig) -> float | None:
     return fitting[0] if fitting and train.precision == "bf16" else None
 
 
-def step_flops(networks: Networks, target: TargetEncoder, *, config: TrialConfig) -> StepFlops:
+def step_flops(networks: Networks, target: Target, *, config: TrialConfig) -> StepFlops:
     """Counts one step of these networks, which are neither run nor changed."""
     image_BCHW = torch.zeros(COUNTED, 3, config.data.image_size, config.data.image_size, dtype=torch.uint8)
     objective = objectives.of(config)

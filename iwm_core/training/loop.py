@@ -17,6 +17,7 @@ from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.run import evaluate
 from iwm_core.events import Evaluated, Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.tensors import onto
 from iwm_core.training import execution, numerics
 from iwm_core.training.attempt import Attempt, begin
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -25,7 +26,6 @@ from iwm_core.training.guard import is_finite, keep_batch
 from iwm_core.training.place import check_batch
 from iwm_core.training.state import weights_sha256
 from iwm_core.training.step import Outcome, optimise
-from iwm_core.transfer import onto
 
 OnStart = Callable[[int, list[str], dict[str, Any]], None]
 """Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""

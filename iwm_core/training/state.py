@@ -14,12 +14,11 @@ from torch.optim import AdamW
 from iwm_core.config import TrialConfig
 from iwm_core.models.block import attention_path, take_path
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import FrozenTeacher, MovingAverage, Target
 from iwm_core.objectives import requirements
 from iwm_core.objectives import table as objectives
+from iwm_core.tensors import sha256_of
 from iwm_core.training import optim
-from iwm_core.training.digest import sha256_of
-from iwm_core.training.ema import TargetEncoder
-from iwm_core.training.teacher import FrozenTeacher
 
 
 @dataclass(kw_only=True)
@@ -27,7 +26,7 @@ class TrainState:
     """The state after `step` optimiser steps; `metrics` are those of the last step that was logged."""
 
     world_model: Networks
-    target: TargetEncoder
+    target: Target
     optimizer: AdamW
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
@@ -61,7 +60,7 @@ def build(config: TrialConfig, *, device: torch.device, weights_file: str = "") 
     if config.teacher:
         target = FrozenTeacher(model.encoder, config, weights_file=weights_file).to(device)
     else:
-        target = TargetEncoder(model.encoder, normalise=config.objective.target_norm)
+        target = MovingAverage(model.encoder, normalise=config.objective.target_norm)
     return TrainState(world_model=model, target=target, optimizer=optim.build(model, config=config.optim))
 
 

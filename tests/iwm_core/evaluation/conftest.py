@@ -20,8 +20,8 @@ from iwm_core.config import (
 )
 from iwm_core.evaluation.subject import Subject
 from iwm_core.models.networks import Networks
+from iwm_core.models.targets import MovingAverage, Target
 from iwm_core.objectives import table as objectives
-from iwm_core.training.ema import TargetEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +45,10 @@ def config() -> TrialConfig:
 
 
 @pytest.fixture
-def networks(config: TrialConfig) -> tuple[Networks, TargetEncoder]:
+def networks(config: TrialConfig) -> tuple[Networks, Target]:
     """A world model as the trial starts, and its target encoder."""
     model = objectives.build(config)
-    return model, TargetEncoder(model.encoder, normalise=True)
+    return model, MovingAverage(model.encoder, normalise=True)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def subject() -> Callable[..., Subject]:
         with torch.no_grad():  # somewhere else than where it started
             for parameter in model.parameters():
                 parameter.mul_(1.1)
-        target = TargetEncoder(model.encoder, normalise=True)
+        target = MovingAverage(model.encoder, normalise=True)
         return Subject(config=config, networks=model, target=target, device=torch.device("cpu"), **more)
 
     return subject

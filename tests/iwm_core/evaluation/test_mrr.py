@@ -9,8 +9,8 @@ from iwm_core.config import ConditioningConfig
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import load
 from iwm_core.evaluation import mrr, ranking
+from iwm_core.models.targets import MovingAverage
 from iwm_core.objectives import table as objectives
-from iwm_core.training.ema import TargetEncoder
 
 CPU = torch.device("cpu")
 
@@ -62,7 +62,7 @@ def test_a_collapsed_encoder_scores_below_the_floor(config, kind):
     config = dataclasses.replace(config, conditioning=ConditioningConfig(kind=kind))
     model = objectives.build(config)
     nn.init.zeros_(model.encoder.vit.patch_embed.proj.weight)
-    metrics = measured(config, model, TargetEncoder(model.encoder, normalise=True))
+    metrics = measured(config, model, MovingAverage(model.encoder, normalise=True))
     assert metrics["mrr"] == pytest.approx(1 / 64)
     assert metrics["mrr_patchwise"] == pytest.approx(1 / 64)
     assert metrics["hit5"] == 0

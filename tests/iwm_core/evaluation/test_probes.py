@@ -6,15 +6,15 @@ import torch
 
 from iwm_core.data.datasets import load
 from iwm_core.evaluation import probes
+from iwm_core.models.targets import MovingAverage
 from iwm_core.objectives import table as objectives
-from iwm_core.training.ema import TargetEncoder
 
 CPU = torch.device("cpu")
 
 
 def measured(config, *, target_seed=0):
     model = objectives.build(config)
-    target = TargetEncoder(objectives.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
+    target = MovingAverage(objectives.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
     with torch.no_grad():
         return probes.measure(config, world_model=model, target=target, device=CPU, data_root="")
 

@@ -11,8 +11,8 @@ from iwm_core.config import (
 )
 from iwm_core.evaluation.protocols import TUNES
 from iwm_core.evaluation.subject import Subject
+from iwm_core.models.targets import MovingAverage
 from iwm_core.objectives import table as objectives
-from iwm_core.training.ema import TargetEncoder
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_the_head_and_what_the_name_says_are_tuned(protocol, tuned):
         tune=TuneConfig(steps=1, batch_size=4),
     )
     model = objectives.build(config)
-    target = TargetEncoder(model.encoder, normalise=True)
+    target = MovingAverage(model.encoder, normalise=True)
     learner = TUNES[protocol](Subject(config=config, networks=model, target=target, device=torch.device("cpu")))
     batch = next(learner.batches(start=0, workers=0))
     losses = learner.losses(batch)

@@ -8,12 +8,14 @@ from iwm_core.config import EncoderConfig, EvaluateConfig
 from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.events import Finished
 from iwm_core.models.backbone import shape_of
+from iwm_core.models.targets import FrozenTeacher, MovingAverage
+from iwm_core.objectives import table as objectives
+from iwm_core.tensors import sha256_of
 from iwm_core.training import state
-from iwm_core.training.digest import sha256_of
-from iwm_core.training.ema import TargetEncoder
 from iwm_core.training.state import weights_sha256
 from iwm_core.training.step import optimise
 
+Y_BCHW = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 CPU = torch.device("cpu")
 NAME = "vit_tiny_patch16_224"
 IMAGE_BCHW = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -44,7 +46,7 @@ def named(config, name):
 
 def test_it_takes_the_place_of_the_moving_average_and_stays_as_it_is(config):
     made = state.build(config, device=CPU)
-    assert isinstance(made.target, TargetEncoder)
+    assert isinstance(made.target, FrozenTeacher)
     before = made.target.state_dict()["digest"].clone(), sha256_of(made.target.get_submodule("teacher").state_dict())
     assert optimise(made, image_BCHW=IMAGE_BCHW, config=config).loss > 0
     assert torch.equal(made.target.state_dict()["digest"], before[0])
@@ -143,3 +145,53 @@ def test_the_global_random_state_is_left_as_it_was(config):
     before = torch.get_rng_state()
     state.build(config, device=CPU)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def encoder(tiny):
+    return objectives.build(tiny).encoder
+
+
+def test_starts_as_a_copy_that_is_not_trained(encoder):
+    target = MovingAverage(encoder, normalise=False)
+    assert torch.equal(target(Y_BCHW).h_BND, encoder(Y_BCHW))
+    assert not any(parameter.requires_grad for parameter in target.parameters())
+    assert encoder.vit.norm.weight.requires_grad
+
+
+def test_latents_have_no_gradient(encoder):
+    assert not MovingAverage(encoder, normalise=True)(Y_BCHW).h_BND.requires_grad
+
+
+def test_normalised_latents_have_mean_zero_and_variance_one(encoder):
+    h_BND = MovingAverage(encoder, normalise=True)(Y_BCHW).h_BND
+    torch.testing.assert_close(h_BND.mean(-1), torch.zeros(2, 16), atol=1e-5, rtol=0)
+    torch.testing.assert_close(h_BND.var(-1, correction=0), torch.ones(2, 16), atol=1e-3, rtol=0)
+
+
+def test_at_takes_each_samples_own_positions(encoder):
+    latents = MovingAverage(encoder, normalise=True)(Y_BCHW)
+    h_BMD = latents.at(torch.tensor([[3, 0], [15, 7]]))
+    assert torch.equal(h_BMD[0, 1], latents.h_BND[0, 0])
+    assert torch.equal(h_BMD[1, 0], latents.h_BND[1, 15])
+
+
+def test_update_moves_every_weight_its_share_of_the_way(encoder):
+    target = MovingAverage(encoder, normalise=True)
+    before = {name: value.clone() for name, value in target.encoder.state_dict().items()}
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(1.0)
+    target.update(encoder, decay=0.75)
+    for name, value in target.encoder.state_dict().items():
+        torch.testing.assert_close(value, before[name] + 0.25)
+
+
+def test_a_decay_of_one_changes_no_bit(encoder):
+    target = MovingAverage(encoder, normalise=True)
+    before = {name: value.clone() for name, value in target.encoder.state_dict().items()}
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.mul_(1.7)
+    target.update(encoder, decay=1.0)
+    assert all(torch.equal(value, before[name]) for name, value in target.encoder.state_dict().items())

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 
 
 def test_on_the_same_device_nothing_moves():
