@@ -45,6 +45,11 @@ class Terms:
     p_BMD: Tensor
     h_BND: Tensor
 
+    def pooled(self) -> tuple[Tensor, Tensor]:
+        """Targets and predictions averaged over positions, [B, D] each in fp32, without gradient: see `health`."""
+        target_BD, prediction_BD = (latents.detach().float().mean(1) for latents in (self.h_BND, self.p_BMD))
+        return target_BD, prediction_BD
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:

@@ -15,11 +15,10 @@ from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.events import Checkpoint, Event
 from iwm_core.training import execution, flops, numerics, state
 from iwm_core.training.agreement import Agreement
-from iwm_core.training.alarms import Alarms
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.distributed import World
 from iwm_core.training.guard import NonFiniteGuard
-from iwm_core.training.meter import Meter
+from iwm_core.training.health import Meter
 from iwm_core.training.state import TrainState
 from iwm_core.training.writer import CheckpointWriter
 
@@ -126,4 +125,4 @@ def _meter(
     if peak:
         counted = flops.step_flops(trained.world_model, trained.target, config=config)
         at_peak = peak * world.ranks / counted.total
-    return Meter(world=world, alarms=Alarms(loader_workers=runtime.loader_workers), images_per_s_at_peak=at_peak)
+    return Meter(world=world, loader_workers=runtime.loader_workers, images_per_s_at_peak=at_peak)

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.config import TrialConfig
-from iwm_core.evaluation.health import pool
 from iwm_core.models.networks import Networks
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
@@ -67,7 +66,7 @@ def optimise(
             with numerics.autocast(config.train, device=device):
                 terms = objective.loss(called, state.target, drawn, config)
             (terms.loss / config.train.accumulate).backward()
-        seen.append((terms.loss.detach()[None], pool(terms.h_BND), pool(terms.p_BMD)))
+        seen.append((terms.loss.detach()[None], *terms.pooled()))
 
     grad_norm = optim.clip(state.world_model, max_norm=config.optim.grad_clip)
     lr = optim.set_step(state.optimizer, config=config.optim, step=step, total=total)
