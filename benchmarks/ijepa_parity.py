@@ -89,12 +89,12 @@ def ours(case: Case) -> tuple[TrainState, Drawn, Tensor]:
     """Our networks, what they see, and the loss (with its gradient)."""
     config = case.config
     made = state.build(config, device=torch.device("cpu"))
-    for offset, network in enumerate((made.world_model, made.target)):
+    for offset, network in enumerate((made.networks, made.target)):
         fill(network, draw=generator(config.seed, "weights", 2 * case.step + offset))
     size = (config.train.batch_size, 3, config.data.image_size, config.data.image_size)
     image_BCHW = generator(config.seed, "data", case.step).integers(256, size=size, dtype=np.uint8)
     drawn = IJEPA.draw(Part(image_BCHW=torch.from_numpy(image_BCHW), step=case.step), config)
-    return made, drawn, objectives.of(config).loss(made.world_model, made.target, drawn, config).loss
+    return made, drawn, objectives.of(config).loss(made.networks, made.target, drawn, config).loss
 
 
 @torch.no_grad()
@@ -130,9 +130,9 @@ class Theirs:
             depth=config.predictor.depth,
             num_heads=config.predictor.heads,
         )
-        for module, name in ((self.encoder, "world_model"), (self.target, "target")):
-            take(module, getattr(made, name).encoder.vit, keep=("pos_embed",))
-        take(self.predictor, made.world_model.get_submodule("predictor"), keep=("predictor_pos_embed",))
+        for module, ours in ((self.encoder, made.networks.encoder), (self.target, made.target.encoder)):
+            take(module, ours.vit, keep=("pos_embed",))
+        take(self.predictor, made.networks.get_submodule("predictor"), keep=("predictor_pos_embed",))
 
     def loss(self, drawn: Drawn) -> Tensor:
         """Theirs, with its gradient: one context, the target sequences one behind the other."""
@@ -179,7 +179,7 @@ def compare(name: str, case: Case, *, code: SimpleNamespace) -> dict[str, Any]:
     their_loss = theirs.loss(drawn)
     loss.backward()
     their_loss.backward()
-    networks = made.world_model
+    networks = made.networks
     both = pairs(theirs.encoder, networks.encoder.vit, keep=("pos_embed",)) | pairs(
         theirs.predictor, networks.get_submodule("predictor"), keep=("predictor_pos_embed",)
     )

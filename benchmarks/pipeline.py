@@ -118,7 +118,7 @@ class Pipeline:
         return {stage: run for stage, run in runs.items() if stage != "transfer" or self.device.type == "cuda"}
 
     def _step(self, image_BCHW: Tensor) -> None:
-        optimise(self._state, image_BCHW=image_BCHW, config=self.config, networks=self._networks)
+        optimise(self._state, image_BCHW=image_BCHW, config=self.config, called=self._networks)
 
     def _decode(self) -> None:
         for index in loader.indices(self.config, len(self._dataset), 1):

@@ -35,5 +35,5 @@ def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = F
     trained, _ = final_state(replace(config, pretrain=folder.id), parent=parent, weights_file=weights_file)
     averaged = not online and config.target == "ema"
     file = (output or folder.path / ("encoder.pt" if averaged else "encoder-online.pt")).resolve()
-    export.write(trained.target.encoder if averaged else trained.world_model.encoder, file=file)
+    export.write(trained.target.encoder if averaged else trained.networks.encoder, file=file)
     return file, export.create_line(config, file=file)

@@ -21,7 +21,7 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
     """The step of `objective` on uint8 images that lie on the device."""
     config = case.config(objective)
     built = state.build(config, device=device)
-    flops = step_flops(built.world_model, built.target, config=config).total
+    flops = step_flops(built.networks, built.target, config=config).total
     networks = execution.prepared(built, config=config, runtime=RuntimeConfig(), world=ALONE)
     drawn = torch.Generator().manual_seed(0)
     image_BCHW = torch.randint(256, (case.batch, 3, case.image, case.image), dtype=torch.uint8, generator=drawn)
@@ -29,7 +29,7 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
 
     def step() -> None:
         with numerics.arithmetic(config.train, device=device):
-            optimise(built, image_BCHW=image_BCHW, config=config, networks=networks)
+            optimise(built, image_BCHW=image_BCHW, config=config, called=networks)
 
     return Contender(
         name=objective,
@@ -38,8 +38,8 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
         flops=flops,
         watched=Watched(
             target=built.target,
-            encoder=built.world_model.encoder,
-            predictor=built.world_model,
+            encoder=built.networks.encoder,
+            predictor=built.networks,
             optimizer=built.optimizer,
         ),
     )

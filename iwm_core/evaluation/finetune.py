@@ -40,8 +40,8 @@ from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_a
 from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.encoder import Encoder, ViTEncoder
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import width_of_targets
+from iwm_core.objectives.objective import Networks
 from iwm_core.tensors import onto
 
 CHUNK = 256

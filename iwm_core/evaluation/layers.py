@@ -26,7 +26,7 @@ from iwm_core.data import views
 from iwm_core.evaluation import latents, logistic
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.networks import Networks
+from iwm_core.objectives.objective import Networks
 
 
 def measure(subject: Subject) -> dict[str, float]:

@@ -42,8 +42,8 @@ from iwm_core.data.datasets import load
 from iwm_core.data.masks import Masks
 from iwm_core.evaluation import ranking
 from iwm_core.evaluation.subset import spread
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
+from iwm_core.objectives.objective import Networks
 from iwm_core.randomness import uniform
 
 CHUNK = 256
@@ -51,7 +51,7 @@ CHUNK = 256
 
 
 def measure(
-    config: TrialConfig, *, world_model: Networks, target: Target, device: torch.device, data_root: str
+    config: TrialConfig, *, networks: Networks, target: Target, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above, over `evaluate.bank_images` images spread over the test split."""
     dataset = load(config.data, split="test", root=data_root)
@@ -59,27 +59,25 @@ def measure(
     pooled_RK, patchwise_RK = [], []
     for index in indices:
         image_1CSS = dataset.centre(index[None], size=config.data.image_size).to(device)
-        p_KND, h_KND = queries_and_bank(
-            image_1CSS, index=int(index), config=config, world_model=world_model, target=target
-        )
+        p_KND, h_KND = queries_and_bank(image_1CSS, index=int(index), config=config, networks=networks, target=target)
         pooled_RK.append(ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1)))
         patchwise_RK.append(ranking.ranks(p_KND.flatten(1), h_KND.flatten(1)))
     return summary(torch.cat(pooled_RK), torch.cat(patchwise_RK), bank_size=config.evaluate.bank_size)
 
 
 def queries_and_bank(
-    image_1CSS: Tensor, *, index: int, config: TrialConfig, world_model: Networks, target: Target
+    image_1CSS: Tensor, *, index: int, config: TrialConfig, networks: Networks, target: Target
 ) -> tuple[Tensor, Tensor]:
     """Predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k of both is member k."""
     q_KP = bank_parameters(config, index=index)
-    return answered(image_1CSS, q_KP=q_KP, config=config, world_model=world_model, target=target)
+    return answered(image_1CSS, q_KP=q_KP, config=config, networks=networks, target=target)
 
 
 def answered(
-    image_1CSS: Tensor, *, q_KP: Tensor, config: TrialConfig, world_model: Networks, target: Target
+    image_1CSS: Tensor, *, q_KP: Tensor, config: TrialConfig, networks: Networks, target: Target
 ) -> tuple[Tensor, Tensor]:
     """The same for a bank of these parameters."""
-    z_1ND = world_model.encoder(views.clean(image_1CSS))
+    z_1ND = networks.encoder(views.clean(image_1CSS))
     everywhere_1N = torch.arange(z_1ND.shape[1], device=z_1ND.device)[None]
     source_1P, unit_1CSS = photometric.identity(1), views.to_unit(image_1CSS)
     p, h = [], []
@@ -88,7 +86,7 @@ def answered(
         a_VA = photometric.action(source_1P.expand(V, -1), q_VP, config=config.photometric).to(z_1ND.device)
         y_VCSS = photometric.apply(unit_1CSS.expand(V, -1, -1, -1), q_VP, config=config.photometric)
         everywhere = Masks(everywhere_1N.expand(V, -1), everywhere_1N.expand(V, -1))
-        p.append(world_model.predict(z_1ND.expand(V, -1, -1), a_VA, everywhere))
+        p.append(networks.predict(z_1ND.expand(V, -1, -1), a_VA, everywhere))
         h.append(target(views.normalise(y_VCSS)).h_BND)
     return torch.cat(p), torch.cat(h)
 

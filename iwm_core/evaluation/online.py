@@ -22,8 +22,8 @@ from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.run import evaluation_mode
 from iwm_core.evaluation.subset import spread
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
+from iwm_core.objectives.objective import Networks
 
 IMAGES, BANK = 8, 64
 TRAIN, TEST = 512, 256
@@ -47,14 +47,14 @@ class OnlineEvaluation:
         self._bank = _images(test, config, at_most=IMAGES)
         self._train, self._test = _images(train, config, at_most=TRAIN), _images(test, config, at_most=TEST)
 
-    def measure(self, world_model: Networks, target: Target) -> dict[str, float]:
+    def measure(self, networks: Networks, target: Target) -> dict[str, float]:
         """The metrics above; the networks are left as they were. Waits for the device."""
-        judged = target.encoder if self._config.target == "ema" else world_model.encoder
+        judged = target.encoder if self._config.target == "ema" else networks.encoder
         quiet = torch.no_grad(), torch.autocast(self._device.type, enabled=False)
-        with evaluation_mode(world_model, target), quiet[0], quiet[1]:
-            return {"online_mrr": self._mrr(world_model, target), "online_knn_top1": self._knn(judged)}
+        with evaluation_mode(networks, target), quiet[0], quiet[1]:
+            return {"online_mrr": self._mrr(networks, target), "online_knn_top1": self._knn(judged)}
 
-    def _mrr(self, world_model: Networks, target: Target) -> float:
+    def _mrr(self, networks: Networks, target: Target) -> float:
         image_BCSS, index_B, _ = self._bank
         scores = []
         for image_CSS, index in zip(image_BCSS, index_B, strict=True):
@@ -62,7 +62,7 @@ class OnlineEvaluation:
                 image_CSS[None].to(self._device),
                 index=int(index),
                 config=self._config,
-                world_model=world_model,
+                networks=networks,
                 target=target,
             )
             scores.append(ranking.reciprocal_ranks(ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1))))

@@ -38,8 +38,8 @@ from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.subject import starting
 from iwm_core.evaluation.subset import spread
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
+from iwm_core.objectives.objective import Networks
 
 CHUNK = 256
 """Images that pass through an encoder at once."""
@@ -58,7 +58,7 @@ PROBES = {
 
 
 def measure(
-    config: TrialConfig, *, world_model: Networks, target: Target, device: torch.device, data_root: str
+    config: TrialConfig, *, networks: Networks, target: Target, device: torch.device, data_root: str
 ) -> dict[str, float]:
     """The metrics above; the random encoder is built anew from the trial's configuration."""
     encoders = {"target": target.encoder, "random": starting(config).encoder.to(device).eval()}

@@ -23,7 +23,7 @@ from iwm_core.evaluation.tuning import Learner
 def _linear(subject: Subject) -> dict[str, float]:
     return probes.measure(
         subject.config,
-        world_model=subject.networks,
+        networks=subject.networks,
         target=subject.target,
         device=subject.device,
         data_root=subject.data_root,

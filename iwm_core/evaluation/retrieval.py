@@ -41,7 +41,7 @@ def measure(subject: Subject) -> dict[str, float]:
     indices = spread(len(dataset), at_most=config.evaluate.bank_images).tolist()
     whole = mrr.measure(
         config,
-        world_model=subject.networks,
+        networks=subject.networks,
         target=subject.target,
         device=subject.device,
         data_root=subject.data_root,
@@ -83,9 +83,7 @@ def _asked(subject: Subject, dataset: ImageDataset, *, index: int, alone: str) -
     if alone:
         q_KP = only(q_KP, alone)
     image_1CSS = dataset.centre([index], size=config.data.image_size).to(subject.device)
-    p_KND, h_KND = mrr.answered(
-        image_1CSS, q_KP=q_KP, config=config, world_model=subject.networks, target=subject.target
-    )
+    p_KND, h_KND = mrr.answered(image_1CSS, q_KP=q_KP, config=config, networks=subject.networks, target=subject.target)
     return p_KND, h_KND, q_KP
 
 

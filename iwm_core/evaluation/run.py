@@ -13,8 +13,8 @@ from torch import nn
 
 from iwm_core.config import TrialConfig
 from iwm_core.evaluation import mrr, probes
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
+from iwm_core.objectives.objective import Networks
 
 
 class Measure(Protocol):
@@ -24,7 +24,7 @@ class Measure(Protocol):
         self,
         config: TrialConfig,
         *,
-        world_model: Networks,
+        networks: Networks,
         target: Target,
         device: torch.device,
         data_root: str,
@@ -38,7 +38,7 @@ AT_THE_END: dict[str, Measure] = {
 
 
 def evaluate(
-    config: TrialConfig, *, world_model: Networks, target: Target, device: torch.device, data_root: str
+    config: TrialConfig, *, networks: Networks, target: Target, device: torch.device, data_root: str
 ) -> dict[str, dict[str, float]]:
     """Metrics by protocol, a function of the configuration and the weights; the networks are left as they were.
 
@@ -46,7 +46,7 @@ def evaluate(
         DataError: images that cannot be read.
     """
     return {
-        name: run_protocol(name, config, world_model=world_model, target=target, device=device, data_root=data_root)
+        name: run_protocol(name, config, networks=networks, target=target, device=device, data_root=data_root)
         for name in AT_THE_END
     }
 
@@ -55,7 +55,7 @@ def run_protocol(
     name: str,
     config: TrialConfig,
     *,
-    world_model: Networks,
+    networks: Networks,
     target: Target,
     device: torch.device,
     data_root: str,
@@ -67,8 +67,8 @@ def run_protocol(
     Raises:
         DataError: images that cannot be read.
     """
-    with evaluation_mode(world_model, target), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        return AT_THE_END[name](config, world_model=world_model, target=target, device=device, data_root=data_root)
+    with evaluation_mode(networks, target), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return AT_THE_END[name](config, networks=networks, target=target, device=device, data_root=data_root)
 
 
 @contextmanager

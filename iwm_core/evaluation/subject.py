@@ -15,9 +15,9 @@ from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.errors import ConfigError
 from iwm_core.models.backbone import TIMM, backbone
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
 from iwm_core.objectives import table as objectives
+from iwm_core.objectives.objective import Networks
 
 
 class OnlyEncoder(Networks):
@@ -26,6 +26,9 @@ class OnlyEncoder(Networks):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
+
+    def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+        raise ConfigError("an encoder alone predicts nothing")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,7 @@ def _given(
     trained, skipped = final_state(config, parent=parent, device=device, weights_file=runtime.weights_file)
     subject = Subject(
         config=config,
-        networks=trained.world_model,
+        networks=trained.networks,
         target=trained.target,
         device=device,
         data_root=runtime.data_root,
@@ -189,7 +189,7 @@ def final_state(
             "before its weights are evaluated."
         )
     trained = state.build(config, device=device, weights_file=weights_file)
-    trained.world_model.load_state_dict(payload["world_model"])
+    trained.networks.load_state_dict(payload["world_model"])
     trained.target.load_state_dict(payload["target"])
     trained.step = step
     if parent.weights_sha256 and weights_sha256(trained) != parent.weights_sha256:
@@ -229,7 +229,7 @@ def _as_at_the_end(name: str, subject: Subject) -> dict[str, float]:
     return run_protocol(
         name,
         subject.config,
-        world_model=subject.networks,
+        networks=subject.networks,
         target=subject.target,
         device=subject.device,
         data_root=subject.data_root,

@@ -25,10 +25,9 @@ from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.data.sequences import Sequences
 from iwm_core.data.views import clean
 from iwm_core.models.encoder import ViTEncoder
-from iwm_core.models.networks import Networks
 from iwm_core.models.predictor import Predictor
 from iwm_core.models.targets import Target
-from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
+from iwm_core.objectives.objective import Networks, Objective, Part, Terms, prediction_loss
 
 
 class BlockPredictor(Networks):

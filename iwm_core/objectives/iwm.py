@@ -10,7 +10,7 @@ Targets may be layer-normed: see `targets`. The loss is computed in fp32 whateve
 
 Two losses say little about two runs: the target moves. Collapse is read off the targets, not off the loss.
 
-Shapes: B batch, C channels, H height, W width, N all patches, M targets, D encoder width.
+Shapes: B batch, C channels, H height, W width, N all patches, M targets, D encoder width, A action.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,26 @@ from iwm_core.data import masks as masking
 from iwm_core.data import noise
 from iwm_core.data.masks import Masks
 from iwm_core.data.views import Views, make_views
-from iwm_core.models.networks import Networks
+from iwm_core.models.encoder import ViTEncoder
+from iwm_core.models.predictor import Predictor
 from iwm_core.models.targets import Target
-from iwm_core.models.world_model import ImageWorldModel
-from iwm_core.objectives.objective import Objective, Part, Terms, prediction_loss
+from iwm_core.objectives.objective import Networks, Objective, Part, Terms, prediction_loss
+
+
+class ImageWorldModel(Networks):
+    """Encoder and predictor: what a transformed, masked image tells about the untransformed one."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        super().__init__()
+        self.encoder = ViTEncoder(config)
+        self.predictor = Predictor(config)
+
+    def forward(self, x_BCHW: Tensor, a_BA: Tensor, masks: Masks, *, noise_BMD: Tensor | None = None) -> Tensor:
+        """Latents of y at `masks.target_BM`, [B, M, D], predicted from the patches `masks.context_BK` of x."""
+        return self.predictor(self.encoder(x_BCHW, keep_BK=masks.context_BK), a_BA, masks, noise_BME=noise_BMD)
+
+    def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+        return self.predictor(z_BND, a_BA, masks)
 
 
 @dataclass(frozen=True)

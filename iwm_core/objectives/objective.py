@@ -1,31 +1,46 @@
-"""What an objective is: networks, what they see of a batch, and a loss; each a pure function.
+"""What an objective is: the networks that it trains, what they see of a batch, and a loss.
 
     objective = OBJECTIVES[config.objective.kind]
     drawn = objective.draw(part, config)                          views, masks: a function of (seed, step, sample)
     terms = objective.loss(networks, target, drawn, config)       under autocast; the loss itself in fp32
 
-To add one: a file with these three functions, and its line in `table.OBJECTIVES`.
+`draw` and `loss` are pure functions. To add an objective: a file with these three, and its line in `table.OBJECTIVES`.
 
-Shapes: B batch, C channels, H height, W width, N all patches, M targets, D width of the latents.
+Shapes: B batch, C channels, H height, W width, N all patches, M targets, D width of the latents, A action.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from iwm_core.config import TrialConfig
-from iwm_core.models.networks import Networks
+from iwm_core.data.masks import Masks
+from iwm_core.models.encoder import Encoder
 from iwm_core.models.targets import Target
 
 PREDICTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": functional.mse_loss,
     "smooth_l1": functional.smooth_l1_loss,
 }
+
+
+class Networks(nn.Module, ABC):
+    """Abstract: what an objective trains, an encoder and whatever it needs beside it.
+
+    Calling the module computes all that its objective needs of one batch in one pass, so that it can run in parallel.
+    """
+
+    encoder: Encoder
+
+    @abstractmethod
+    def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
+        """Latents of y at `masks.target_BM`, [B, M, D], from latents z of x: those of `masks.context_BK`, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

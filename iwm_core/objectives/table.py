@@ -4,11 +4,10 @@ import torch
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
-from iwm_core.models.networks import Networks
 from iwm_core.objectives import requirements
 from iwm_core.objectives.ijepa import IJEPA
 from iwm_core.objectives.iwm import IWM
-from iwm_core.objectives.objective import Objective
+from iwm_core.objectives.objective import Networks, Objective
 from iwm_core.objectives.vicreg import VICREG
 from iwm_core.randomness import torch_seed
 

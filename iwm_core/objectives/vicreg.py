@@ -1,15 +1,19 @@
 r"""The objective of VICReg: the invariant end of the spectrum, on the views and the encoder of the world model.
 
     L = lambda s(U, V) + mu (v(U) + v(V)) + nu (c(U) + c(V)),   U = e(mean_n f_theta(x)_n),   V = e(mean_n f_theta(y)_n)
+    e(m)    = W_L relu(BN(W_{L-1} ... relu(BN(W_1 m))))            the expander
     s(U, V) = 1/(B E) sum_b || u_b - v_b ||^2                     the two views of an image agree
     v(U)    = 1/E sum_j max(0, 1 - sqrt(var_b(u_bj) + 1e-4))       each dimension keeps a deviation of 1
     c(U)    = 1/E sum_{i != j} cov_b(u_bi, u_bj)^2                 and tells what the others do not
 
-Symbols: x, y the source and the target view, f_theta the encoder, e the expander, B images, E its width; variances and
-covariances over the batch with Bessel's correction; lambda, mu, nu = `objective.invariance`, `variance`, `covariance`.
+Symbols: x, y the source and the target view, f_theta the encoder, B images, E the expander's width, L its linear maps
+(`objective.expander_layers`), BN batch normalisation; variances and covariances over the batch with Bessel's
+correction; lambda, mu, nu = `objective.invariance`, `variance`, `covariance`.
 Source: VICReg (Bardes et al., 2022), its pseudocode, in which s is a mean over dimensions, too [RECALLED, high].
 Deviations: a ViT averaged over patches for a ResNet; the views are those of IWM, one crop with two photometric
-transformations, so that objectives differ by the loss alone [OURS].
+transformations, so that objectives differ by the loss alone [OURS]. The expander's maps start as in `block` [OURS] and
+have no bias, which BN would take out. BN keeps no running mean and variance: the expander is thrown away after training
+and nothing calls it in evaluation, so a checkpoint holds weights alone.
 
 Both views are seen whole. Masks belong to prediction; an invariance of masked to whole images would be asked beside
 that of photometry. A step therefore encodes 2 N patches with gradient, where IWM encodes about N/2 with and N without.
@@ -20,26 +24,31 @@ metrics are those of the encoder's latents of y, layer-normed as targets are, so
 elsewhere; the "prediction" beside them is the latents of x.
 
 Every statistic is of the whole batch: pooled latents are gathered from all ranks before the expander, whose work each
-rank then does in full; gradient accumulation is refused.
+rank then does in full; gradient accumulation is refused. For rank r of R with the rows x_r:
 
-Shapes: B batch, C channels, H height, W width, N patches, K context patches, M targets, D encoder width, E expander.
+    X = [x_1; ...; x_R]                 the same on every rank, in the batch's order
+    dL/dx_r = sum_r' dL_r'/dX |_r       every rank computes the same loss L_r' = L of X: R times its gradient
+
+The mean over ranks of the parameters' gradients then makes it dL/dtheta.
+
+Shapes: B batch, b rows of one rank, C channels, H height, W width, N patches, K context patches, M targets,
+D encoder width, E width of the embeddings.
 """
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from iwm_core.config import TrialConfig
 from iwm_core.data.masks import Masks
 from iwm_core.data.views import Views, make_views
+from iwm_core.models.block import xavier
 from iwm_core.models.encoder import ViTEncoder
-from iwm_core.models.expander import Expander
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
-from iwm_core.objectives.objective import Objective, Part, Terms, full_precision
-from iwm_core.training.whole_batch import gathered
+from iwm_core.objectives.objective import Networks, Objective, Part, Terms, full_precision
 
 EPSILON = 1e-4
 """Beside the variance, under the root."""
@@ -52,6 +61,29 @@ class Embedded(NamedTuple):
     y_BND: Tensor
     u_BE: Tensor
     v_BE: Tensor
+
+
+class Expander(nn.Module):
+    """e: pooled latents to the embeddings whose statistics the loss shapes, of a whole batch at once."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        """Draws the weights from torch's default generator."""
+        super().__init__()
+        width = config.objective.expander_width
+        widths = [config.encoder.width] + [width] * config.objective.expander_layers
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths[:-1]):
+            layers += [
+                nn.Linear(before, after, bias=False),
+                nn.BatchNorm1d(after, track_running_stats=False),
+                nn.ReLU(),
+            ]
+        self.mlp = nn.Sequential(*layers, nn.Linear(widths[-2], width, bias=False))
+        xavier(self)
+
+    def forward(self, m_BD: Tensor) -> Tensor:
+        """Embeddings of a whole batch, [B, E]."""
+        return self.mlp(m_BD)
 
 
 class TwinEncoder(Networks):
@@ -75,6 +107,29 @@ class TwinEncoder(Networks):
         everywhere_BND = z_BKD.mean(1, keepdim=True).expand(B, self._patches, D)
         everywhere_BND = everywhere_BND.scatter(1, masks.context_BK[:, :, None].expand_as(z_BKD), z_BKD)
         return everywhere_BND.gather(1, masks.target_BM[:, :, None].expand(-1, -1, D))
+
+
+def gathered(x_bD: Tensor) -> Tensor:
+    """The rows of all ranks, [B, D], through which gradients flow back to the rank that each row came from."""
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return x_bD
+    return _Gathered.apply(x_bD)  # pyright: ignore[reportReturnType]
+
+
+class _Gathered(torch.autograd.Function):
+    """The rows of all ranks; backward, the sum of what all ranks say of this rank's rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x_bD: Tensor) -> Tensor:
+        parts = [torch.empty_like(x_bD) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, x_bD.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        total_BD = grad_outputs[0].contiguous().clone()
+        distributed.all_reduce(total_BD)
+        return total_BD.chunk(distributed.get_world_size())[distributed.get_rank()]
 
 
 def draw(part: Part, config: TrialConfig) -> Views:

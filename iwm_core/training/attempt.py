@@ -123,6 +123,6 @@ def _meter(
     peak = flops.peak(numerics.model(device), train=config.train)
     at_peak = None
     if peak:
-        counted = flops.step_flops(trained.world_model, trained.target, config=config)
+        counted = flops.step_flops(trained.networks, trained.target, config=config)
         at_peak = peak * world.ranks / counted.total
     return Meter(world=world, loader_workers=runtime.loader_workers, images_per_s_at_peak=at_peak)

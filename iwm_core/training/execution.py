@@ -22,13 +22,13 @@ BACKEND = "inductor"
 def prepared(
     state: TrainState, *, config: TrialConfig, runtime: RuntimeConfig, world: World, backend: str = BACKEND
 ) -> nn.Module:
-    """What an objective calls in place of `state.world_model`, which it trains."""
+    """What an objective calls in place of `state.networks`, which it trains."""
     if runtime.checkpoint_activations:
-        recompute(state.world_model)
+        recompute(state.networks)
     if config.train.compile:
-        for network in (state.world_model, state.target.encoder):
+        for network in (state.networks, state.target.encoder):
             network.compile(backend=backend, dynamic=False)
-    return world.parallel(state.world_model)
+    return world.parallel(state.networks)
 
 
 def uncompiled(train: TrainConfig) -> contextlib.AbstractContextManager[object]:

@@ -22,10 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from iwm_core.config import TrainConfig, TrialConfig
 from iwm_core.models.block import recompute, take_path
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import Target
 from iwm_core.objectives import table as objectives
-from iwm_core.objectives.objective import Part
+from iwm_core.objectives.objective import Networks, Part
 
 BF16_PEAKS: dict[str, float] = {
     "H200": 790e12,  # [OURS] what large matrix products reach on it; the data sheet says 989.5e12

@@ -97,7 +97,7 @@ def _advance(run: Attempt) -> str | None:
                 batch = next(stream)
             image_BCHW = onto(batch.image_BCHW, run.device)
             outcome = optimise(
-                run.state, image_BCHW=image_BCHW, config=run.config, networks=run.networks, world=run.world
+                run.state, image_BCHW=image_BCHW, config=run.config, called=run.networks, world=run.world
             )
             run.guard.watch(outcome)
             run.meter.count(B)
@@ -129,7 +129,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
         run.state.metrics = {name: value for name, value in metrics.items() if not is_telemetry(name)}
     if online_due and run.online:
         with execution.uncompiled(run.config.train):
-            metrics |= run.online.measure(run.state.world_model, run.state.target)
+            metrics |= run.online.measure(run.state.networks, run.state.target)
     if metrics:
         run.emit(Step(step=step, metrics=metrics))
     if save_due:
@@ -139,7 +139,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
 def _check_finite(run: Attempt, *, weights: bool) -> None:
     """Stops the run at a broken step; before a checkpoint the `weights` that go into it are looked at, too."""
     broken = run.guard.first_broken_step(run.world)
-    if broken is None and weights and not is_finite(run.state.world_model):
+    if broken is None and weights and not is_finite(run.state.networks):
         broken = run.state.step - 1
     if broken is None:
         return
@@ -159,7 +159,7 @@ def _finish(run: Attempt) -> Finished:
     with execution.uncompiled(run.config.train):
         protocols = evaluate(
             run.config,
-            world_model=run.state.world_model,
+            networks=run.state.networks,
             target=run.state.target,
             device=run.device,
             data_root=run.runtime.data_root,

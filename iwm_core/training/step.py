@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.config import TrialConfig
-from iwm_core.models.networks import Networks
 from iwm_core.objectives import table as objectives
-from iwm_core.objectives.objective import Part
+from iwm_core.objectives.objective import Networks, Part
 from iwm_core.training import numerics, optim, schedules
 from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.state import TrainState
@@ -49,30 +48,30 @@ def optimise(
     *,
     image_BCHW: Tensor,
     config: TrialConfig,
-    networks: nn.Module | None = None,
+    called: nn.Module | None = None,
     world: World = ALONE,
 ) -> Outcome:
     """Changes `state` by one step on this rank's uint8 images, which are already on its device.
 
-    `networks` is what the objective calls in place of the state's own: those, in parallel with other ranks'.
+    `called` is what the objective calls in place of the state's networks: the same, prepared by `execution`.
     """
     step, total, device = state.step, config.train.steps, image_BCHW.device
-    objective, called = objectives.of(config), typing.cast(Networks, networks or state.world_model)
+    objective, networks = objectives.of(config), typing.cast(Networks, called or state.networks)
     seen = []
     state.optimizer.zero_grad(set_to_none=True)
     for part, last in _parts(image_BCHW, step=step, config=config, world=world):
-        with _summing_up(called, last=last):
+        with _summing_up(networks, last=last):
             drawn = objective.draw(part, config)
             with numerics.autocast(config.train, device=device):
-                terms = objective.loss(called, state.target, drawn, config)
+                terms = objective.loss(networks, state.target, drawn, config)
             (terms.loss / config.train.accumulate).backward()
         seen.append((terms.loss.detach()[None], *terms.pooled()))
 
-    grad_norm = optim.clip(state.world_model, max_norm=config.optim.grad_clip)
+    grad_norm = optim.clip(state.networks, max_norm=config.optim.grad_clip)
     lr = optim.set_step(state.optimizer, config=config.optim, step=step, total=total)
     state.optimizer.step()
     ema = schedules.ema_at(config.optim, step=step, total=total)
-    state.target.update(state.world_model.encoder, decay=ema)
+    state.target.update(state.networks.encoder, decay=ema)
     state.step += 1
     loss_k, target_BD, prediction_BD = (torch.cat(values) for values in zip(*seen, strict=True))
     return Outcome(

@@ -19,9 +19,9 @@ from iwm_core.config import (
     TuneConfig,
 )
 from iwm_core.evaluation.subject import Subject
-from iwm_core.models.networks import Networks
 from iwm_core.models.targets import MovingAverage, Target
 from iwm_core.objectives import table as objectives
+from iwm_core.objectives.objective import Networks
 
 
 @pytest.fixture(autouse=True)

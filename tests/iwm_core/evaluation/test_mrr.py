@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def measured(config, model, target):
     with torch.no_grad():
-        return mrr.measure(config, world_model=model, target=target, device=CPU, data_root="")
+        return mrr.measure(config, networks=model, target=target, device=CPU, data_root="")
 
 
 class Oracle(nn.Module):
@@ -72,9 +72,9 @@ def test_chunks_do_not_change_the_bank(config, networks, monkeypatch):
     image_1CSS = load(config.data, split="test").centre(np.array([0]), size=32)
     model, target = networks
     with torch.no_grad():
-        whole = mrr.queries_and_bank(image_1CSS, index=0, config=config, world_model=model, target=target)
+        whole = mrr.queries_and_bank(image_1CSS, index=0, config=config, networks=model, target=target)
         monkeypatch.setattr(mrr, "CHUNK", 24)
-        parts = mrr.queries_and_bank(image_1CSS, index=0, config=config, world_model=model, target=target)
+        parts = mrr.queries_and_bank(image_1CSS, index=0, config=config, networks=model, target=target)
     torch.testing.assert_close(parts, whole)
 
 

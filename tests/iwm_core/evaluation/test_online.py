@@ -14,19 +14,19 @@ CPU = torch.device("cpu")
 
 def test_the_same_weights_give_the_same_bits_and_stay_as_they_are(tiny):
     made = state.build(tiny, device=CPU)
-    before = {name: value.clone() for name, value in made.world_model.state_dict().items()}
-    made.world_model.train()
-    found = [OnlineEvaluation(tiny, device=CPU, data_root="").measure(made.world_model, made.target) for _ in range(2)]
+    before = {name: value.clone() for name, value in made.networks.state_dict().items()}
+    made.networks.train()
+    found = [OnlineEvaluation(tiny, device=CPU, data_root="").measure(made.networks, made.target) for _ in range(2)]
     assert found[0] == found[1]
-    assert made.world_model.training
-    assert all(torch.equal(value, made.world_model.state_dict()[name]) for name, value in before.items())
+    assert made.networks.training
+    assert all(torch.equal(value, made.networks.state_dict()[name]) for name, value in before.items())
     assert all(0 <= value <= 1 for value in found[0].values())
 
 
 def test_a_predictor_blind_to_the_action_scores_the_floor(tiny):
     blind = changed(tiny, {"conditioning.kind": "none"})
     made = state.build(blind, device=CPU)
-    found = OnlineEvaluation(blind, device=CPU, data_root="").measure(made.world_model, made.target)
+    found = OnlineEvaluation(blind, device=CPU, data_root="").measure(made.networks, made.target)
     assert found["online_mrr"] == pytest.approx(ranking.floor(blind.evaluate.bank_size))
 
 

@@ -16,7 +16,7 @@ def measured(config, *, target_seed=0):
     model = objectives.build(config)
     target = MovingAverage(objectives.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
     with torch.no_grad():
-        return probes.measure(config, world_model=model, target=target, device=CPU, data_root="")
+        return probes.measure(config, networks=model, target=target, device=CPU, data_root="")
 
 
 def test_every_probe_of_the_digits_beats_the_majority(config):

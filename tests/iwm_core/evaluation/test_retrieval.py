@@ -18,7 +18,7 @@ def test_it_says_what_is_said_at_the_end_of_pretraining_and_more(small, subject)
     with torch.no_grad():
         whole = mrr.measure(
             tested.config,
-            world_model=tested.networks,
+            networks=tested.networks,
             target=tested.target,
             device=tested.device,
             data_root="",

@@ -17,7 +17,7 @@ def small(config):
 
 def test_every_protocol_says_something_of_its_own(small, networks):
     model, target = networks
-    results = evaluate(small, world_model=model, target=target, device=CPU, data_root="")
+    results = evaluate(small, networks=model, target=target, device=CPU, data_root="")
     assert list(results) == list(AT_THE_END)
     names = [name for metrics in results.values() for name in metrics]
     assert len(set(names)) == len(names)
@@ -27,11 +27,11 @@ def test_every_protocol_says_something_of_its_own(small, networks):
 
 def test_it_leaves_the_networks_as_they_were_and_ignores_autocast(small, networks):
     model, target = networks
-    plain = evaluate(small, world_model=model, target=target, device=CPU, data_root="")
+    plain = evaluate(small, networks=model, target=target, device=CPU, data_root="")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert evaluate(small, world_model=model, target=target, device=CPU, data_root="") == plain
+        assert evaluate(small, networks=model, target=target, device=CPU, data_root="") == plain
     assert all(module.training for module in model.modules())
     assert not target.encoder.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -73,7 +73,7 @@ def test_its_weights_are_a_function_of_the_seed_and_are_in_no_checkpoint(config)
 
 def test_the_evaluated_encoder_is_the_trained_one(config):
     made = state.build(config, device=CPU)
-    assert made.target.encoder is made.world_model.encoder
+    assert made.target.encoder is made.networks.encoder
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(config, run, tmp_path):

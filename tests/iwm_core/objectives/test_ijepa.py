@@ -34,11 +34,11 @@ def config(tiny):
 
 def test_each_block_is_predicted_on_its_own_from_one_context(config):
     made = state.build(config, device=torch.device("cpu"))
-    terms = IJEPA.loss(made.world_model, made.target, Drawn(X_BCHW, MASKS), config)
-    latents, z_BKD = made.target(X_BCHW), made.world_model.encoder(X_BCHW, keep_BK=MASKS.context_BK)
+    terms = IJEPA.loss(made.networks, made.target, Drawn(X_BCHW, MASKS), config)
+    latents, z_BKD = made.target(X_BCHW), made.networks.encoder(X_BCHW, keep_BK=MASKS.context_BK)
     alone = []
     for target_BM in MASKS.target_BSM.unbind(1):
-        p_BMD = made.world_model.predict(z_BKD, torch.zeros(2, ACTION_DIM), Masks(MASKS.context_BK, target_BM))
+        p_BMD = made.networks.predict(z_BKD, torch.zeros(2, ACTION_DIM), Masks(MASKS.context_BK, target_BM))
         alone.append(functional.smooth_l1_loss(p_BMD, latents.at(target_BM)))
     torch.testing.assert_close(terms.loss, torch.stack(alone).mean())
     assert terms.p_BMD.shape == (2, 6, config.encoder.width)

@@ -25,17 +25,29 @@ def made(tiny):
     return state.build(tiny, device=torch.device("cpu"))
 
 
+def test_forward_is_the_predictor_on_the_visible_latents(made):
+    z_BKD = made.networks.encoder(VIEW.x_BCHW, keep_BK=MASKS.context_BK)
+    p_BMD = made.networks(VIEW.x_BCHW, VIEW.a_BA, MASKS)
+    assert torch.equal(p_BMD, made.networks.predict(z_BKD, VIEW.a_BA, MASKS))
+
+
+def test_predict_takes_latents_of_all_patches(made):
+    every_BN = torch.arange(16).expand(2, -1)
+    p_BND = made.networks.predict(made.networks.encoder(VIEW.x_BCHW), VIEW.a_BA, Masks(every_BN, every_BN))
+    assert p_BND.shape == (2, 16, 16)
+
+
 def test_is_the_papers_equation(made, tiny):
-    terms = IWM.loss(made.world_model, made.target, DRAWN, tiny)
-    h_BND, z_BKD = made.target(VIEW.y_BCHW).h_BND, made.world_model.encoder(VIEW.x_BCHW, keep_BK=MASKS.context_BK)
-    p_BMD = made.world_model.predictor(z_BKD, VIEW.a_BA, MASKS)
+    terms = IWM.loss(made.networks, made.target, DRAWN, tiny)
+    h_BND, z_BKD = made.target(VIEW.y_BCHW).h_BND, made.networks.encoder(VIEW.x_BCHW, keep_BK=MASKS.context_BK)
+    p_BMD = made.networks.predictor(z_BKD, VIEW.a_BA, MASKS)
     squares = [(p_BMD[b, j] - h_BND[b, MASKS.target_BM[b, j]]).square().mean() for b in range(2) for j in range(3)]
     torch.testing.assert_close(terms.loss, torch.stack(squares).mean())
 
 
 def test_gradient_reaches_the_world_model_and_stops_at_the_target(made, tiny):
-    IWM.loss(made.world_model, made.target, DRAWN, tiny).loss.backward()
-    trained = [parameter for parameter in made.world_model.parameters() if parameter.requires_grad]
+    IWM.loss(made.networks, made.target, DRAWN, tiny).loss.backward()
+    trained = [parameter for parameter in made.networks.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in trained)
     assert all(parameter.grad is None for parameter in made.target.parameters())
 
@@ -52,5 +64,5 @@ def test_stochastic_positions_are_drawn_for_training_by_sample(tiny):
 
 def test_stochastic_positions_change_the_loss(made, tiny):
     noise_BMD = torch.randn(2, 3, tiny.encoder.width, generator=DRAW)
-    losses = [IWM.loss(made.world_model, made.target, Drawn(VIEW, MASKS, n), tiny).loss for n in (None, noise_BMD)]
+    losses = [IWM.loss(made.networks, made.target, Drawn(VIEW, MASKS, n), tiny).loss for n in (None, noise_BMD)]
     assert losses[0] != losses[1]

@@ -38,8 +38,8 @@ def test_the_terms_are_those_of_the_formula():
 
 def test_the_loss_is_their_weighted_sum(config):
     made = state.build(config, device=CPU)
-    terms = VICREG.loss(made.world_model, made.target, VIEW, config)
-    u_BE, v_BE = (made.world_model.get_submodule("expander")(made.world_model.encoder(x).mean(1)) for x in VIEW_OF)
+    terms = VICREG.loss(made.networks, made.target, VIEW, config)
+    u_BE, v_BE = (made.networks.get_submodule("expander")(made.networks.encoder(x).mean(1)) for x in VIEW_OF)
     expected = 25 * (u_BE - v_BE).square().mean() + sum(25 * variance(e) + covariance(e) for e in (u_BE, v_BE))
     torch.testing.assert_close(terms.loss, expected)
 
@@ -52,13 +52,13 @@ def test_equal_views_of_different_images_leave_variance_and_covariance_alone(con
     same = dataclasses.replace(VIEW, y_BCHW=VIEW.x_BCHW)
     objective = dataclasses.replace(config.objective, variance=0.0, covariance=0.0)
     invariant = dataclasses.replace(config, objective=objective)
-    assert VICREG.loss(made.world_model, made.target, same, invariant).loss.item() == pytest.approx(0, abs=1e-10)
-    assert VICREG.loss(made.world_model, made.target, VIEW, invariant).loss > 0
+    assert VICREG.loss(made.networks, made.target, same, invariant).loss.item() == pytest.approx(0, abs=1e-10)
+    assert VICREG.loss(made.networks, made.target, VIEW, invariant).loss > 0
 
 
 def test_the_health_is_that_of_layer_normed_latents(config):
     made = state.build(config, device=CPU)
-    terms = VICREG.loss(made.world_model, made.target, VIEW, config)
+    terms = VICREG.loss(made.networks, made.target, VIEW, config)
     assert terms.h_BND.shape == terms.p_BMD.shape == (8, 16, config.encoder.width)
     assert not terms.h_BND.requires_grad
     torch.testing.assert_close(terms.h_BND.square().mean(-1), torch.ones(8, 16), atol=1e-3, rtol=0)
@@ -68,17 +68,17 @@ def test_what_is_predicted_is_what_was_given(config):
     made = state.build(config, device=CPU)
     z_BKD, a_BA = torch.randn(2, 3, config.encoder.width), torch.randn(2, ACTION_DIM)
     context_BK, target_BM = torch.tensor([[1, 4, 9], [0, 2, 15]]), torch.tensor([[4, 5], [15, 3]])
-    p_BMD = made.world_model.predict(z_BKD, a_BA, Masks(context_BK, target_BM))
+    p_BMD = made.networks.predict(z_BKD, a_BA, Masks(context_BK, target_BM))
     assert torch.equal(p_BMD[:, 0], torch.stack([z_BKD[0, 1], z_BKD[1, 2]]))
     torch.testing.assert_close(p_BMD[:, 1], z_BKD.mean(1))
 
 
 def test_only_weights_are_kept_and_evaluation_changes_none_of_them(config):
     made = state.build(config, device=CPU)
-    assert set(made.world_model.state_dict()) == {name for name, _ in made.world_model.named_parameters()}
+    assert set(made.networks.state_dict()) == {name for name, _ in made.networks.named_parameters()}
     before = state.weights_sha256(made)
-    with evaluation_mode(made.world_model):
-        VICREG.loss(made.world_model, made.target, VIEW, config)
+    with evaluation_mode(made.networks):
+        VICREG.loss(made.networks, made.target, VIEW, config)
     assert state.weights_sha256(made) == before
 
 

@@ -18,8 +18,8 @@ def after_two_steps(config, *, backend="aot_eager", **runtime):
     made = state.build(config, device=CPU)
     settings = RuntimeConfig(device="cpu", **runtime)
     networks = execution.prepared(made, config=config, runtime=settings, world=ALONE, backend=backend)
-    losses = [float(optimise(made, image_BCHW=IMAGE_BCHW, config=config, networks=networks).loss) for _ in range(2)]
-    return made.world_model.state_dict(), losses
+    losses = [float(optimise(made, image_BCHW=IMAGE_BCHW, config=config, called=networks).loss) for _ in range(2)]
+    return made.networks.state_dict(), losses
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -38,7 +38,7 @@ def test_fewer_activations_are_kept(tiny):
         networks = execution.prepared(made, config=tiny, runtime=settings, world=ALONE)
         with torch.autograd.graph.saved_tensors_hooks(lambda kept: sizes[-1].append(kept.numel()) or kept, _same):
             sizes.append([])
-            optimise(made, image_BCHW=IMAGE_BCHW, config=tiny, networks=networks)
+            optimise(made, image_BCHW=IMAGE_BCHW, config=tiny, called=networks)
     assert sum(sizes[1]) < 0.5 * sum(sizes[0])
 
 

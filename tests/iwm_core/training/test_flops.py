@@ -23,7 +23,7 @@ BF16 = TrainConfig(precision="bf16")
 
 def counted(config):
     built = state.build(config, device=torch.device("cpu"))
-    return step_flops(built.world_model, built.target, config=config)
+    return step_flops(built.networks, built.target, config=config)
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_every_objective_can_be_counted(tiny, kind):
 
 def test_what_is_computed_a_second_time_does_not_count(tiny):
     built = state.build(tiny, device=torch.device("cpu"))
-    once = step_flops(built.world_model, built.target, config=tiny)
-    recompute(built.world_model)
-    assert step_flops(built.world_model, built.target, config=tiny) == once
+    once = step_flops(built.networks, built.target, config=tiny)
+    recompute(built.networks)
+    assert step_flops(built.networks, built.target, config=tiny) == once
 
 
 def test_counting_leaves_the_networks_alone(tiny):
     built = state.build(tiny, device=torch.device("cpu"))
     before = state.weights_sha256(built)
-    step_flops(built.world_model, built.target, config=tiny)
+    step_flops(built.networks, built.target, config=tiny)
     assert state.weights_sha256(built) == before
-    assert all(weight.grad is None for weight in built.world_model.parameters())
+    assert all(weight.grad is None for weight in built.networks.parameters())
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,19 @@ def test_a_state_from_a_file_goes_on_bit_for_bit(tiny):
     assert weights_sha256(original) == weights_sha256(restored)
 
 
+def test_names_in_a_checkpoint_stay_so_that_earlier_ones_load(tiny):
+    payload = state.build(tiny, device=CPU).state_dict()
+    assert list(payload) == ["world_model", "target", "optimizer", "step", "metrics"]
+    assert {"encoder.vit.blocks.0.attn.qkv.weight", "predictor.mask_token_D"} <= set(payload["world_model"])
+    assert {name.split(".", 1)[0] for name in payload["target"]} == {"encoder"}
+
+
 def test_the_digest_is_a_function_of_the_configuration(tiny):
     digests = [weights_sha256(state.build(dataclasses.replace(tiny, seed=seed), device=CPU)) for seed in (3, 3, 4)]
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("part", ["world_model", "target"])
+@pytest.mark.parametrize("part", ["networks", "target"])
 def test_the_digest_sees_one_bit_of_either_network(tiny, part):
     made = state.build(tiny, device=CPU)
     before, weight = weights_sha256(made), next(getattr(made, part).parameters())

@@ -10,10 +10,10 @@ IMAGES_BCHW = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator
 
 def test_a_step_trains_the_world_model_and_the_target_follows(tiny):
     made = state.build(tiny, device=CPU)
-    before = {name: value.clone() for name, value in made.world_model.encoder.state_dict().items()}
+    before = {name: value.clone() for name, value in made.networks.encoder.state_dict().items()}
     outcome = optimise(made, image_BCHW=IMAGES_BCHW, config=tiny)
     assert (outcome.step, made.step) == (0, 1)
-    encoder, target = made.world_model.encoder.state_dict(), made.target.encoder.state_dict()
+    encoder, target = made.networks.encoder.state_dict(), made.target.encoder.state_dict()
     assert {name for name in before if torch.equal(encoder[name], before[name])} == {"vit.pos_embed"}
     for name, value in before.items():
         torch.testing.assert_close(target[name], value + (1 - outcome.ema) * (encoder[name] - value))
