@@ -38,9 +38,9 @@ from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
 from iwm_core.config import DataConfig, RuntimeConfig, TrialConfig
 from iwm_core.data import datasets, loader, masks, views
 from iwm_core.data.datasets import ImageDataset
-from iwm_core.training import execution, numerics, state
+from iwm_core.training import numerics, state
 from iwm_core.training.distributed import ALONE
-from iwm_core.training.step import optimise
+from iwm_core.training.step import optimise, prepared
 
 PHOTOS = 512
 
@@ -92,7 +92,7 @@ class Pipeline:
         self._dataset: ImageDataset = datasets.load(config.data, split="train", root=str(root))
         self._files = sorted(root.rglob("*.jpg"))
         self._state = state.build(config, device=device)
-        self._networks = execution.prepared(self._state, config=config, runtime=RuntimeConfig(), world=ALONE)
+        self._networks = prepared(self._state, config=config, runtime=RuntimeConfig(), world=ALONE)
 
     def stages(self, *, rounds: int) -> list[Row]:
         """Each stage alone, in turns."""

@@ -210,7 +210,7 @@ class _Attempt:
 
     def _train(self, config: TrialConfig) -> Finished | Preempted:
         from iwm_core.training.distributed import ALONE
-        from iwm_core.training.loop import train
+        from iwm_core.pretrain import train
 
         return train(
             config,
@@ -325,7 +325,7 @@ def one_line(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """` (iwm_core/training/loop.py:112)`: our line that the error passed last; nothing where it speaks to people."""
+    """` (iwm_core/pretrain.py:112)`: our line that the error passed last; nothing where it speaks to people."""
     if isinstance(error, CoreError | IwmError):
         return ""
     files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]

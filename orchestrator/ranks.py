@@ -1,7 +1,7 @@
 """The ranks of one trial: the first runs the attempt, the others do its steps beside it and leave when it does.
 
 Everything that is told or written is the first rank's: the right to run, journal, checkpoints, evaluation, requeueing.
-The others read what the trial is, wait to be called, and hear signals, which they pass on (`iwm_core`'s `agreement`).
+The others read what the trial is, wait to be called, and hear signals, which they pass on (`Agreement` of `iwm_core`).
 Where the first rank has nothing to train (the trial is finished, or is an evaluation) they are never called.
 """
 
@@ -30,7 +30,7 @@ def leading(place: Place) -> Iterator["World | None"]:
     if place.ranks == 1:
         yield None
         return
-    from iwm_core.training.rendezvous import joined
+    from iwm_core.training.distributed import joined
 
     with joined(place) as world:
         yield world
@@ -42,14 +42,14 @@ def follow(config: TrialConfig, runtime: RuntimeConfig, *, place: Place, should_
     Raises:
         CoreError, RuntimeError: what went wrong here, while the first rank is at work.
     """
-    from iwm_core.training import loop
-    from iwm_core.training.rendezvous import joined
+    from iwm_core import pretrain
+    from iwm_core.training.distributed import joined
 
     with joined(place) as world:
         if not world.is_called():
             return "left: the first rank trains nothing"
         try:
-            loop.follow(config, runtime, should_stop=should_stop, world=world)
+            pretrain.follow(config, runtime, should_stop=should_stop, world=world)
         except (RuntimeError, ValueError) as error:
             if not world.is_over():
                 raise

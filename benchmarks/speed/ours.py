@@ -11,10 +11,10 @@ from benchmarks.speed.stages import Watched
 from iwm_core.config import RuntimeConfig
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
-from iwm_core.training import execution, numerics, state
+from iwm_core.training import numerics, state
 from iwm_core.training.distributed import ALONE
 from iwm_core.training.flops import step_flops
-from iwm_core.training.step import optimise
+from iwm_core.training.step import optimise, prepared
 
 
 def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
@@ -22,7 +22,7 @@ def ours(case: Case, *, objective: str, device: torch.device) -> Contender:
     config = case.config(objective)
     built = state.build(config, device=device)
     flops = step_flops(built.networks, built.target, config=config).total
-    networks = execution.prepared(built, config=config, runtime=RuntimeConfig(), world=ALONE)
+    networks = prepared(built, config=config, runtime=RuntimeConfig(), world=ALONE)
     drawn = torch.Generator().manual_seed(0)
     image_BCHW = torch.randint(256, (case.batch, 3, case.image, case.image), dtype=torch.uint8, generator=drawn)
     image_BCHW = image_BCHW.to(device)

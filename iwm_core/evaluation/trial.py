@@ -1,6 +1,6 @@
 """A trial that pretrains nothing: protocols on the final weights of another trial, its parent, or on a timm model.
 
-`examine` is to such a trial what `training.loop.train` is to an ordinary one: it says the same events through `emit`,
+`examine` is to such a trial what `pretrain.train` is to an ordinary one: it says the same events through `emit`,
 and asks `should_stop`. Without `evaluate.protocol` it measures what is measured at the end of pretraining, with one
 that of `protocols`.
 
@@ -82,7 +82,7 @@ def examine(
 ) -> Finished | Preempted:
     """Evaluates the weights to the end, or until `should_stop` names a signal; emits how it ended.
 
-    `done` holds the metrics of protocols that earlier attempts recorded; `on_start` is told as in `training.loop`.
+    `done` holds the metrics of protocols that earlier attempts recorded; `on_start` is told as in `pretrain`.
     `checkpoints` are this trial's own, where it tunes; `pictures` is a folder for what is better seen than counted.
 
     Raises:

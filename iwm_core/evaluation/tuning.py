@@ -1,4 +1,4 @@
-r"""The one loop of the protocols that train something: what `training.loop` is to pretraining.
+r"""The one loop of the protocols that train something: what `pretrain` is to pretraining.
 
     lr(s) = r lr s / W                                          s < W        linear warm-up
           = r lr (1 + cos(pi (s - W) / (S - W))) / 2            otherwise    cosine to 0
@@ -104,7 +104,7 @@ class TuneState:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """How a trial speaks and is spoken to; see `training.loop`."""
+    """How a trial speaks and is spoken to; see `pretrain`."""
 
     emit: Callable[[Event], None]
     should_stop: Callable[[], str | None]

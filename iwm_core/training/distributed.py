@@ -15,12 +15,18 @@ A rank that dies closes its connections, which ends the others at once on the CP
 after `TIMEOUT`. The longest that a rank waits for another in one step is `TIMEOUT`, checkpoints and online evaluation
 of the first rank included; for the end of the last evaluation the others wait as long as the first rank lives.
 
+All ranks stop after the same step, with one checkpoint (`Agreement`). Any rank may hear a signal, at any moment. Each
+says what it has heard when step `EVERY`, 2 `EVERY`, ... or the last one is done, and all of them do what the first rank
+makes of it. The words go through the CPU store: the host waits for the other hosts, which run ahead of their devices,
+and no device for anything. One rank alone stops after the step at which it hears.
+
 Shapes: B batch, b rows of one rank, D width.
 """
 
 import contextlib
 import inspect
 import logging
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,13 +39,19 @@ from torch.distributed import (
     DistStoreError,
     PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
     Store,  # pyright: ignore[reportPrivateImportUsage]
+    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
 )
 from torch.nn.parallel import DistributedDataParallel
 
 from iwm_core.errors import CoreError
+from iwm_core.training.place import Place
 
 TIMEOUT = timedelta(minutes=10)
 """For which a rank waits for another one."""
+FAREWELL = timedelta(seconds=60)
+"""For which the first rank, which holds the store, waits for the others to have read that they may go."""
+EVERY = 5
+"""Steps between two questions whether to stop."""
 BUFFERS = "forward_sync_buffers"
 if BUFFERS not in inspect.signature(DistributedDataParallel).parameters:  # torch before 2.15
     BUFFERS = "broadcast_buffers"
@@ -192,6 +204,76 @@ class World:
 
 ALONE = World()
 """One rank: the batch is its own, and nobody is to be asked."""
+
+
+class Agreement:
+    """Remembers what this rank has heard until all are asked."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._heard = ""
+
+    def stop(self, heard: str | None, *, step: int, last: bool) -> str | None:
+        """The signal that stops all ranks after `step`, or None; `heard` is what this one was told.
+
+        Raises:
+            RankError: a rank did not come to this step.
+        """
+        if self._world.ranks == 1:
+            return heard
+        self._heard = self._heard or heard or ""
+        if step % EVERY and not last:
+            return None
+        return self._world.first_word(self._heard, about=f"stop after step {step}?") or None
+
+
+@contextlib.contextmanager
+def joined(place: Place) -> Iterator[World]:
+    """The ranks until the end of the block. The first one then dismisses the others, however it ends.
+
+    Raises:
+        RankError: the first rank was not found where it should be.
+    """
+    if place.ranks == 1:
+        yield ALONE
+        return
+    world = World(rank=place.rank, ranks=place.ranks, local_rank=place.local_rank, store=_meet(place))
+    assert world.store is not None
+    try:
+        yield world
+    except BaseException as error:
+        with contextlib.suppress(DistError):
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            said = f"rank {world.rank} of {world.ranks} on {socket.gethostname()} ended: {said}"
+            world.store.compare_set(FAILED, "", said)  # the first one to say it knows best
+            _dismiss(world, waiting=not world.store.check([CALLED]))  # not all of them may have come yet
+        raise
+    with contextlib.suppress(DistError):
+        _dismiss(world, waiting=True)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _meet(place: Place) -> Store:
+    try:
+        holds = place.rank == 0 and not place.agent
+        store = TCPStore(place.host, place.port, is_master=holds, wait_for_workers=False, timeout=TIMEOUT)
+    except DistError as error:
+        raise RankError(
+            f"rank {place.rank} of {place.ranks} did not find the first rank at {place.host}:{place.port}: {error}"
+        ) from error
+    return PrefixStore(f"iwm/{place.round}", store)
+
+
+def _dismiss(world: World, *, waiting: bool) -> None:
+    assert world.store is not None
+    if not world.leads:
+        world.store.set(f"left/{world.rank}", "")
+        return
+    world.store.compare_set(CALLED, "", "nobody")  # where they were not called before
+    world.store.set(DISMISSED, "")
+    if waiting:
+        world.store.wait([f"left/{rank}" for rank in range(1, world.ranks)], FAREWELL)
 
 
 def _outline(value: Any) -> Any:

@@ -7,6 +7,11 @@ gradient of the mean over the global batch, however it is cut. It is a function 
 views and masks are drawn from (seed, step, sample), rates come from the step. On a GPU nothing in it waits for the
 device.
 
+The objective calls the networks as `prepared` leaves them: activations recomputed, compiled, in parallel with other
+ranks'. That changes neither the function nor the names of the weights. Recomputation keeps the bits (on the CPU, and
+where CUDA's kernels are deterministic); compilation has bits of its own, so it is part of a trial. Evaluation is never
+compiled: it has other shapes, each of which would be compiled anew.
+
 Shapes: B batch, C channels, H height, W width, D width of the latents.
 """
 
@@ -19,12 +24,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from iwm_core.config import TrialConfig
+from iwm_core.config import RuntimeConfig, TrainConfig, TrialConfig
+from iwm_core.models.block import recompute
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Networks, Part
-from iwm_core.training import numerics, optim, schedules
+from iwm_core.training import numerics, optim
 from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.state import TrainState
+
+BACKEND = "inductor"
+"""Of torch.compile: C++ on the CPU, Triton on CUDA."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +62,7 @@ def optimise(
 ) -> Outcome:
     """Changes `state` by one step on this rank's uint8 images, which are already on its device.
 
-    `called` is what the objective calls in place of the state's networks: the same, prepared by `execution`.
+    `called` is what the objective calls in place of the state's networks: the same, `prepared`.
     """
     step, total, device = state.step, config.train.steps, image_BCHW.device
     objective, networks = objectives.of(config), typing.cast(Networks, called or state.networks)
@@ -70,7 +79,7 @@ def optimise(
     grad_norm = optim.clip(state.networks, max_norm=config.optim.grad_clip)
     lr = optim.set_step(state.optimizer, config=config.optim, step=step, total=total)
     state.optimizer.step()
-    ema = schedules.ema_at(config.optim, step=step, total=total)
+    ema = optim.ema_at(config.optim, step=step, total=total)
     state.target.update(state.networks.encoder, decay=ema)
     state.step += 1
     loss_k, target_BD, prediction_BD = (torch.cat(values) for values in zip(*seen, strict=True))
@@ -99,3 +108,20 @@ def _summing_up(networks: nn.Module, *, last: bool) -> contextlib.AbstractContex
     if isinstance(networks, DistributedDataParallel) and not last:
         return networks.no_sync()
     return contextlib.nullcontext()
+
+
+def prepared(
+    state: TrainState, *, config: TrialConfig, runtime: RuntimeConfig, world: World, backend: str = BACKEND
+) -> nn.Module:
+    """What the objective calls in place of `state.networks`."""
+    if runtime.checkpoint_activations:
+        recompute(state.networks)
+    if config.train.compile:
+        for network in (state.networks, state.target.encoder):
+            network.compile(backend=backend, dynamic=False)
+    return world.parallel(state.networks)
+
+
+def uncompiled(train: TrainConfig) -> contextlib.AbstractContextManager[object]:
+    """Inside, networks run as they are written."""
+    return torch.compiler.set_stance("force_eager") if train.compile else contextlib.nullcontext()

@@ -18,8 +18,8 @@ from iwm_core.config import (
     TrialConfig,
 )
 from iwm_core.events import Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.pretrain import train
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.loop import train
 
 
 @pytest.fixture(autouse=True)

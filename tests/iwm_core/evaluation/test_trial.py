@@ -18,8 +18,8 @@ from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.evaluation.run import AT_THE_END
 from iwm_core.evaluation.trial import Parent, examine
 from iwm_core.events import Evaluated, Finished, Preempted
+from iwm_core.pretrain import train
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.loop import train
 
 TRAINED = TrialConfig(
     data=DataConfig(kind="random", random_images=32, image_size=16, stored_size=20),

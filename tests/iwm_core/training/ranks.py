@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 
+from iwm_core import pretrain
 from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.events import Event, Finished, Preempted, to_json
-from iwm_core.training import loop
 from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.distributed import World
+from iwm_core.training.distributed import World, joined
 from iwm_core.training.place import Place
-from iwm_core.training.rendezvous import joined
 
 RUNTIME = RuntimeConfig(device="cpu", checkpoint_every_steps=1000)
 DEADLINE_S = 120
@@ -53,7 +52,7 @@ def together(
 def run_ranks(ranks: int, work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> list[int | None]:
     """Runs `work(world, *arguments[rank])` in a process for each rank; their exit codes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["iwm_core.training.loop"])
+    context.set_forkserver_preload(["iwm_core.pretrain"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,7 +90,7 @@ def _train(  # noqa: PLR0917
 
     if not world.leads:
         assert world.is_called()
-        loop.follow(config, runtime, should_stop=should_stop, world=world)
+        pretrain.follow(config, runtime, should_stop=should_stop, world=world)
         return world.wait_for_the_end()
     with journal.open("w") as lines:
 
@@ -103,7 +102,7 @@ def _train(  # noqa: PLR0917
             lines.write(json.dumps({"event": "began", "step": step, **fingerprint}) + "\n")
 
         checkpoints = CheckpointFolder(folder / "checkpoints", attempt=attempt)
-        end = loop.train(
+        end = pretrain.train(
             config,
             runtime,
             checkpoints=checkpoints,

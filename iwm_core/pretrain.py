@@ -1,31 +1,38 @@
-"""Training, from the newest checkpoint to the last step and its evaluation.
+"""Pretraining, from the newest checkpoint to the last step and its evaluation.
 
 `train` is the whole of it: a function of the trial's configuration that says what happens through `emit` and asks
-`should_stop` once per step. Stopped at any step and called again it ends with the bits it would have ended with. Where
+`should_stop` once per step. Stopped at any step and called again, it ends with the bits it would have ended with. Where
 several ranks train together, the first one calls `train` and the others `follow`: they do the same steps, and leave the
-trial's folder, what is said and the evaluation to the first.
+trial's folder, the events and the evaluation to the first.
+
+To read one step from here to the loss: `training.step`, `objectives.table`, `objectives.iwm`, `objectives.objective`.
 """
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from iwm_core.config import RuntimeConfig, TrialConfig
+from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
+from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.evaluation.run import evaluate
-from iwm_core.events import Evaluated, Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Preempted, Step, is_telemetry
 from iwm_core.tensors import onto
-from iwm_core.training import execution, numerics
-from iwm_core.training.attempt import Attempt, begin
-from iwm_core.training.checkpoint import CheckpointFolder
-from iwm_core.training.distributed import ALONE, World
-from iwm_core.training.guard import is_finite, keep_batch
+from iwm_core.training import flops, numerics, state
+from iwm_core.training.checkpoint import CheckpointFolder, Newest
+from iwm_core.training.distributed import ALONE, Agreement, World
+from iwm_core.training.guard import NonFiniteGuard, is_finite, keep_batch
+from iwm_core.training.health import Meter
 from iwm_core.training.place import check_batch
-from iwm_core.training.state import weights_sha256
-from iwm_core.training.step import Outcome, optimise
+from iwm_core.training.state import TrainState, weights_sha256
+from iwm_core.training.step import Outcome, optimise, prepared, uncompiled
+from iwm_core.training.writer import CheckpointWriter
 
 OnStart = Callable[[int, list[str], dict[str, Any]], None]
 """Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
@@ -56,7 +63,15 @@ def train(
     device = _device(config, runtime, world=world)
     with numerics.arithmetic(config.train, device=device), world.explaining():
         world.start(device)
-        run, skipped = begin(config, runtime, world, device, checkpoints=checkpoints, emit=emit, asked=should_stop)
+        run, skipped = begin(
+            config,
+            runtime=runtime,
+            world=world,
+            device=device,
+            checkpoints=checkpoints,
+            emit=emit,
+            should_stop=should_stop,
+        )
         fingerprint = numerics.fingerprint(config, device=device, ranks=world.ranks)
         fingerprint |= {"images": run.dataset.digest, **run.state.target.fingerprint()}
         on_start(run.state.step, skipped, fingerprint)
@@ -77,7 +92,15 @@ def follow(
     device = _device(config, runtime, world=world)
     with numerics.arithmetic(config.train, device=device), world.explaining():
         world.start(device)
-        run, _ = begin(config, runtime, world, device, checkpoints=None, emit=lambda event: None, asked=should_stop)
+        run, _ = begin(
+            config,
+            runtime=runtime,
+            world=world,
+            device=device,
+            checkpoints=None,
+            emit=lambda event: None,
+            should_stop=should_stop,
+        )
         return _advance(run)
 
 
@@ -85,6 +108,89 @@ def _device(config: TrialConfig, runtime: RuntimeConfig, *, world: World) -> tor
     """This rank's device, if the batch can be dealt out to all ranks."""
     check_batch(config.train, ranks=world.ranks)
     return numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt at a trial, on one rank: what it holds from its first step on.
+
+    `called` is what the objective calls: the networks of `state`, compiled and in parallel with other ranks'. `writer`
+    is None on the ranks that follow.
+    """
+
+    config: TrialConfig
+    runtime: RuntimeConfig
+    world: World
+    device: torch.device
+    dataset: ImageDataset
+    state: TrainState
+    called: nn.Module
+    writer: CheckpointWriter | None
+    online: OnlineEvaluation | None
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], str | None]
+    agreement: Agreement
+    guard: NonFiniteGuard
+    meter: Meter
+
+    @property
+    def total(self) -> int:
+        return self.config.train.steps
+
+
+def begin(
+    config: TrialConfig,
+    *,
+    runtime: RuntimeConfig,
+    world: World,
+    device: torch.device,
+    checkpoints: CheckpointFolder | None,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], str | None],
+) -> tuple[Attempt, list[str]]:
+    """The attempt at its first step, from the newest usable checkpoint; and a sentence per one that was not usable.
+
+    Only the rank with `checkpoints` reads and writes them and evaluates the networks while they train; it shares what
+    it read.
+    """
+    resumed = state.build(config, device=device, weights_file=runtime.weights_file)
+    payload, _, skipped = checkpoints.newest() if checkpoints else Newest(None, 0, [])
+    payload = world.share(payload)
+    if payload is not None:
+        resumed.load_state_dict(payload)
+
+    def written(step: int, sha256: str) -> None:
+        emit(Checkpoint(step=step, sha256=sha256))
+
+    looks = checkpoints and config.train.online_every > 0
+    run = Attempt(
+        config=config,
+        runtime=runtime,
+        world=world,
+        device=device,
+        dataset=load(config.data, split="train", root=runtime.data_root),
+        state=resumed,
+        called=prepared(resumed, config=config, runtime=runtime, world=world),
+        online=OnlineEvaluation(config, device=device, data_root=runtime.data_root) if looks else None,
+        writer=CheckpointWriter(checkpoints, device=device, written=written) if checkpoints else None,
+        emit=emit,
+        should_stop=should_stop,
+        agreement=Agreement(world),
+        guard=NonFiniteGuard(device=device),
+        meter=_meter(config, runtime, trained=resumed, device=device, world=world),
+    )
+    return run, skipped
+
+
+def _meter(
+    config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
+) -> Meter:
+    """A meter that knows what the devices could do at best, where that is known."""
+    peak, at_peak = flops.peak(numerics.model(device), train=config.train), None
+    if peak:
+        counted = flops.step_flops(trained.networks, trained.target, config=config)
+        at_peak = peak * world.ranks / counted.total
+    return Meter(world=world, loader_workers=runtime.loader_workers, images_per_s_at_peak=at_peak)
 
 
 def _advance(run: Attempt) -> str | None:
@@ -96,9 +202,7 @@ def _advance(run: Attempt) -> str | None:
             with run.meter.waiting():
                 batch = next(stream)
             image_BCHW = onto(batch.image_BCHW, run.device)
-            outcome = optimise(
-                run.state, image_BCHW=image_BCHW, config=run.config, called=run.networks, world=run.world
-            )
+            outcome = optimise(run.state, image_BCHW=image_BCHW, config=run.config, called=run.called, world=run.world)
             run.guard.watch(outcome)
             run.meter.count(B)
             signal = run.agreement.stop(run.should_stop(), step=run.state.step, last=run.state.step == run.total)
@@ -109,9 +213,9 @@ def _advance(run: Attempt) -> str | None:
 
 
 def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
-    """The log line, the look at the networks and the checkpoint that are due after a step, if the step was sound.
+    """The log line, online evaluation and checkpoint that are due after a step, if the step was sound.
 
-    Also says what is on disk by now.
+    Also tells of the checkpoint that is on disk by now.
     """
     if run.writer:
         run.writer.tell()
@@ -128,7 +232,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
     if log_due:
         run.state.metrics = {name: value for name, value in metrics.items() if not is_telemetry(name)}
     if online_due and run.online:
-        with execution.uncompiled(run.config.train):
+        with uncompiled(run.config.train):
             metrics |= run.online.measure(run.state.networks, run.state.target)
     if metrics:
         run.emit(Step(step=step, metrics=metrics))
@@ -156,7 +260,7 @@ def _check_finite(run: Attempt, *, weights: bool) -> None:
 def _finish(run: Attempt) -> Finished:
     """Evaluates the trained networks."""
     metrics = {name: run.state.metrics[name] for name in _FINAL}
-    with execution.uncompiled(run.config.train):
+    with uncompiled(run.config.train):
         protocols = evaluate(
             run.config,
             networks=run.state.networks,
