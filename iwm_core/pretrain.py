@@ -21,7 +21,8 @@ from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.data.loader import batch_at, batches
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.online import OnlineEvaluation
-from iwm_core.evaluation.run import evaluate
+from iwm_core.evaluation.protocols import evaluate
+from iwm_core.evaluation.subject import Subject
 from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Preempted, Step, is_telemetry
 from iwm_core.tensors import onto
 from iwm_core.training import flops, numerics, state
@@ -260,14 +261,15 @@ def _check_finite(run: Attempt, *, weights: bool) -> None:
 def _finish(run: Attempt) -> Finished:
     """Evaluates the trained networks."""
     metrics = {name: run.state.metrics[name] for name in _FINAL}
+    subject = Subject(
+        config=run.config,
+        networks=run.state.networks,
+        target=run.state.target,
+        device=run.device,
+        data_root=run.runtime.data_root,
+    )
     with uncompiled(run.config.train):
-        protocols = evaluate(
-            run.config,
-            networks=run.state.networks,
-            target=run.state.target,
-            device=run.device,
-            data_root=run.runtime.data_root,
-        )
+        protocols = evaluate(subject)
     for protocol, measured in protocols.items():
         run.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
         metrics |= measured

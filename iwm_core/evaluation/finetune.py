@@ -18,10 +18,19 @@ The baseline of predictor_finetune is the trial with `tune.predictor=random`: a 
 at random, at the full rate. That of encoder_finetune and end_to_end is the trial with `tune.encoder=random` (and
 `tune.predictor=random`): the same networks from scratch. Both change nothing else.
 
+What is tuned is tuned on mixed images, where `tune.mixup` or `tune.cutmix` is set:
+
+    mixup    x = lambda x_b + (1 - lambda) x_b',   y = lambda y_b + (1 - lambda) y_b',   lambda ~ Beta(alpha, alpha)
+    cutmix   the same with a rectangle of x_b' in x_b, its area the share 1 - lambda of the image
+
+Symbols: b' = B - 1 - b, the batch in reverse; one lambda for a batch, and where both are set a fair coin between them.
+Source: timm's batch mode, which MAE's recipe uses [C1, code]. Draws are a function of (seed, step).
+
 Shapes: B images, C channels, S pixels, N patches, D width, K classes.
 """
 
 import copy
+from abc import abstractmethod
 from collections.abc import Generator
 from typing import Any
 
@@ -29,19 +38,20 @@ import numpy as np
 import torch
 from timm.optim import param_groups_layer_decay  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
+from torch.nn import functional
 
-from iwm_core.config import TuneConfig
+from iwm_core.config import TrialConfig, TuneConfig
 from iwm_core.data import datasets, views
 from iwm_core.data.datasets import ImageDataset
 from iwm_core.data.loader import Batch, batches
-from iwm_core.evaluation import heads, logistic, mixing
-from iwm_core.evaluation.latents import check_classes
+from iwm_core.evaluation import heads, logistic
+from iwm_core.evaluation.latents import check_classes, spread
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, everywhere, null_action
-from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.encoder import Encoder, ViTEncoder
 from iwm_core.models.targets import width_of_targets
 from iwm_core.objectives.objective import Networks
+from iwm_core.randomness import generator
 from iwm_core.tensors import onto
 
 CHUNK = 256
@@ -63,18 +73,16 @@ class _OnClasses(Learner):
     def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
         return batches(self.images, as_tuned(self.config), start=start, workers=workers)
 
+    @abstractmethod
     def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
         """[B, K] by the name of the metric, without `_top1`; the protocol's own one first."""
-        raise NotImplementedError
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x_BCSS = views.clean(onto(batch.image_BCHW, self.device))
         label_B = onto(torch.from_numpy(self.images.labels[batch.index_B]), self.device)
-        x_BCSS, share_BK = mixing.mixed(
-            x_BCSS, label_B, classes=self.images.num_classes, config=self.config, step=batch.step
-        )
+        x_BCSS, share_BK = mixed(x_BCSS, label_B, classes=self.images.num_classes, config=self.config, step=batch.step)
         return {
-            _loss(name, protocol=self.protocol): mixing.cross_entropy(logits_BK, share_BK, config=self.config)
+            _loss(name, protocol=self.protocol): cross_entropy(logits_BK, share_BK, config=self.config)
             for name, logits_BK in self.logits(x_BCSS).items()
         }
 
@@ -209,3 +217,34 @@ def predictor_of(networks: Networks) -> nn.Module:
 def _loss(name: str, *, protocol: str) -> str:
     """`loss` of the protocol itself, `random_loss` of the one beside it."""
     return f"{name.removeprefix(protocol).strip('_')}_loss".lstrip("_")
+
+
+def mixed(x_BCSS: Tensor, label_B: Tensor, *, classes: int, config: TrialConfig, step: int) -> tuple[Tensor, Tensor]:
+    """The images of `step` and their classes as shares [B, K], mixed where `tune.mixup` or `tune.cutmix` is set."""
+    share_BK = functional.one_hot(label_B, classes).to(x_BCSS)
+    alphas = [name for name in ("mixup", "cutmix") if getattr(config.tune, name) > 0]
+    if not alphas:
+        return x_BCSS, share_BK
+    draws = generator(config.seed, "mix", step)
+    kind = alphas[int(draws.integers(len(alphas)))]
+    alpha = getattr(config.tune, kind)
+    lam = float(draws.beta(alpha, alpha))
+    if kind == "cutmix":
+        x_BCSS, lam = _cut(x_BCSS, lam=lam, centre=(float(draws.random()), float(draws.random())))
+    else:
+        x_BCSS = x_BCSS.lerp(x_BCSS.flip(0), 1 - lam)
+    return x_BCSS, share_BK.lerp(share_BK.flip(0), 1 - lam)
+
+
+def cross_entropy(logits_BK: Tensor, share_BK: Tensor, *, config: TrialConfig) -> Tensor:
+    """Of classes given as shares, in fp32, with `tune.label_smoothing`."""
+    return functional.cross_entropy(logits_BK.float(), share_BK.float(), label_smoothing=config.tune.label_smoothing)
+
+
+def _cut(x_BCSS: Tensor, *, lam: float, centre: tuple[float, float]) -> tuple[Tensor, float]:
+    """The images with a rectangle of the reversed batch, and the share of the image that is still their own."""
+    S, half = x_BCSS.shape[-1], (1 - lam) ** 0.5 / 2
+    (top, bottom), (left, right) = ((max(0, round((c - half) * S)), min(S, round((c + half) * S))) for c in centre)
+    inside_SS = torch.zeros(S, S, dtype=torch.bool, device=x_BCSS.device)
+    inside_SS[top:bottom, left:right] = True
+    return torch.where(inside_SS, x_BCSS.flip(0), x_BCSS), 1 - (bottom - top) * (right - left) / S**2

@@ -1,4 +1,4 @@
-"""Features of a split's clean centre crops, for whatever is fitted or looked up on them.
+"""Which images of a split are evaluated, and the features of their clean centre crops.
 
 Shapes: B images of a chunk, n images, C channels, S pixels, F features.
 """
@@ -12,13 +12,22 @@ from iwm_core.data import datasets
 from iwm_core.errors import DataError
 from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.subject import Subject
-from iwm_core.evaluation.subset import spread
 
 CHUNK = 256
 """Images that pass through the networks at once."""
 
 Features = Callable[[Tensor, np.ndarray], dict[str, Tensor]]
 """(uint8 images on the device, their indices in the split) -> features [B, F] by name."""
+
+
+def spread(available: int, *, at_most: int) -> np.ndarray:
+    """`at_most` indices (or all, if there are fewer) spread evenly over `range(available)`, int64, ascending.
+
+    Even spacing gives every class its share in a folder that is sorted by class, and needs no random draw: the choice
+    is the same for every trial.
+    """
+    count = min(available, at_most)
+    return np.arange(count) * available // max(count, 1)
 
 
 def read(subject: Subject, *, split: datasets.Split, features: Features) -> dict[str, Split]:

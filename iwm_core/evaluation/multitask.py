@@ -27,9 +27,10 @@ from iwm_core.data import tasks, views
 from iwm_core.data.loader import Batch, batch_at
 from iwm_core.data.masks import Masks
 from iwm_core.errors import DataError
-from iwm_core.evaluation import finetune, heads, logistic, mixing
+from iwm_core.evaluation import finetune, heads, logistic
+from iwm_core.evaluation.finetune import cross_entropy, mixed
+from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
-from iwm_core.evaluation.subset import spread
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.targets import width_of_targets
 from iwm_core.randomness import generator
@@ -91,8 +92,8 @@ class Multitask(Learner):
         task = self.tasks[name]
         x_BCSS = views.clean(onto(batch.image_BCHW, self.device))
         label_B = onto(torch.from_numpy(task.labels[batch.index_B]), self.device)
-        x_BCSS, share_BK = mixing.mixed(x_BCSS, label_B, classes=task.num_classes, config=self.config, step=batch.step)
-        return {"loss": mixing.cross_entropy(self.logits(x_BCSS, task=name), share_BK, config=self.config)}
+        x_BCSS, share_BK = mixed(x_BCSS, label_B, classes=task.num_classes, config=self.config, step=batch.step)
+        return {"loss": cross_entropy(self.logits(x_BCSS, task=name), share_BK, config=self.config)}
 
     def rates(self) -> list[Rate]:
         predictor = rates_of(self.networks.predictor, share=finetune.predictor_share(self.config.tune))

@@ -4,7 +4,7 @@
     online_knn_top1    `knn` of `TEST` test images among `TRAIN` of training
 
 A function of the weights and of which images are in the data set. Small samples: a curve to watch, no result. Kept
-apart from the final metrics by their names; a predictor blind to the action has an `online_mrr` of H_K / K (`ranking`).
+apart from the final metrics by their names; a predictor blind to the action has an `online_mrr` of H_K / K.
 
 Shapes: C channels, S pixels, K bank, N patches, D width, F features.
 """
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from iwm_core.config import TrialConfig
 from iwm_core.data import datasets, views
-from iwm_core.evaluation import knn, mrr, ranking
+from iwm_core.evaluation import knn, mrr
+from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.logistic import Split
-from iwm_core.evaluation.run import evaluation_mode
-from iwm_core.evaluation.subset import spread
+from iwm_core.evaluation.subject import Subject
 from iwm_core.models.encoder import Encoder
 from iwm_core.models.targets import Target
 from iwm_core.objectives.objective import Networks
@@ -49,24 +49,17 @@ class OnlineEvaluation:
 
     def measure(self, networks: Networks, target: Target) -> dict[str, float]:
         """The metrics above; the networks are left as they were. Waits for the device."""
-        judged = target.encoder if self._config.target == "ema" else networks.encoder
-        quiet = torch.no_grad(), torch.autocast(self._device.type, enabled=False)
-        with evaluation_mode(networks, target), quiet[0], quiet[1]:
-            return {"online_mrr": self._mrr(networks, target), "online_knn_top1": self._knn(judged)}
+        subject = Subject(config=self._config, networks=networks, target=target, device=self._device)
+        with subject.undisturbed():
+            return {"online_mrr": self._mrr(subject), "online_knn_top1": self._knn(subject.encoder)}
 
-    def _mrr(self, networks: Networks, target: Target) -> float:
+    def _mrr(self, subject: Subject) -> float:
         image_BCSS, index_B, _ = self._bank
-        scores = []
+        ranks = []
         for image_CSS, index in zip(image_BCSS, index_B, strict=True):
-            p_KND, h_KND = mrr.queries_and_bank(
-                image_CSS[None].to(self._device),
-                index=int(index),
-                config=self._config,
-                networks=networks,
-                target=target,
-            )
-            scores.append(ranking.reciprocal_ranks(ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1))))
-        return float(torch.cat(scores).mean())
+            image_1CSS = image_CSS[None].to(self._device)
+            ranks.append(mrr.pooled_ranks(*mrr.queries_and_bank(subject, image_1CSS=image_1CSS, index=int(index))))
+        return float(mrr.reciprocal_ranks(torch.cat(ranks)).mean())
 
     def _knn(self, encoder: Encoder) -> float:
         train, test = (self._features(encoder, images) for images in (self._train, self._test))

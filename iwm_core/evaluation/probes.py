@@ -27,22 +27,13 @@ Shapes: B images of a chunk, n images, C channels, S pixels, G side of a grid, N
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from iwm_core.config import TrialConfig
-from iwm_core.data import datasets, views
-from iwm_core.evaluation import logistic
-from iwm_core.evaluation.logistic import Split
-from iwm_core.evaluation.subject import starting
-from iwm_core.evaluation.subset import spread
+from iwm_core.data import views
+from iwm_core.evaluation import latents, logistic
+from iwm_core.evaluation.subject import Subject
 from iwm_core.models.encoder import Encoder
-from iwm_core.models.targets import Target
-from iwm_core.objectives.objective import Networks
-
-CHUNK = 256
-"""Images that pass through an encoder at once."""
 
 MAX_FEATURES = 4096
 """Of one image, for one probe."""
@@ -57,14 +48,15 @@ PROBES = {
 """Metric (without `_top1`) -> the features that it is fitted on."""
 
 
-def measure(
-    config: TrialConfig, *, networks: Networks, target: Target, device: torch.device, data_root: str
-) -> dict[str, float]:
+def measure(subject: Subject) -> dict[str, float]:
     """The metrics above; the random encoder is built anew from the trial's configuration."""
-    encoders = {"target": target.encoder, "random": starting(config).encoder.to(device).eval()}
-    train = read(config, encoders=encoders, split="train", device=device, data_root=data_root)
-    test = read(config, encoders=encoders, split="test", device=device, data_root=data_root)
-    l2, threads = config.evaluate.probe_l2, config.train.threads
+    encoders = {"target": subject.encoder, "random": subject.untrained().encoder}
+
+    def of_both(image_BCSS: Tensor, _: np.ndarray) -> dict[str, Tensor]:
+        return features(image_BCSS, encoders=encoders)
+
+    train, test = (latents.read(subject, split=split, features=of_both) for split in ("train", "test"))
+    l2, threads = subject.config.evaluate.probe_l2, subject.config.train.threads
     fits = {name: logistic.probe(train[on], test[on], l2=l2, threads=threads) for name, on in PROBES.items()}
     return {
         **{f"{name}_top1": fit.top1 for name, fit in fits.items()},
@@ -73,25 +65,8 @@ def measure(
     }
 
 
-def read(
-    config: TrialConfig, *, encoders: dict[str, Encoder], split: datasets.Split, device: torch.device, data_root: str
-) -> dict[str, Split]:
-    """The features of a split's clean centre crops by name, with their classes."""
-    at_most = {"train": config.evaluate.probe_train_images, "test": config.evaluate.probe_test_images}
-    dataset = datasets.load(config.data, split=split, root=data_root)
-    indices = spread(len(dataset), at_most=at_most[split])
-    chunks = [
-        features(dataset.centre(indices[at : at + CHUNK], size=config.data.image_size).to(device), encoders=encoders)
-        for at in range(0, len(indices), CHUNK)
-    ]
-    labels = dataset.labels[indices]
-    return {
-        name: Split(features=np.concatenate([chunk[name] for chunk in chunks]), labels=labels) for name in chunks[0]
-    }
-
-
-def features(image_BCSS: Tensor, *, encoders: dict[str, Encoder]) -> dict[str, np.ndarray]:
-    """`pixels` of uint8 images, and `<encoder> pooled` and `<encoder> tokens` of each encoder; [B, F] each, fp32."""
+def features(image_BCSS: Tensor, *, encoders: dict[str, Encoder]) -> dict[str, Tensor]:
+    """`pixels` of uint8 images, and `<encoder> pooled` and `<encoder> tokens` of each encoder; [B, F] each."""
     x_BCSS = views.clean(image_BCSS)
     found = {"pixels": side_by_side(x_BCSS)}
     for name, encoder in encoders.items():
@@ -99,7 +74,7 @@ def features(image_BCSS: Tensor, *, encoders: dict[str, Encoder]) -> dict[str, n
         G = math.isqrt(z_BND.shape[1])
         found[f"{name} pooled"] = z_BND.mean(1)
         found[f"{name} tokens"] = side_by_side(z_BND.mT.unflatten(2, (G, G)))
-    return {name: f_BF.float().cpu().numpy() for name, f_BF in found.items()}
+    return found
 
 
 def side_by_side(x_BCGG: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
-"""Every protocol there is: what a trial with `evaluate.protocol=<name>` does to the weights that `pretrain` names.
+"""Every protocol: what the end of pretraining measures, and what a trial with `evaluate.protocol=<name>` does.
 
-Those that measure are a function from the networks to metrics. Those that tune train something for `tune.steps` steps,
-with checkpoints, and then measure. Names of metrics do not repeat between protocols, but for `mrr` and `linear`, which
-say what they say at the end of pretraining. Next to its metric each reports its baseline; the module says which.
+    AT_THE_END   of pretraining: from the networks to metrics
+    MEASURES     in a trial of its own, on the weights that `pretrain` names: from the networks to metrics
+    TUNES        trains something for `tune.steps` steps, with checkpoints, and then measures
+
+Names of metrics do not repeat between protocols, but for `mrr` and `linear`, which say what they say at the end of
+pretraining. Next to its metric each reports its baseline; the module says which.
 
 To add one: a module with such a function or `Learner`, its line in a table, a file in `sweeps/evaluate/`.
 """
@@ -11,28 +14,23 @@ from collections.abc import Callable
 from functools import partial
 
 from iwm_core.errors import ConfigError
-from iwm_core.evaluation import knn, layers, per_class, probes, retrieval
+from iwm_core.evaluation import knn, layers, mrr, per_class, probes, retrieval
 from iwm_core.evaluation.finetune import AttentiveProbe, FineTuned
 from iwm_core.evaluation.multitask import Multitask
-from iwm_core.evaluation.segmentation import Segmentation
-from iwm_core.evaluation.segmentation_tuned import TunedSegmentation
+from iwm_core.evaluation.segmentation import Segmentation, TunedSegmentation
 from iwm_core.evaluation.subject import Subject
 from iwm_core.evaluation.tuning import Learner
 
+Measure = Callable[[Subject], dict[str, float]]
 
-def _linear(subject: Subject) -> dict[str, float]:
-    return probes.measure(
-        subject.config,
-        networks=subject.networks,
-        target=subject.target,
-        device=subject.device,
-        data_root=subject.data_root,
-    )
+AT_THE_END: dict[str, Measure] = {
+    "mrr": mrr.measure,
+    "linear": probes.measure,
+}
 
-
-MEASURES: dict[str, Callable[[Subject], dict[str, float]]] = {
+MEASURES: dict[str, Measure] = {
     "mrr": retrieval.measure,
-    "linear": _linear,
+    "linear": probes.measure,
     "knn": knn.measure,
     "probe_layers": layers.measure,
     "per_class": per_class.measure,
@@ -68,3 +66,22 @@ def check(name: str) -> None:
     """
     if name and name not in PROTOCOLS:
         raise ConfigError(f"unknown evaluate.protocol {name!r}; choose from {', '.join(PROTOCOLS)}")
+
+
+def measured(measure: Measure, subject: Subject) -> dict[str, float]:
+    """The metrics, in fp32 without autocast, without gradients; the networks are left as they were.
+
+    Raises:
+        DataError: images that cannot be read.
+    """
+    with subject.undisturbed():
+        return measure(subject)
+
+
+def evaluate(subject: Subject) -> dict[str, dict[str, float]]:
+    """Metrics at the end of pretraining by protocol, a function of the configuration and the weights.
+
+    Raises:
+        DataError: images that cannot be read.
+    """
+    return {name: measured(measure, subject) for name, measure in AT_THE_END.items()}

@@ -23,9 +23,9 @@ from torchvision.utils import save_image
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import ImageDataset, load
 from iwm_core.errors import ConfigError
-from iwm_core.evaluation import mrr, ranking
+from iwm_core.evaluation import mrr
+from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, no_predictor
-from iwm_core.evaluation.subset import spread
 
 ROWS = 8
 NEAREST = 6
@@ -39,15 +39,9 @@ def measure(subject: Subject) -> dict[str, float]:
     config = subject.config
     dataset = load(config.data, split="test", root=subject.data_root)
     indices = spread(len(dataset), at_most=config.evaluate.bank_images).tolist()
-    whole = mrr.measure(
-        config,
-        networks=subject.networks,
-        target=subject.target,
-        device=subject.device,
-        data_root=subject.data_root,
-    )
+    whole = mrr.measure(subject)
     ranks_R = torch.cat([_ranks(subject, dataset, index=index) for index in indices])
-    hits = {f"hit{within}": float(ranking.hits(ranks_R, within=within).mean()) for within in (2, 10)}
+    hits = {f"hit{within}": float(mrr.hits(ranks_R, within=within).mean()) for within in (2, 10)}
     if subject.pictures:
         _draw(subject, dataset, indices=indices[:ROWS])
     return whole | hits | _by_operation(subject, dataset, indices=indices)
@@ -57,7 +51,7 @@ def _by_operation(subject: Subject, dataset: ImageDataset, *, indices: list[int]
     found: Mapping[str, list[Tensor]] = {
         name: [_ranks(subject, dataset, index=index, alone=name) for index in indices] for name in jittering(subject)
     }
-    return {f"mrr_{name}": float(ranking.reciprocal_ranks(torch.cat(parts)).mean()) for name, parts in found.items()}
+    return {f"mrr_{name}": float(mrr.reciprocal_ranks(torch.cat(parts)).mean()) for name, parts in found.items()}
 
 
 def jittering(subject: Subject) -> list[str]:
@@ -73,7 +67,7 @@ def jittering(subject: Subject) -> list[str]:
 def _ranks(subject: Subject, dataset: ImageDataset, *, index: int, alone: str = "") -> Tensor:
     """The pooled ranks of one image's bank, in which the operation `alone` acts, or all do."""
     p_KND, h_KND, _ = _asked(subject, dataset, index=index, alone=alone)
-    return ranking.ranks(p_KND.double().mean(1), h_KND.double().mean(1))
+    return mrr.pooled_ranks(p_KND, h_KND)
 
 
 def _asked(subject: Subject, dataset: ImageDataset, *, index: int, alone: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -83,7 +77,7 @@ def _asked(subject: Subject, dataset: ImageDataset, *, index: int, alone: str) -
     if alone:
         q_KP = only(q_KP, alone)
     image_1CSS = dataset.centre([index], size=config.data.image_size).to(subject.device)
-    p_KND, h_KND = mrr.answered(image_1CSS, q_KP=q_KP, config=config, networks=subject.networks, target=subject.target)
+    p_KND, h_KND = mrr.answered(subject, image_1CSS=image_1CSS, q_KP=q_KP)
     return p_KND, h_KND, q_KP
 
 

@@ -1,20 +1,29 @@
-r"""Segmentation: a linear map on the latents of each patch, upsampled, with the encoder frozen.
+r"""Segmentation: a linear map on the latents of each patch, upsampled; four protocols that differ in what is trained.
+
+    protocol                  encoder    predictor   the head's input
+    segmentation              frozen     -           z = f_ema(x)
+    segmentation_encoder      tuned      -           z = f_ema(x)
+    segmentation_predictor    frozen     tuned       p_phi(z, a = 0, all positions)
+    segmentation_end_to_end   tuned      tuned       p_phi(z, a = 0, all positions)
 
     IoU_k = |pixels of k called k| / |pixels of k or called k|,     mIoU = mean over the classes that are there
 
-    segmentation_miou            clean centre crops of the test split, every class the background among them
-    segmentation_random_miou     the same head, trained beside it, on the encoder as it started
-    segmentation_majority_miou   always the class with the most pixels in training
-    segmentation_pixel_top1      share of pixels called right
+    <protocol>_miou            clean centre crops of the test split, every class the background among them
+    <protocol>_majority_miou   always the class with the most pixels in training
+    <protocol>_pixel_top1      share of pixels called right
+    segmentation_random_miou   the same head, trained beside it, on the encoder as it started
 
-Source: ADE20K with a linear head, as in DINOv2's linear evaluation [RECALLED, high]; IWM's own head is unknown, and the
-usual one (UperNet) is not built here, so these figures are not those of its table [OURS]. Pixels without a class count
-nowhere. Mixing and label smoothing have no part in it.
+Symbols and rates as in `finetune`. Source: ADE20K with a linear head, as in DINOv2's linear evaluation [RECALLED,
+high], and the paper's three columns of fine-tuning [C2 S1]; IWM's own head and schedule are unknown, and the usual head
+(UperNet) is not built here, so these figures are not those of its table [OURS]. Pixels without a class count nowhere.
+Mixing and label smoothing have no part in it. The baseline of the three that tune more than the head is the trial with
+`tune.predictor=random`, `tune.encoder=random`, or both.
 
 Shapes: B images, C channels, S pixels, N patches, D width, K classes.
 """
 
 import copy
+from abc import abstractmethod
 from collections.abc import Generator
 
 import numpy as np
@@ -27,8 +36,9 @@ from iwm_core.data.crops import draw_crops
 from iwm_core.data.loader import Batch, batches
 from iwm_core.data.segments import IGNORED
 from iwm_core.evaluation import heads
-from iwm_core.evaluation.subject import Subject
-from iwm_core.evaluation.subset import spread
+from iwm_core.evaluation.finetune import encoder_rates, predictor_of, predictor_share, start_of, thaw
+from iwm_core.evaluation.latents import spread
+from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.tensors import onto
 
@@ -62,9 +72,9 @@ class OnPixels(Learner):
     def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
         return batches(self.images, as_tuned(self.config), start=start, workers=workers)
 
+    @abstractmethod
     def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
         """[B, K, S, S] of uint8 images by the name of the metric, without `_miou`; the protocol's own one first."""
-        raise NotImplementedError
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         crops = draw_crops(self.config.data, seed=self.config.seed, step=batch.step, batch=len(batch.index_B))
@@ -121,6 +131,42 @@ class Segmentation(OnPixels):
 
     def rates(self) -> list[Rate]:
         return rates_of(self.heads, share=1.0)
+
+
+class TunedSegmentation(OnPixels):
+    """Encoder, predictor or both, with the linear head behind them."""
+
+    def __init__(self, subject: Subject, *, protocol: str, encoder: bool, predictor: bool) -> None:
+        """`encoder` and `predictor` say what is tuned; without the latter there is none.
+
+        Raises:
+            ConfigError, DataError: as `OnPixels`; also a predictor is wanted and there is none.
+        """
+        super().__init__(subject, protocol=protocol)
+        self.tunes_encoder, self.predicts = encoder, predictor
+        self.networks = start_of(subject, predictor=predictor)
+        self.networks.requires_grad_(False)
+        if encoder:
+            thaw(self.networks.encoder)
+        if predictor:
+            predictor_of(self.networks).requires_grad_(True)
+        self.frozen = () if encoder else ("networks.encoder",)
+        width, classes = self.networks.encoder.width, self.images.num_classes
+        self.head = heads.pixels(subject.config, width=width, classes=classes).to(subject.device)
+
+    def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
+        x_BCSS = views.clean(onto(image_BCSS, self.device))
+        with torch.set_grad_enabled(self.tunes_encoder and torch.is_grad_enabled()):
+            z_BND = self.networks.encoder(x_BCSS)
+        if self.predicts:
+            z_BND = self.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND))
+        return {self.protocol: self.head(z_BND, size=x_BCSS.shape[-1])}
+
+    def rates(self) -> list[Rate]:
+        found, tune = rates_of(self.head, share=1.0), self.config.tune
+        if self.predicts:
+            found += rates_of(predictor_of(self.networks), share=predictor_share(tune))
+        return found + (encoder_rates(self.networks.encoder, tune) if self.tunes_encoder else [])
 
 
 def confusions(class_BSS: Tensor, said_BSS: Tensor, *, classes: int) -> Tensor:

@@ -3,6 +3,8 @@
 Shapes: B batch, N patches, D encoder width, A scalars of the action.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +64,29 @@ class Subject:
     def untrained(self) -> Networks:
         """The networks as they started, on the device, in evaluation mode."""
         return starting(self.config).to(self.device).eval()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Inside, fp32 without autocast or gradients, in evaluation mode; the networks are left as they were."""
+        with (
+            evaluation_mode(self.networks, self.target),
+            torch.no_grad(),
+            torch.autocast(self.device.type, enabled=False),
+        ):
+            yield
+
+
+@contextmanager
+def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; afterwards each module is back in the mode it had."""
+    training = {module: module.training for network in networks for module in network.modules()}
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 def starting(config: TrialConfig) -> Networks:

@@ -21,9 +21,8 @@ from iwm_core.data.datasets import load
 from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.evaluation import protocols, tuning
 from iwm_core.evaluation.latents import check_classes
-from iwm_core.evaluation.run import AT_THE_END, evaluation_mode, run_protocol
 from iwm_core.evaluation.subject import Subject, public
-from iwm_core.evaluation.tuning import Told
+from iwm_core.evaluation.tuning import Callbacks
 from iwm_core.events import Evaluated, Event, Finished, Preempted
 from iwm_core.models.targets import MovingAverage
 from iwm_core.tensors import sha256_of
@@ -92,14 +91,14 @@ def examine(
     """
     protocols.check(config.evaluate.protocol)
     device = numerics.device(runtime)
-    told = Told(emit=emit, should_stop=should_stop, on_start=on_start)
+    callbacks = Callbacks(emit=emit, should_stop=should_stop, on_start=on_start)
     with numerics.arithmetic(config.train, device=device, thrift=THRIFT):
         given = _given(config, runtime, parent=parent, device=device, pictures=pictures)
         if config.evaluate.protocol in protocols.TUNES:
             assert checkpoints is not None
-            end = _tune(given, runtime, checkpoints=checkpoints, done=done, told=told)
+            end = _tune(given, runtime, checkpoints=checkpoints, done=done, callbacks=callbacks)
         else:
-            end = _measure(given, done=done, told=told)
+            end = _measure(given, done=done, callbacks=callbacks)
     emit(end)
     return end
 
@@ -146,12 +145,12 @@ def _tune(
     *,
     checkpoints: CheckpointFolder,
     done: Mapping[str, Mapping[str, float]],
-    told: Told,
+    callbacks: Callbacks,
 ) -> Finished | Preempted:
     config = given.subject.config
     learner = protocols.TUNES[config.evaluate.protocol](given.subject)
     return tuning.tune(
-        learner, config, runtime, device=given.subject.device, checkpoints=checkpoints, done=done, told=told
+        learner, config, runtime, device=given.subject.device, checkpoints=checkpoints, done=done, callbacks=callbacks
     )
 
 
@@ -197,7 +196,7 @@ def final_state(
     return trained, skipped
 
 
-def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], told: Told) -> Finished | Preempted:
+def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], callbacks: Callbacks) -> Finished | Preempted:
     """Every protocol that is not done yet: the one that is named, or those at the end of pretraining."""
     subject, metrics = given.subject, dict[str, float]()
     config, named = subject.config, subject.config.evaluate.protocol
@@ -205,32 +204,15 @@ def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], told: Tol
     if named and named not in protocols.WITHOUT_CLASSES:
         check_classes(images, protocol=named)
     fingerprint = numerics.fingerprint(config, device=subject.device) | {"images": images.digest}
-    told.on_start(given.step, given.skipped, fingerprint)
-    for name in [named] if named else AT_THE_END:
+    callbacks.on_start(given.step, given.skipped, fingerprint)
+    measures = {named: protocols.MEASURES[named]} if named else protocols.AT_THE_END
+    for name, measure in measures.items():
         if name in done:
             metrics |= done[name]
             continue
-        if signal := told.should_stop():
+        if signal := callbacks.should_stop():
             return Preempted(step=given.step, signal=signal)
-        measured = measured_by(name, subject) if named else _as_at_the_end(name, subject)
-        told.emit(Evaluated(step=given.step, protocol=name, metrics=measured))
+        measured = protocols.measured(measure, subject)
+        callbacks.emit(Evaluated(step=given.step, protocol=name, metrics=measured))
         metrics |= measured
     return Finished(step=given.step, weights_sha256=given.weights_sha256, metrics=metrics)
-
-
-def measured_by(name: str, subject: Subject) -> dict[str, float]:
-    """What a protocol that measures says, in fp32, without gradients; the networks are left as they were."""
-    device = subject.device.type
-    with evaluation_mode(subject.networks, subject.target), torch.no_grad(), torch.autocast(device, enabled=False):
-        return protocols.MEASURES[name](subject)
-
-
-def _as_at_the_end(name: str, subject: Subject) -> dict[str, float]:
-    return run_protocol(
-        name,
-        subject.config,
-        networks=subject.networks,
-        target=subject.target,
-        device=subject.device,
-        data_root=subject.data_root,
-    )

@@ -15,6 +15,7 @@ is read from the parent again. One process: ranks beyond the first have no part 
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -42,27 +43,27 @@ class Rate:
     decayed: bool
 
 
-class Learner(nn.Module):
+class Learner(nn.Module, ABC):
     """Abstract: what a protocol trains, on what, and how it is scored. Its `frozen` modules stay as they are."""
 
     frozen: tuple[str, ...] = ()
     digest: str = ""
 
+    @abstractmethod
     def batches(self, *, start: int, workers: int) -> Generator[Batch, None, None]:
         """The batches of steps `start` to `tune.steps` - 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """What is minimised, by name; its sum is. `loss` is the one of the protocol itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rates(self) -> list[Rate]:
         """Every trained parameter once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self) -> dict[str, float]:
         """The protocol's metrics, on the test split."""
-        raise NotImplementedError
 
     def train(self, mode: bool = True) -> "Learner":
         """Training mode but for what is frozen."""
@@ -103,8 +104,8 @@ class TuneState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """How a trial speaks and is spoken to; see `pretrain`."""
+class Callbacks:
+    """What a trial calls as it goes; see `pretrain.train`."""
 
     emit: Callable[[Event], None]
     should_stop: Callable[[], str | None]
@@ -119,7 +120,7 @@ def tune(
     device: torch.device,
     checkpoints: CheckpointFolder,
     done: Mapping[str, Mapping[str, float]],
-    told: Told,
+    callbacks: Callbacks,
 ) -> Finished | Preempted:
     """Tunes to the last step and scores, or stops where a signal is named. The end is returned, and not yet said.
 
@@ -130,14 +131,14 @@ def tune(
     """
     tuned, skipped = _resumed(learner, config, checkpoints=checkpoints)
     fingerprint = numerics.fingerprint(config, device=device) | {"images": learner.digest}
-    told.on_start(tuned.step, skipped, fingerprint)
-    signal = _advance(tuned, config, runtime, device=device, checkpoints=checkpoints, told=told)
+    callbacks.on_start(tuned.step, skipped, fingerprint)
+    signal = _advance(tuned, config, runtime, device=device, checkpoints=checkpoints, callbacks=callbacks)
     if signal is not None:
         return Preempted(step=tuned.step, signal=signal)
     protocol = config.evaluate.protocol
     measured = dict(done.get(protocol) or score(learner))
     if protocol not in done:
-        told.emit(Evaluated(step=tuned.step, protocol=protocol, metrics=measured))
+        callbacks.emit(Evaluated(step=tuned.step, protocol=protocol, metrics=measured))
     return Finished(step=tuned.step, weights_sha256=tuned_sha256(learner), metrics=tuned.metrics | measured)
 
 
@@ -194,7 +195,7 @@ def _advance(
     *,
     device: torch.device,
     checkpoints: CheckpointFolder,
-    told: Told,
+    callbacks: Callbacks,
 ) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
     total, since = config.tune.steps, time.perf_counter()
@@ -202,7 +203,7 @@ def _advance(
     with closing(tuned.learner.batches(start=tuned.step, workers=runtime.loader_workers)) as stream:
         while tuned.step < total:
             losses = optimise(tuned, next(stream), config=config, device=device)
-            signal, step = told.should_stop(), tuned.step
+            signal, step = callbacks.should_stop(), tuned.step
             save_due = step == total or signal is not None or step % runtime.checkpoint_every_steps == 0
             log_due = step == total or step % config.train.log_every == 0
             read = _read(losses, step=step) if save_due or log_due else {}
@@ -210,9 +211,10 @@ def _advance(
                 speed = config.tune.batch_size * config.train.log_every / (time.perf_counter() - since)
                 since = time.perf_counter()
                 tuned.metrics = read
-                told.emit(Step(step=step, metrics={**read, "lr": lr_at(config.tune, step=step - 1), _SPEED: speed}))
+                metrics = {**read, "lr": lr_at(config.tune, step=step - 1), _SPEED: speed}
+                callbacks.emit(Step(step=step, metrics=metrics))
             if save_due:
-                told.emit(Checkpoint(step=step, sha256=checkpoints.save(tuned.state_dict(), step=step)))
+                callbacks.emit(Checkpoint(step=step, sha256=checkpoints.save(tuned.state_dict(), step=step)))
             if signal is not None:
                 return signal
     return None

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from iwm_core.evaluation import ranking
+from iwm_core.evaluation import mrr
 from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.training import state
 from tests.iwm_core.objectives.test_training import KINDS, changed
@@ -27,7 +27,7 @@ def test_a_predictor_blind_to_the_action_scores_the_floor(tiny):
     blind = changed(tiny, {"conditioning.kind": "none"})
     made = state.build(blind, device=CPU)
     found = OnlineEvaluation(blind, device=CPU, data_root="").measure(made.networks, made.target)
-    assert found["online_mrr"] == pytest.approx(ranking.floor(blind.evaluate.bank_size))
+    assert found["online_mrr"] == pytest.approx(mrr.floor(blind.evaluate.bank_size))
 
 
 @pytest.mark.parametrize("name", ["iwm", "vicreg"])

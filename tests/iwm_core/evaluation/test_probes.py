@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from iwm_core.data.datasets import load
-from iwm_core.evaluation import probes
+from iwm_core.evaluation import latents, probes
+from iwm_core.evaluation.protocols import measured as measured_by
+from iwm_core.evaluation.subject import Subject
 from iwm_core.models.targets import MovingAverage
 from iwm_core.objectives import table as objectives
 
@@ -15,8 +17,7 @@ CPU = torch.device("cpu")
 def measured(config, *, target_seed=0):
     model = objectives.build(config)
     target = MovingAverage(objectives.build(dataclasses.replace(config, seed=target_seed)).encoder, normalise=True)
-    with torch.no_grad():
-        return probes.measure(config, networks=model, target=target, device=CPU, data_root="")
+    return measured_by(probes.measure, Subject(config=config, networks=model, target=target, device=CPU))
 
 
 def test_every_probe_of_the_digits_beats_the_majority(config):
@@ -38,12 +39,17 @@ def test_probes_are_a_function_of_trial_and_weights(config):
 
 
 def test_a_split_is_read_with_its_labels(config, networks):
-    encoders = {"random": objectives.build(config).encoder.eval()}
+    subject = Subject(config=config, networks=networks[0], target=networks[1], device=CPU)
+    encoders = {"random": networks[0].encoder.eval()}
+
+    def of(image_BCSS, _):
+        return probes.features(image_BCSS, encoders=encoders)
+
     with torch.no_grad():
-        split = probes.read(config, encoders=encoders, split="test", device=CPU, data_root="")
+        split = latents.read(subject, split="test", features=of)
         dataset = load(config.data, split="test")
         last = np.array([len(dataset) * 299 // 300])
-        expected = probes.features(dataset.centre(last, size=32), encoders=encoders)
+        expected = of(dataset.centre(last, size=32), last)
     assert {name: one.features.shape for name, one in split.items()} == {
         "pixels": (300, 3072),
         "random pooled": (300, 64),

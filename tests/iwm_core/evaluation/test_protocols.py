@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from iwm_core.config import EvaluateConfig
 from iwm_core.errors import ConfigError
 from iwm_core.evaluation import protocols
-from iwm_core.evaluation.trial import measured_by
+from iwm_core.evaluation.subject import Subject, evaluation_mode
 from iwm_core.evaluation.tuning import score
 
 BASELINES = {
@@ -30,7 +31,7 @@ BASELINES = {
 
 def metrics_of(name, subject):
     if name in protocols.MEASURES:
-        return measured_by(name, subject)
+        return protocols.measured(protocols.MEASURES[name], subject)
     return score(protocols.TUNES[name](subject))
 
 
@@ -90,3 +91,43 @@ def test_a_random_start_is_the_start_of_pretraining(small, subject):
     for name, value in learner.get_submodule("networks").state_dict().items():
         assert torch.equal(value, start[name]), name
     assert {rate.share for rate in learner.rates()} == {1.0}
+
+
+@pytest.fixture
+def at_the_end(config, networks):
+    """Networks of a trial at the end of its pretraining."""
+    few = EvaluateConfig(bank_size=4, bank_images=1, probe_train_images=50, probe_test_images=20)
+    few = dataclasses.replace(config, evaluate=few)
+    return Subject(config=few, networks=networks[0], target=networks[1], device=torch.device("cpu"))
+
+
+def test_every_protocol_at_the_end_of_pretraining_says_something_of_its_own(at_the_end):
+    results = protocols.evaluate(at_the_end)
+    assert list(results) == list(protocols.AT_THE_END)
+    names = [name for metrics in results.values() for name in metrics]
+    assert len(set(names)) == len(names)
+    assert {"mrr", "mrr_floor", "linear_probe_top1", "random_probe_top1"} <= set(names)
+    assert all(isinstance(value, float) for metrics in results.values() for value in metrics.values())
+
+
+def test_it_leaves_the_networks_as_they_were_and_ignores_autocast(at_the_end):
+    model, target = at_the_end.networks, at_the_end.target
+    plain = protocols.evaluate(at_the_end)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert protocols.evaluate(at_the_end) == plain
+    assert all(module.training for module in model.modules())
+    assert not target.encoder.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_each_module_gets_its_own_mode_back(networks):
+    model, _ = networks
+    model.train()
+    model.encoder.vit.norm.eval()
+    with evaluation_mode(model):
+        assert not any(module.training for module in model.modules())
+    assert model.predictor.training
+    assert not model.encoder.vit.norm.training

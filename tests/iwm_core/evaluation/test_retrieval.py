@@ -7,22 +7,16 @@ from PIL import Image
 from iwm_core.data import photometric
 from iwm_core.errors import ConfigError
 from iwm_core.evaluation import mrr
+from iwm_core.evaluation.protocols import measured
 from iwm_core.evaluation.retrieval import FILE, NEAREST, jittering, measure, only
 from iwm_core.evaluation.subject import OnlyEncoder
-from iwm_core.evaluation.trial import measured_by
 
 
 def test_it_says_what_is_said_at_the_end_of_pretraining_and_more(small, subject):
     tested = subject(small, protocol="mrr")
-    found = measured_by("mrr", tested)
+    found = measured(measure, tested)
     with torch.no_grad():
-        whole = mrr.measure(
-            tested.config,
-            networks=tested.networks,
-            target=tested.target,
-            device=tested.device,
-            data_root="",
-        )
+        whole = mrr.measure(tested)
     assert whole.items() <= found.items()
     assert found["hit1"] <= found["hit2"] <= found["hit5"] <= found["hit10"] == 1
     assert {f"mrr_{name}" for name in jittering(tested)} <= set(found)
@@ -43,7 +37,7 @@ def test_an_operation_that_never_acts_has_no_bank(small, subject):
 
 
 def test_pictures_have_a_row_for_each_image(small, subject, tmp_path):
-    measured_by("mrr", subject(small, protocol="mrr", pictures=tmp_path / "pictures"))
+    measured(measure, subject(small, protocol="mrr", pictures=tmp_path / "pictures"))
     with Image.open(tmp_path / "pictures" / FILE) as picture:
         across, down = 2 + min(NEAREST, small.evaluate.bank_size), small.evaluate.bank_images
         assert picture.size == (across * 17 + 1, down * 17 + 1)

@@ -15,7 +15,7 @@ from iwm_core.config import (
     TrialConfig,
 )
 from iwm_core.errors import CheckpointError, ConfigError
-from iwm_core.evaluation.run import AT_THE_END
+from iwm_core.evaluation.protocols import AT_THE_END
 from iwm_core.evaluation.trial import Parent, examine
 from iwm_core.events import Evaluated, Finished, Preempted
 from iwm_core.pretrain import train

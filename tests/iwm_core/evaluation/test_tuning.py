@@ -9,7 +9,7 @@ import torch
 from iwm_core.config import RuntimeConfig, TuneConfig
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation import protocols
-from iwm_core.evaluation.tuning import Told, lr_at, tune
+from iwm_core.evaluation.tuning import Callbacks, lr_at, tune
 from iwm_core.events import Checkpoint, Evaluated, Finished, Preempted, Step, is_telemetry
 from iwm_core.training.checkpoint import CheckpointFolder
 
@@ -40,7 +40,9 @@ def attempt(subject, folder, *, number=0, stop_at=None, kill_at=None, done=None)
             device=subject.device,
             checkpoints=CheckpointFolder(folder, attempt=number),
             done=done or {},
-            told=Told(emit=events.append, should_stop=should_stop, on_start=lambda *said: starts.append(said)),
+            callbacks=Callbacks(
+                emit=events.append, should_stop=should_stop, on_start=lambda *said: starts.append(said)
+            ),
         )
     return end, events, starts
 

@@ -8,7 +8,7 @@ from iwm_core.config import ConditioningConfig, MasksConfig, ObjectiveConfig
 from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.data.sequences import Sequences
-from iwm_core.evaluation.ranking import floor
+from iwm_core.evaluation.mrr import floor
 from iwm_core.events import Finished
 from iwm_core.objectives.ijepa import IJEPA, Drawn
 from iwm_core.objectives.objective import Part

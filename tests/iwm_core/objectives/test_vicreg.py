@@ -7,8 +7,8 @@ from iwm_core.config import ConditioningConfig, ObjectiveConfig
 from iwm_core.data.masks import Masks
 from iwm_core.data.photometric import ACTION_DIM
 from iwm_core.data.views import Views
-from iwm_core.evaluation.ranking import floor
-from iwm_core.evaluation.run import evaluation_mode
+from iwm_core.evaluation.mrr import floor
+from iwm_core.evaluation.subject import evaluation_mode
 from iwm_core.events import Finished
 from iwm_core.objectives.objective import Part
 from iwm_core.objectives.vicreg import VICREG, covariance, variance

@@ -1,6 +1,6 @@
 import pytest
 
-from iwm_core.evaluation.subset import spread
+from iwm_core.evaluation.latents import spread
 
 
 @pytest.mark.parametrize(

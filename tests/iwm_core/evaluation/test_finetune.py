@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iwm_core.config import TrialConfig, TuneConfig
-from iwm_core.evaluation.mixing import cross_entropy, mixed
+from iwm_core.evaluation.finetune import cross_entropy, mixed
 
 LABELS = torch.tensor([0, 1, 2, 2])
 IMAGES = torch.arange(4.0)[:, None, None, None].expand(4, 3, 8, 8).contiguous()
