@@ -1,10 +1,10 @@
-"""A cheap look at the networks while they are trained: is the predictor learning, does the encoder sort images?
+"""Online evaluation: MRR and k-NN on a few images while the networks train.
 
     online_mrr         `mrr` over `IMAGES` images of the test split, against banks of at most `BANK` versions
     online_knn_top1    `knn` of `TEST` test images among `TRAIN` of training
 
-A function of the weights and of which images are in the data set. Small samples: a curve to watch, no result. Kept
-apart from the final metrics by their names; a predictor blind to the action has an `online_mrr` of H_K / K.
+A function of the weights and of the images in the data set. The samples are small: a curve to watch, no result. Their
+names differ from those of the final metrics. A predictor blind to the action has an `online_mrr` of H_K / K.
 
 Shapes: C channels, S pixels, K bank, N patches, D width, F features.
 """

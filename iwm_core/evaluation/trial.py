@@ -1,12 +1,11 @@
 """A trial that pretrains nothing: protocols on the final weights of another trial, its parent, or on a timm model.
 
-`examine` is to such a trial what `pretrain.train` is to an ordinary one: it says the same events through `emit`,
-and asks `should_stop`. Without `evaluate.protocol` it measures what is measured at the end of pretraining, with one
-that of `protocols`.
+`examine` is to such a trial what `pretrain.train` is to an ordinary one: it emits the same events and asks
+`should_stop`. Without `evaluate.protocol` it measures what is measured at the end of pretraining.
 
-A protocol that measures stands at the parent's last step throughout (a timm model's is step 1 of 1), and asks before it
-begins; an attempt that was interrupted has lost the protocol it was at, and those that were recorded (`done`) are not
-measured again. A protocol that tunes counts its own steps, and goes on from its own checkpoints (`tuning`).
+A protocol that measures is at the parent's last step throughout (a timm model's is step 1 of 1), and asks before it
+begins. An interrupted attempt loses the protocol it was at; those that were recorded (`done`) are not measured again. A
+protocol that tunes counts its own steps and resumes from its own checkpoints (`tuning`).
 """
 
 from collections.abc import Callable, Mapping

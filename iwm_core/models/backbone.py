@@ -1,10 +1,10 @@
-r"""An encoder that somebody else trained: any timm model as one that gives latents of patches.
+r"""Any timm model as an encoder of patches, with public weights or random ones.
 
     z = f(x),   [B, N, D]        tokens without class and register tokens, or the cells of the last feature map
 
 Source: timm's `create_model` and `forward_features` [timm 1.0.31], by public attributes only. The model keeps its own
 last norm and its own normalisation of colours: images come with ImageNet's and are given the model's where it differs.
-It sees the whole image whatever is asked of it, so it can be evaluated and be a teacher, and is never masked.
+It always sees the whole image, so it can be evaluated and be a teacher, and is never masked.
 
 Shapes: B batch, C channels, H height, W width, N patches or cells in raster order, K of them, D width.
 """
@@ -12,7 +12,7 @@ Shapes: B batch, C channels, H height, W width, N patches or cells in raster ord
 import difflib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import timm
 import torch
@@ -32,11 +32,12 @@ PRETRAINED = "pretrained"
 """What `evaluate.weights` says for the weights that timm itself knows where to find."""
 
 
+@final
 class Backbone(Encoder):
-    """A timm model as an encoder; the model lies under `vit`, as in ours, whatever its kind."""
+    """A timm model as an encoder; the model lies under `vit`, whatever its kind."""
 
     def __init__(self, model: nn.Module, *, image_size: int) -> None:
-        """Takes the model over; it is asked once, with an empty image, what it gives."""
+        """Owns the model, and runs it once on an empty image to learn the shape of its output."""
         super().__init__()
         self.vit = _sized(model, image_size)
         self._prefix = int(getattr(model, "num_prefix_tokens", 0))
@@ -59,7 +60,7 @@ class Backbone(Encoder):
 
 
 class Shape(NamedTuple):
-    """What a model makes of an image."""
+    """Shape of a model's latents of one image."""
 
     patches: int
     width: int
@@ -67,7 +68,7 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=64)
 def shape_of(name: str, *, image_size: int) -> Shape:
-    """What the timm model `name` makes of images of this size, found without computing it.
+    """Shape of the latents of images of this size, found on torch's `meta` device without computing them.
 
     Raises:
         ConfigError: timm has no such model, or it cannot take these images.
@@ -116,7 +117,7 @@ def load_weights(model: nn.Module, file: str, *, name: str) -> None:
 
 
 def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
-    """What a timm model gave, as [B, N, D]: without its first `prefix` tokens, or the cells of its map in order."""
+    """The output of a timm model as [B, N, D]: without its first `prefix` tokens, or the cells of its map in order."""
     if found.dim() == 3:
         return found[:, prefix:]
     channels_last_BHWD = found if found.shape[1] != width else found.permute(0, 2, 3, 1)

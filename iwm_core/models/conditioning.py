@@ -1,4 +1,4 @@
-r"""How the predictor learns of the action a.
+r"""How the action a reaches the predictor.
 
     none      q_i                                                       a is ignored: the invariant control
     sequence  q_i, and one more token per scalar: t_j = a_j w_j + b_j   w_j, b_j ~ N(0, 0.5^2), learned

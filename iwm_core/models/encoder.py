@@ -16,7 +16,7 @@ patch.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, final
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
@@ -40,6 +40,7 @@ class Encoder(nn.Module, ABC):
         """Latents of the patches `keep_BK` (indices in raster order; None: all of them), [B, K, D]."""
 
 
+@final
 class ViTEncoder(Encoder):
     """The encoder that is trained here. timm's parameter names are kept under the prefix `vit.`."""
 

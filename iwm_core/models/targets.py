@@ -22,7 +22,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,7 @@ class Target(nn.Module, ABC):
         """What the targets depend on that is neither in the configuration nor in a checkpoint."""
 
 
+@final
 class MovingAverage(Target):
     """f_ema: a copy of the encoder that follows it and has no gradient."""
 
@@ -94,6 +95,7 @@ class MovingAverage(Target):
         return {}
 
 
+@final
 class FrozenTeacher(Target):
     """A timm model that stays as it is."""
 

@@ -1,7 +1,7 @@
-"""What each objective asks of the other settings. No torch here: a login node refuses with the same words.
+"""What each objective requires of the other settings. No torch here, so that a login node can check.
 
-A setting that an objective would ignore is refused where it is part of what the objective is about, so that one trial
-does not go by two names.
+A setting that an objective would ignore is refused where it is part of what the objective is about: otherwise one
+trial would have two ids.
 """
 
 from collections.abc import Mapping

@@ -189,10 +189,10 @@ class World:
 
     @contextlib.contextmanager
     def explaining(self) -> Iterator[None]:
-        """Says what another rank died of, where that is what broke the connection.
+        """Names the error of another rank, where that broke the connection.
 
         Raises:
-            RankError: with the other rank's last words.
+            RankError: with the other rank's error.
         """
         try:
             yield
@@ -203,7 +203,7 @@ class World:
 
 
 ALONE = World()
-"""One rank: the batch is its own, and nobody is to be asked."""
+"""One rank, which has the whole batch."""
 
 
 class Agreement:

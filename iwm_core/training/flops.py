@@ -1,11 +1,11 @@
-r"""What one step costs per image, and what a device could do at best.
+r"""FLOPs of one step per image, and the peak of a device: what model FLOPs utilisation is made of.
 
     MFU = images/s * FLOPs per image / (peak FLOP/s * devices)
 
 Counted, not derived: torch's FlopCounterMode watches one step of the networks themselves, forward and backward, on
 torch's `meta` device, where tensors have shapes and no numbers. Only matrix products count (2 per multiplication and
 addition); the optimiser and the moving average have none. Attention is counted as written out and without activation
-checkpoints, so that what a kernel computes a second time is no achievement.
+checkpoints, so work that is done twice counts once.
 
 Shapes: B batch, C channels, H height, W width.
 """

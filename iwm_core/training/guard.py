@@ -1,8 +1,8 @@
-"""The guard against NaN: notices on the device, reads rarely, keeps the batch that did it.
+"""The guard against NaN: it detects on the device, reads rarely and keeps the batch that caused it.
 
-The first step whose loss or gradient is not finite is remembered in one number on the device. It is read where the
-host waits anyway: at log lines and checkpoints. Before a checkpoint the weights themselves are looked at, too, so none
-is of a broken state.
+One number on the device holds the first step whose loss or gradient is not finite. The host reads it where it waits
+anyway, at log lines and checkpoints. Before a checkpoint it checks the weights, too, so no checkpoint holds a broken
+state.
 
 Shapes: B batch, C channels, H height, W width, A action, K context, M targets.
 """

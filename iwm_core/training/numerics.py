@@ -1,7 +1,7 @@
-"""Where and in which arithmetic a run computes: whatever beside the configuration could change a bit.
+"""Device and arithmetic of a run: whatever beside the configuration could change a bit.
 
-A trial is promised the same bits between two attempts of equal fingerprint, if it is deterministic. A different
-fingerprint is a different arithmetic: the results agree within a tolerance, and are labelled so.
+Two attempts of equal fingerprint end with the same bits, if they are deterministic. A different fingerprint is a
+different arithmetic: the results agree within a tolerance, and are labelled so.
 """
 
 import os

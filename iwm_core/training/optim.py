@@ -1,4 +1,4 @@
-r"""AdamW as this model wants it, and its schedules, which are pure functions of the step.
+r"""AdamW and the schedules of its rates, all of them pure functions of the step.
 
     lr(s)    = lr [r_0 + (1 - r_0) s/W]                                  s < W        linear warm-up
              = lr [r_1 + (1 - r_1) (1 + cos(pi (s - W)/(S - W))) / 2]    otherwise    cosine

@@ -1,8 +1,8 @@
-"""Where this process stands among those that train one trial together. No torch here.
+"""The place of this process among those that train one trial together. No torch here.
 
-Told by torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) or by SLURM's srun (SLURM_PROCID,
-SLURM_STEP_NUM_TASKS, SLURM_LOCALID). SLURM_NTASKS is not asked: a shell inside an allocation has it, too, and no srun
-around it that would start the others. Ranks of one SLURM step meet at MASTER_ADDR, if that is set, else at the first
+torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; SLURM's srun sets SLURM_PROCID,
+SLURM_STEP_NUM_TASKS and SLURM_LOCALID. SLURM_NTASKS is not read: a shell inside an allocation has it, too, without an
+srun around it that starts the others. Ranks of one SLURM step meet at MASTER_ADDR, if that is set, else at the first
 host of the node list, and at a port made of the job's id and its start, so that neither a neighbour on the node nor an
 earlier start of the same job is at it.
 """

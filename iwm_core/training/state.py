@@ -1,4 +1,4 @@
-"""All that training changes: two networks, an optimiser, a step. Nothing else is needed to go on.
+"""All that training changes: the networks, the target, the optimiser and the step. A run resumes from these alone.
 
 Randomness is a function of (seed, step, sample), so there is no generator, no sampler and no schedule to save.
 """
