@@ -1,6 +1,7 @@
 """How long training stands still for a checkpoint: written at once, and behind training's back.
 
     python benchmarks/checkpoint.py [--json] [--device cpu|cuda] [--states toy,S,B] [--runs 5] [--folder DIR]
+                                    [--rows FILE]
 
 `at once` is `CheckpointFolder.save` in the trainer's thread, `stands still` is `CheckpointWriter.save`, which copies
 and leaves the rest to another thread. `slowed` is what steps lose to that thread until the file is durable: the time it
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import machine
 from benchmarks.speed.cases import Case
+from benchmarks.speed.rows import Rows
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -62,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--states", default="", help=f"of {', '.join(STATES)}")
     parser.add_argument("--runs", type=int, default=5, help="checkpoints per figure")
     parser.add_argument("--folder", type=Path, help="where to write; default: the system's temporary folder")
+    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
     options = parser.parse_args(arguments)
     names = (options.states or DEFAULT[options.device]).split(",")
     if unknown := [name for name in names if name not in STATES]:
@@ -69,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = torch.device(options.device)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="iwm-bench-", dir=options.folder) as folder:
-        rows = [measure(name, device=device, runs=options.runs, folder=Path(folder) / name) for name in names]
+        kept, rows = Rows("checkpoint", options.rows), []
+        for name in names:
+            rows.append(measure(name, device=device, runs=options.runs, folder=Path(folder) / name))
+            kept.add(rows[-1])
     print(json.dumps(document(rows, device=device), indent=2) if options.json else table(rows, device=device))
 
 

@@ -1,6 +1,7 @@
 """From a JPEG file to a trained step: images per second of each stage, and of the whole.
 
     python benchmarks/pipeline.py [--json] [--device cpu|cuda] [--workers 0,2] [--rounds 5] [--batches 30]
+                                  [--rows FILE] [--toy]
 
     decode       open a file of 500 x 375 and make it pixels
     crop         cut, resize to 224, flip: the rest of what the loader does
@@ -21,7 +22,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +35,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine
+from benchmarks.speed.ours import compile_blocks
 from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
+from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, RuntimeConfig, TrialConfig
 from iwm_core.data import datasets, loader, masks, views
 from iwm_core.data.datasets import ImageDataset
@@ -63,18 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", default="0,2", help="numbers of loader processes")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every stage")
     parser.add_argument("--batches", type=int, default=30, help="batches of `loader`; `whole` takes a fifth of them")
+    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
+    parser.add_argument("--toy", action="store_true", help="tiny networks, to see that it runs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     device, workers = torch.device(options.device), [int(number) for number in options.workers.split(",")]
     with tempfile.TemporaryDirectory(prefix="iwm-bench-") as folder:
-        kilobytes = write_photos(Path(folder), count=PHOTOS)
-        config = of_files(cases.PIPELINE[options.device].config("iwm"))
-        pipeline = Pipeline(config, root=Path(folder), device=device)
-        rows = pipeline.stages(rounds=options.rounds)
-        for number in workers:
-            rows += [pipeline.loader(workers=number, batches=options.batches)]
-            rows += [pipeline.whole(workers=number, batches=max(2, options.batches // 5))]
-    facts = {"files": f"{PHOTOS} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB", **machine.conditions(device)}
+        photos = 16 if options.toy else PHOTOS
+        kilobytes = write_photos(Path(folder), count=photos)
+        case = cases.TOY if options.toy else cases.PIPELINE[options.device]
+        pipeline = Pipeline(of_files(case.config("iwm")), root=Path(folder), device=device, by_block=case.by_block)
+        kept, rows = Rows("pipeline", options.rows), list[Row]()
+        for row in pipeline.rows(workers=workers, rounds=options.rounds, batches=options.batches):
+            kept.add(row)
+            rows.append(row)
+    facts = {"files": f"{photos} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB", **machine.conditions(device)}
     shown = {"rows": [asdict(row) for row in rows], **facts}
     print(json.dumps(shown, indent=2) if options.json else table(rows, facts=facts))
 
@@ -87,12 +93,21 @@ def of_files(config: TrialConfig) -> TrialConfig:
 class Pipeline:
     """The stages of one trial over one folder of files."""
 
-    def __init__(self, config: TrialConfig, *, root: Path, device: torch.device) -> None:
+    def __init__(self, config: TrialConfig, *, root: Path, device: torch.device, by_block: bool = False) -> None:
         self.config, self.device, self.batch = config, device, config.train.batch_size
         self._dataset: ImageDataset = datasets.load(config.data, split="train", root=str(root))
         self._files = sorted(root.rglob("*.jpg"))
         self._state = state.build(config, device=device)
         self._networks = prepared(self._state, config=config, runtime=RuntimeConfig(), world=ALONE)
+        if by_block:
+            compile_blocks(self._state.networks, self._state.target)
+
+    def rows(self, *, workers: Sequence[int], rounds: int, batches: int) -> Iterator[Row]:
+        """Every stage alone, then the loader and the whole with so many workers; each row when it is measured."""
+        yield from self.stages(rounds=rounds)
+        for number in workers:
+            yield self.loader(workers=number, batches=batches)
+            yield self.whole(workers=number, batches=max(2, batches // 5))
 
     def stages(self, *, rounds: int) -> list[Row]:
         """Each stage alone, in turns."""

@@ -1,4 +1,4 @@
-"""The rooms of `benchmarks/step.py`, `pipeline.py` and `checkpoint.py`: how fast a trial trains.
+"""The rooms of `benchmarks/gpu.py` and of what it runs: how fast a trial trains and is evaluated.
 
 cases.py       which networks, batches and counts are measured, on a CPU core and on a GPU
 ours.py        one of our steps, as training runs it
@@ -7,5 +7,8 @@ stages.py      which part of a step its time goes to, by hooks on the modules th
 contender.py   a step that can be timed, whoever wrote it
 clock.py       seconds of a device, contenders in turns, waits of the host
 photos.py      JPEG files like ImageNet's
+rows.py        rows in a file, each written when it is measured
+outcomes.py    a plugin of pytest: each test is a row
+gpu_report.py  the report of `benchmarks/gpu.py`, targets among it
 machine.py     the hardware, versions and date that stand under every figure
 """

@@ -30,6 +30,15 @@ def seconds(step: Step, *, device: torch.device, times: int = 1) -> float:
     return (time.perf_counter() - began) / times
 
 
+def first(step: Step, *, device: torch.device) -> float:
+    """Seconds of the wall clock of a first step: kernels are chosen and, where asked for, compiled."""
+    began = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
 def in_turns(steps: Mapping[str, Step], *, device: torch.device, rounds: int, times: int = 1) -> dict[str, list[float]]:
     """Seconds per step of each contender, a value a round; the first step of each is not counted."""
     for step in steps.values():
@@ -60,4 +69,4 @@ def host_waits(step: Step, *, device: torch.device, times: int = 10) -> float | 
                 step()
         finally:
             torch.cuda.set_sync_debug_mode(before)
-    return sum("synchronizing" in str(warning.message) for warning in caught) / times
+    return sum("called a synchronizing" in str(warning.message) for warning in caught) / times

@@ -4,17 +4,27 @@ Shapes: B batch, C channels, H height, W width.
 """
 
 import torch
+from torch import nn
 
 from benchmarks.speed.cases import Case
 from benchmarks.speed.contender import Contender
 from benchmarks.speed.stages import Watched
 from iwm_core.config import RuntimeConfig
+from iwm_core.models.block import Block
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
 from iwm_core.training import numerics, state
 from iwm_core.training.distributed import ALONE
 from iwm_core.training.flops import step_flops
 from iwm_core.training.step import optimise, prepared
+
+
+def compile_blocks(*networks: nn.Module) -> None:
+    """Compiles every transformer block by itself: equal blocks share one compilation."""
+    for network in networks:
+        for module in network.modules():
+            if isinstance(module, Block):
+                module.compile(dynamic=False)
 
 
 def ours(case: Case, *, objective: str, device: torch.device) -> Contender:

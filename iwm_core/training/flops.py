@@ -27,17 +27,19 @@ from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Networks, Part
 
 BF16_PEAKS: dict[str, float] = {
-    "H200": 790e12,  # [OURS] what large matrix products reach on it; the data sheet says 989.5e12
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,
-    "H100": 989.5e12,
+    "H200 NVL": 835e12,
+    "H100": 989.5e12,  # H100 and H200 on SXM boards are one chip with two sizes of memory
+    "H200": 989.5e12,
     "A100": 312e12,
     "L40S": 362e12,
     "L4": 121e12,
 }
 """Words of the device's name -> FLOP/s of bf16 matrix products without sparsity; the first that fits holds.
 
-Source: NVIDIA's data sheets (with sparsity they print twice as much), but for the line that says otherwise.
+Source: NVIDIA's data sheets (with sparsity they print twice as much). What a card reaches in large products is less:
+`benchmarks/peak.py` measures it.
 """
 
 COUNTED = 2  # images, so that what is shared by a batch would show

@@ -16,7 +16,7 @@ from iwm_core.data.loader import batch_at
 from iwm_core.data.views import make_views
 from iwm_core.objectives import table as objectives
 from iwm_core.objectives.objective import Part
-from iwm_core.transfer import onto
+from iwm_core.tensors import onto
 from tests.gpu.trials import CASES, CPU, SMALL, WIDE, changed, images
 
 PIXELS = 5e-5

@@ -32,7 +32,7 @@ def test_a_step_through_data_parallel_networks_is_the_step_without(device, world
         networks = world.parallel(made.networks) if parallel else made.networks
         assert isinstance(networks, DistributedDataParallel) is parallel
         with numerics.arithmetic(config.train, device=device):
-            steps = [optimise(made, image_BCHW=image_BCHW, config=config, networks=networks) for _ in range(3)]
+            steps = [optimise(made, image_BCHW=image_BCHW, config=config, called=networks) for _ in range(3)]
         outcomes.append([float(value) for step in steps for value in (step.loss, step.grad_norm)])
     assert outcomes[1] == pytest.approx(outcomes[0], rel=1e-5)
 

@@ -91,7 +91,7 @@ def test_counting_leaves_the_networks_alone(tiny):
 @pytest.mark.parametrize(
     ("name", "flops"),
     [
-        ("NVIDIA H200", 790e12),
+        ("NVIDIA H200", 989.5e12),
         ("NVIDIA H100 80GB HBM3", 989.5e12),
         ("NVIDIA H100 PCIe", 756e12),
         ("NVIDIA A100-SXM4-80GB", 312e12),
