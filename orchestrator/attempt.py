@@ -209,8 +209,8 @@ class _Attempt:
         )
 
     def _train(self, config: TrialConfig) -> Finished | Preempted:
-        from iwm_core.training.distributed import ALONE
         from iwm_core.pretrain import train
+        from iwm_core.training.distributed import ALONE
 
         return train(
             config,

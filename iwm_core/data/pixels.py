@@ -63,7 +63,7 @@ def hue_hsv_(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
 
 def hue_yiq_(x_BCHW: Tensor, turns_B: Tensor) -> Tensor:
     """Turns the chroma plane of YIQ; luma stays (before the clamp)."""
-    turned = torch.bmm(yiq_rotation(turns_B).to(x_BCHW), x_BCHW.flatten(2))
+    turned = torch.bmm(_like(yiq_rotation(turns_B), x_BCHW), x_BCHW.flatten(2))
     return torch.clamp(turned.view_as(x_BCHW), 0, 1, out=x_BCHW)
 
 
@@ -80,8 +80,8 @@ def grayscale_(x_BCHW: Tensor) -> Tensor:
 
 def blur_(x_BCHW: Tensor, sigma_B: Tensor, *, kernel: int) -> Tensor:
     """Gaussian blur over `kernel` pixels (odd) with reflected borders; sigma in pixels, above 0."""
-    rows_BHH = _gaussian_matrix(sigma_B, size=x_BCHW.shape[2], kernel=kernel).to(x_BCHW)
-    columns_BWW = _gaussian_matrix(sigma_B, size=x_BCHW.shape[3], kernel=kernel).to(x_BCHW)
+    rows_BHH = _like(_gaussian_matrix(sigma_B, size=x_BCHW.shape[2], kernel=kernel), x_BCHW)
+    columns_BWW = _like(_gaussian_matrix(sigma_B, size=x_BCHW.shape[3], kernel=kernel), x_BCHW)
     across_BCHW = torch.bmm(x_BCHW.flatten(1, 2), columns_BWW.mT).view_as(x_BCHW)
     for across_BHW, x_BHW in zip(across_BCHW.unbind(1), x_BCHW.unbind(1), strict=True):
         torch.bmm(rows_BHH, across_BHW, out=x_BHW)
@@ -102,8 +102,13 @@ def on_rows_(x_BCHW: Tensor, value_B: Tensor, operation_: Callable[[Tensor, Tens
     return x_BCHW.index_copy_(0, on_device, operation_(x_BCHW.index_select(0, on_device), value_B[rows]))
 
 
+def _like(x: Tensor, other: Tensor) -> Tensor:
+    """`x` in the other's type and on its device, without a wait."""
+    return onto(x.to(other.dtype), other.device)
+
+
 def _per_image(value_B: Tensor, like: Tensor) -> Tensor:
-    return onto(value_B.to(like.dtype), like.device).view(-1, 1, 1, 1)
+    return _like(value_B, like).view(-1, 1, 1, 1)
 
 
 def _luma(x_BCHW: Tensor) -> Tensor:

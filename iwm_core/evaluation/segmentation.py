@@ -51,6 +51,14 @@ COUNTED_MAX = 2000
 OURS, RANDOM = "segmentation", "segmentation_random"
 
 
+def cross_entropy(logits_BKSS: Tensor, class_BSS: Tensor) -> Tensor:
+    """The mean over pixels that have a class. CUDA has no deterministic kernel for pictures, so it gets a list."""
+    if logits_BKSS.is_cuda:
+        logits_nK = logits_BKSS.flatten(2).mT.flatten(0, 1)
+        return functional.cross_entropy(logits_nK, class_BSS.flatten(), ignore_index=IGNORED)
+    return functional.cross_entropy(logits_BKSS, class_BSS, ignore_index=IGNORED)
+
+
 class OnPixels(Learner):
     """Abstract: a learner whose `logits` are scored on the classes of pixels."""
 
@@ -78,9 +86,9 @@ class OnPixels(Learner):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         crops = draw_crops(self.config.data, seed=self.config.seed, step=batch.step, batch=len(batch.index_B))
-        class_BSS = self.images.segments(batch.index_B, crops, self.config.data.image_size).long().to(self.device)
+        class_BSS = onto(self.images.segments(batch.index_B, crops, self.config.data.image_size).long(), self.device)
         return {
-            name: functional.cross_entropy(logits_BKSS.float(), class_BSS, ignore_index=IGNORED)
+            name: cross_entropy(logits_BKSS.float(), class_BSS)
             for name, logits_BKSS in zip(("loss", "random_loss"), self.logits(batch.image_BCHW).values(), strict=False)
         }
 

@@ -36,12 +36,16 @@ PRETRAINED = "pretrained"
 class Backbone(Encoder):
     """A timm model as an encoder; the model lies under `vit`, whatever its kind."""
 
+    _scale_C11: Tensor | None
+    _shift_C11: Tensor | None
+
     def __init__(self, model: nn.Module, *, image_size: int) -> None:
         """Owns the model, and runs it once on an empty image to learn the shape of its output."""
         super().__init__()
         self.vit = _sized(model, image_size)
         self._prefix = int(getattr(model, "num_prefix_tokens", 0))
-        self._scale, self._shift = _recolouring(model)
+        for name, value_C in zip(("_scale_C11", "_shift_C11"), _recolouring(model), strict=True):
+            self.register_buffer(name, value_C, persistent=False)
         with torch.no_grad():
             tokens_1ND = self.eval()(torch.zeros(1, 3, image_size, image_size))
         self.width = tokens_1ND.shape[-1]
@@ -53,10 +57,9 @@ class Backbone(Encoder):
         return z_BND if keep_BK is None else gather(z_BND, index_BK=keep_BK)
 
     def _recoloured(self, x_BCHW: Tensor) -> Tensor:
-        if self._scale is None:
+        if self._scale_C11 is None or self._shift_C11 is None:
             return x_BCHW
-        scale_C, shift_C = (torch.tensor(values, device=x_BCHW.device) for values in (self._scale, self._shift))
-        return x_BCHW * scale_C[:, None, None] + shift_C[:, None, None]
+        return x_BCHW * self._scale_C11 + self._shift_C11
 
 
 class Shape(NamedTuple):
@@ -168,15 +171,15 @@ def _patch(model: Any) -> int:
     return int(size[0] if isinstance(size, tuple | list) else size)
 
 
-def _recolouring(model: nn.Module) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Factor and offset from ImageNet's normalisation to the model's, by channel; None where they are the same."""
+def _recolouring(model: nn.Module) -> tuple[Tensor | None, Tensor | None]:
+    """Factor and offset from ImageNet's normalisation to the model's, [C, 1, 1]; None where they are the same."""
     known = getattr(model, "pretrained_cfg", {})
     mean, std = tuple(known.get("mean", MEAN)), tuple(known.get("std", STD))
     if (mean, std) == (MEAN, STD) or len(mean) != len(MEAN):
         return None, None
-    scale = tuple(ours / theirs for ours, theirs in zip(STD, std, strict=True))
-    shift = tuple((ours - theirs) / s for ours, theirs, s in zip(MEAN, mean, std, strict=True))
-    return scale, shift
+    scale = [ours / theirs for ours, theirs in zip(STD, std, strict=True)]
+    shift = [(ours - theirs) / s for ours, theirs, s in zip(MEAN, mean, std, strict=True)]
+    return torch.tensor(scale)[:, None, None], torch.tensor(shift)[:, None, None]
 
 
 def _foreign(file: str, name: str) -> str:

@@ -42,7 +42,7 @@ def test_a_map_is_read_in_the_order_of_its_cells():
 def test_images_get_the_model_s_own_colours():
     encoder = backbone(CONFIG, name="vit_tiny_patch16_224", weights="").eval()  # augreg: mean and deviation 1/2
     assert encoder.vit.pretrained_cfg["mean"] == (0.5, 0.5, 0.5)
-    encoder._scale, encoder._shift = (0.229 / 0.5,) * 3, ((0.485 - 0.5) / 0.5,) * 3
+    encoder._scale_C11, encoder._shift_C11 = torch.full((3, 1, 1), 0.229 / 0.5), torch.full((3, 1, 1), -0.015 / 0.5)
     unit = torch.rand(1, 3, 32, 32)
     seen = encoder._recoloured((unit - 0.485) / 0.229)
     torch.testing.assert_close(seen, (unit - 0.5) / 0.5)
