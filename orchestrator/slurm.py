@@ -18,10 +18,10 @@ from orchestrator.events import Cause
 TIMEOUT_S = 30.0
 TOKEN = re.compile(r"-([0-9a-f]{16})$")
 """How a job's name ends: with the token of its claims."""
-RELAUNCH_FAILED = "launch failed requeued held"
-"""Why SLURM itself holds a job: it did not come to a start, and waits for a release."""
-HOLDS = ("JobHeld", "job requeued in held state", RELAUNCH_FAILED)
-"""How a reason begins that only a release ends; the second is what `requeuehold` leaves in place of `JobHeldUser`."""
+REQUEUED_HELD = "requeued held"
+"""How the reason ends where SLURM itself holds a job that it could not start; what was wrong differs by version."""
+HOLDS = ("JobHeld", "JobHoldMaxRequeue", "job requeued in held state", "launch failure limit exceeded", REQUEUED_HELD)
+"""Parts of a reason that only a release ends; the third is what `requeuehold` leaves in place of `JobHeldUser`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Job:
     @property
     def failed_to_launch(self) -> bool:
         """Whether it is SLURM itself that holds it."""
-        return self.is_held and RELAUNCH_FAILED in self.reason
+        return self.is_held and REQUEUED_HELD in self.reason
 
     @property
     def cause(self) -> Cause:
@@ -140,6 +140,8 @@ _CAUSES = {
     "PENDING": Cause.REQUEUED,
     "RUNNING": Cause.VANISHED,
 }
+_HELD_STATES = frozenset({"SPECIAL_EXIT", "REQUEUE_HOLD", "RESV_DEL_HOLD"})
+"""Written in place of PENDING; 22.05 has the first alone."""
 _SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
 _SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode", "End")
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -154,7 +156,7 @@ def squeue_command(users: Sequence[str]) -> list[str]:
 def parse_squeue(text: str) -> list[Job]:
     """One job per line; a name may hold our separator, which no other column before it does.
 
-    A job in SPECIAL_EXIT is a pending one that is held. Newer versions write reasons with `_` for a blank.
+    A job in one of `_HELD_STATES` is a pending one that is held. Newer versions write reasons with `_` for a blank.
     """
     jobs = []
     for line in text.splitlines():
@@ -164,8 +166,12 @@ def parse_squeue(text: str) -> list[Job]:
         name = "|".join(parts[2 : len(parts) - 3])
         node, reason, long_reason = parts[-3], *(part.replace("_", " ") for part in parts[-2:])
         shown = reason if reason != "None" else ""
-        shown = f"{shown} {long_reason}" if RELAUNCH_FAILED in long_reason else shown
-        state = "PENDING" if parts[1] == "SPECIAL_EXIT" else parts[1]
+        shown = (
+            f"{shown} {long_reason}" if REQUEUED_HELD in long_reason and reason != long_reason.strip("()") else shown
+        )
+        if parts[1] in _HELD_STATES and not any(words in shown for words in HOLDS):
+            shown = f"JobHeld {shown}".strip()
+        state = "PENDING" if parts[1] in _HELD_STATES else parts[1]
         jobs.append(Job(id=parts[0], state=state, name=name, node=node, reason=shown))
     return jobs
 
@@ -179,8 +185,16 @@ def exit_codes_command(users: Sequence[str]) -> list[str]:
 def parse_exit_codes(text: str) -> dict[str, tuple[int, int]]:
     """(exit code, signal) by job id, from what wait(2) said. As the accounting has them: a shell's 128 + n is n."""
     rows = (line.split() for line in text.splitlines())
-    said = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
-    return {key: ((code >> 8) - 128 * (code >> 8 > 128), code & 0x7F) for key, code in said.items()}
+    return {row[0]: code for row in rows if len(row) == 2 and (code := _exit_code(row[1]))}
+
+
+def _exit_code(text: str) -> tuple[int, int] | None:
+    """`768` until 22.05, `3:0` since 23.02."""
+    first, colon, second = text.partition(":")
+    if not (first.isdigit() and (second.isdigit() or not colon)):
+        return None
+    code, signal = (int(first), int(second)) if colon else (int(first) >> 8, int(first) & 0x7F)
+    return code - 128 * (code > 128), signal
 
 
 def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:

@@ -21,7 +21,9 @@ PACKAGES = {
     "scontrol": "slurm-client",
     "sinfo": "slurm-client",
 }
-SYSTEM_TABLES = Path("/usr/share/mysql/mysql_system_tables.sql")
+_TABLES = tuple(Path(f"/usr/share/{name}/{name}_system_tables.sql") for name in ("mysql", "mariadb"))
+"""Where MariaDB keeps its own tables: up to version 10 and from version 11 on."""
+SYSTEM_TABLES = next((path for path in _TABLES if path.exists()), _TABLES[0])
 SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
 """Where daemons lie; an ordinary user's PATH leaves them out."""
 

@@ -22,6 +22,9 @@ LOOPBACK = "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny"
 USER_SIGNAL = "SlurmctldParameters=preempt_send_user_signal"
 """Its name in 22.05, where PreemptParameters=send_user_signal is an error; newer ones read both."""
 
+CGROUP = "CgroupPlugin=cgroup/v1\n"
+"""slurmd looks for its plugin even where nothing asks for cgroups, and dies where it finds v2 without systemd."""
+
 
 def slurm_conf(spec: ClusterSpec, *, site: Site) -> str:
     """slurm.conf, with the spec's own settings in place of ours."""

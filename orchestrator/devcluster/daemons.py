@@ -57,8 +57,11 @@ def _mariadbd(site: Site) -> list[str]:
 
 
 def system_tables(tables: Path, *, site: Site) -> list[str]:
-    """Makes MariaDB's own tables in place of mariadb-install-db (3 s): slurmdbd's stored procedure needs mysql.proc."""
-    return _sql(f"create database mysql; use mysql; source {tables};", site=site)
+    """Makes MariaDB's own tables in place of mariadb-install-db (3 s): slurmdbd's stored procedure needs mysql.proc.
+
+    Its database is made, too: slurmdbd 24.11 dies at the first start where it has to make it ("Number of columns").
+    """
+    return _sql(f"create database slurm; create database mysql; use mysql; source {tables};", site=site)
 
 
 def checkpoint(site: Site) -> list[str]:

@@ -50,6 +50,7 @@ def fill(spec: ClusterSpec, *, site: Site) -> None:
         ("gres.conf", conf.gres_conf(spec), 0o644),
         ("epilog.sh", conf.EPILOG, 0o755),
         ("plugstack.conf", "", 0o644),
+        ("cgroup.conf", conf.CGROUP, 0o644),
         ("munge.key", os.urandom(64).hex(), 0o400),
     ):
         with open(os.open(site.directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:

@@ -48,7 +48,7 @@ def kill_wait_s(config: Mapping[str, str]) -> int:
 
 def has_accounting(config: Mapping[str, str]) -> bool:
     """Whether ends of jobs are kept anywhere."""
-    return not config.get("AccountingStorageType", "none").endswith("none")
+    return not config.get("AccountingStorageType", "none").endswith(("none", "(null)"))
 
 
 def _line(name: str, value: str, means: str, *, warn: bool = False) -> Finding:

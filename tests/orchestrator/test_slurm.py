@@ -1,4 +1,4 @@
-"""Commands as lists of words, answers as SLURM 22.05 printed them."""
+"""Commands as lists of words, answers as SLURM 22.05 and newer ones print them."""
 
 from datetime import datetime
 
@@ -20,6 +20,10 @@ SQUEUE = """\
 54833|SPECIAL_EXIT|rq-00000000deadbeef||job_requeued_in_held_state|(job_requeued_in_held_state)
 54810_1|RUNNING|pair|odd-0123456789abcdef|n1|None|n1
 54834|SPECIAL_EXIT|code-00000000deadbeef||JobHeldUser|(JobHeldUser)
+54835|REQUEUE_HOLD|hot-00000000deadbeef||launch_failure_limit_exceeded_requeued_held|(launch_failure_limit_exceeded_requeued_held)
+54836|PENDING|env-00000000deadbeef||user_env_retrieval_failed_requeued_held|(user_env_retrieval_failed_requeued_held)
+54837|PENDING|max-00000000deadbeef||JobHoldMaxRequeue|(JobHoldMaxRequeue)
+54838|RESV_DEL_HOLD|resv-00000000deadbeef||None|
 """
 SACCT = """\
 54812|FAILED|bad-00000000deadbeef|n1|3:0|2026-01-31T10:00:02
@@ -35,9 +39,13 @@ SACCT = """\
 REFUSED = "sbatch: error: invalid partition specified: nosuch\nallocation failure: Invalid partition name specified\n"
 
 
-def test_exit_codes_as_wait_has_them():
-    said = "54812               768\n54810_1     9\n54813    2304\n54814   35072\nslurm_load_jobs error: no\n"
-    assert slurm.parse_exit_codes(said) == {"54812": (3, 0), "54810_1": (0, 9), "54813": (9, 0), "54814": (9, 0)}
+@pytest.mark.parametrize(
+    ("until_22_05", "since_23_02", "code"),
+    [("768", "3:0", (3, 0)), ("9", "0:9", (0, 9)), ("2304", "9:0", (9, 0)), ("35072", "137:0", (9, 0))],
+)
+def test_exit_codes_as_wait_has_them_and_as_two_numbers(until_22_05, since_23_02, code):
+    said = f"7            {until_22_05}\n8_1     {since_23_02}\nslurm_load_jobs error: no\n9   N/A\n"
+    assert slurm.parse_exit_codes(said) == {"7": code, "8_1": code}
 
 
 def refused(err: str, *, code: int = 1) -> Answer:
@@ -46,13 +54,14 @@ def refused(err: str, *, code: int = 1) -> Answer:
 
 def test_squeue():
     jobs = {job.id: job for job in slurm.parse_squeue(SQUEUE)}
-    assert len(jobs) == 11
+    assert len(jobs) == 15
     assert jobs["54810_1"] == Job(id="54810_1", state="RUNNING", name="pair|odd-0123456789abcdef", node="n1")
     assert (jobs["54810_2"].token, jobs["54810_2"].index) == ("0123456789abcdef", 2)
     assert (jobs["54811"].token, jobs["54811"].index) == ("", 0)
     assert [job.id for job in jobs.values() if job.is_over] == ["54810_0", "54812"]
-    assert [job.id for job in jobs.values() if job.is_held] == ["54811", "54830", "54831", "54832", "54833", "54834"]
-    assert [job.id for job in jobs.values() if job.failed_to_launch] == ["54830", "54831"]
+    assert [job.id for job in jobs.values() if job.is_held] == ["54811", *(str(54830 + n) for n in range(9))]
+    assert [job.id for job in jobs.values() if job.failed_to_launch] == ["54830", "54831", "54835", "54836"]
+    assert jobs["54831"].reason == "launch failed requeued held"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "slurm_load_jobs error: Invalid job id specified\n"])

@@ -45,7 +45,7 @@ def test_cells_that_ask_for_different_things_are_arrays_of_their_own(lab: Lab) -
     trials = lab.submit(HELD, "seed=0,1", text=DEEPER)
     arrays = {lab.status(trial).job_id.partition("_")[0] for trial in trials}
     asked = [
-        (job["MinMemoryNode"], job["TimeLimit"], job["TresPerNode"])
+        (job["MinMemoryNode"], job["TimeLimit"], job["TresPerNode"].replace("gres/", "gres:"))
         for job in jobs(lab)
         if job["JobState"] == "PENDING"
     ]

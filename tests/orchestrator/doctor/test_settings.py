@@ -74,3 +74,4 @@ def test_the_signal_of_preemption(config, sent):
 def test_accounting():
     assert has_accounting(CONFIG)
     assert not has_accounting({"AccountingStorageType": "accounting_storage/none"})
+    assert not has_accounting({"AccountingStorageType": "(null)"})
