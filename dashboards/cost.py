@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.gpu_time import gpu_hours
 from orchestrator.lifecycle import TrialStatus
+from orchestrator.results import gpu_hours
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.document import Grid
-from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, TrialStatus
-from orchestrator.results import SweepResults
+from orchestrator.results import SweepResults, gpus
 
 
 @dataclass(frozen=True, kw_only=True)

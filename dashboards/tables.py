@@ -10,9 +10,8 @@ from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Grid
 from dashboards.estimate import Estimate, estimate
 from dashboards.wording import MISSING, axis_name, level_name, metric_name, number, place_name, plain, signed
-from orchestrator.identity import identity
 from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.results import SweepResults, TrialResult, identity
 from orchestrator.sweep import Scalar
 
 COLUMNS = (

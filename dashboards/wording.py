@@ -5,8 +5,7 @@ Text may hold `code` between backticks; names that people chose lose theirs, so 
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.run_note import spelled
-from orchestrator.sweep import Scalar
+from orchestrator.sweep import Scalar, spelled
 
 METRICS = {
     "mrr": "MRR",

@@ -21,12 +21,13 @@ from iwm_core.config import TrialConfig
 from iwm_core.errors import CheckpointError, CoreError
 from iwm_core.events import Evaluated, Event, Failed, Finished, Preempted, Sampled, Started
 from orchestrator import journal, provenance
+from orchestrator.checkpoints import is_trusted
 from orchestrator.errors import IwmError
 from orchestrator.events import Claimed
 from orchestrator.journal import Journal
 from orchestrator.launchers import SLOT, TOKEN
 from orchestrator.layout import TrialFolder
-from orchestrator.lifecycle import Attempt, Journals, State, fold, newest_claim
+from orchestrator.lifecycle import Journals, State, fold, newest_claim
 from orchestrator.locks import Lock, holding
 from orchestrator.sweep import Resources
 from orchestrator.system_metrics import Sampler
@@ -302,11 +303,6 @@ def parent_in(path: Path) -> "Parent":
         checkpoints=checkpoints,
         weights_sha256=status.weights_sha256,
     )
-
-
-def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
-    """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
-    return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
 
 
 def recorded(journals: Journals) -> dict[str, dict[str, float]]:

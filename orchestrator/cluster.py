@@ -7,25 +7,24 @@ SLURM does not answer nothing is concluded. The statuses must be older than the 
 the answer says is waiting, has been stopped in between.
 """
 
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from orchestrator import dependency, journal, launch_slurm, provenance, slurm
+from orchestrator import dependency, journal, launch_slurm, provenance, slurm, slurm_seen
 from orchestrator.batch import Batch, places
 from orchestrator.census import read_status
 from orchestrator.errors import IwmError
 from orchestrator.events import Cancelled, Cause, Claimed, Held, Lost, Released, Requeued, Submitted
-from orchestrator.last_words import last_words
 from orchestrator.launch import claim_again
 from orchestrator.launch_slurm import Wanted
 from orchestrator.launchers import HYDRA, SLURM
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus, newest_claim
 from orchestrator.locks import holding, is_held
+from orchestrator.logs import error_summary
 from orchestrator.reconcile_job import ORPHAN_S, Action, Sight, Step, decide
 from orchestrator.slurm import Job
 from orchestrator.strays import strays
@@ -199,12 +198,12 @@ class _Look:
             case Action.MARK_ATTEMPT_LOST:
                 newest = status.attempts[-1]
                 node = step.node or newest.host
-                words = self._last_words(key, status) if step.cause in (Cause.ERROR, Cause.KILLED) else ""
+                words = self._error_summary(key, status) if step.cause in (Cause.ERROR, Cause.KILLED) else ""
                 reason = "; ".join(filter(None, (step.reason, words)))
                 lost = Lost(claim=claim, attempt=newest.number, reason=reason, cause=step.cause, node=node)
                 journal.record(folder, lost)
             case Action.MARK_JOB_LOST:
-                reason = "; ".join(filter(None, (step.reason, self._last_words(key, status))))
+                reason = "; ".join(filter(None, (step.reason, self._error_summary(key, status))))
                 journal.record(folder, Lost(claim=claim, reason=reason, cause=step.cause, node=step.node))
             case Action.MARK_CANCELLED:
                 if read_status(folder).state in UNDER_WAY:
@@ -224,11 +223,11 @@ class _Look:
             launch_slurm.adopt(self.layout, batch, job_id=job.id)
         journal.record(self.layout.trial(key), Submitted(claim=status.claim, job_id=job.id))
 
-    def _last_words(self, key: str, status: TrialStatus) -> str:
+    def _error_summary(self, key: str, status: TrialStatus) -> str:
         """The end of what the trial said under its newest job or, without that, the job."""
         before = self.layout.batch(status.token) / f"{status.job_id}_0_log.err"
         logs = self.layout.trial(key).logs.glob(f"{status.job_id}-r*.err")
-        return last_words([before, *sorted(logs, key=lambda log: log.stat().st_mtime_ns)])
+        return error_summary([before, *sorted(logs, key=lambda log: log.stat().st_mtime_ns)])
 
     def _keep_away(self, seen: Mapping[str, Sight], avoid: list[str]) -> None:
         """Jobs that SLURM put back into the queue itself do not return to a node that failed again and again."""
@@ -294,21 +293,13 @@ def _note_seen(layout: Layout, seen: Mapping[str, Sight], *, unwritten: Mapping[
         ended = seen[key].ended
         said[key] = (_shown(ended) if ended else {"state": "gone"}) | {"reason": f"cannot be written down: {error}"}
     try:
-        journal.replace_file(layout.slurm_seen, json.dumps(said).encode())
+        slurm_seen.write(layout, said)
     except OSError as error:
         log.warning("what SLURM says is not shown: %s", error)
 
 
 def _shown(job: Job) -> dict[str, str]:
     return {"state": job.state, "reason": job.reason, "node": job.node}
-
-
-def seen(layout: Layout) -> dict[str, dict[str, str]]:
-    """What SLURM last said of each live job, by trial id: `state`, `reason`, `node`."""
-    try:
-        return json.loads(layout.slurm_seen.read_bytes())
-    except (OSError, ValueError):
-        return {}
 
 
 # What people ask for.

@@ -1,4 +1,4 @@
-"""The evaluation of a known trial, or of a timm model: a trial of its own, submitted as a sweep of one cell.
+"""The evaluation of a known trial, or of a timm model: a trial of its own, in a sweep of one cell.
 
 Its configuration is the trial's, with `pretrain` (whose weights) and what is to be measured otherwise. So the same
 evaluation is the same trial, and asked for twice it is reused; and it waits until its parent has finished.
@@ -7,12 +7,9 @@ evaluation is the same trial, and asked for twice it is reused; and it waits unt
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator import service
 from orchestrator.catalogue import closest, protocol_names
 from orchestrator.errors import RequestError
 from orchestrator.expand import evaluated, single
-from orchestrator.layout import Layout
-from orchestrator.service import Submission
 from orchestrator.sweep import Cell, Sweep
 
 TIMM = "timm:"
@@ -31,35 +28,6 @@ def asked(protocol: str | None, overrides: Sequence[str]) -> tuple[str, ...]:
         near = closest(protocol, protocol_names())
         raise RequestError(f"unknown protocol '{protocol}'{near}; choose from {', '.join(protocol_names())}")
     return (f"evaluate.protocol={protocol}", *overrides)
-
-
-def submit_public(
-    layout: Layout, name: str, overrides: Sequence[str] = (), *, launcher: str, sweeps_dir: Path | None = None
-) -> Submission:
-    """Starts the evaluation of the timm model `name`, with the defaults of a trial. Returns at once.
-
-    Raises:
-        OverrideError, ConfigError: as `expand.single`.
-        LaunchError: SLURM does not answer.
-    """
-    cell = single([f"pretrain='{name}'", *overrides], sweeps_dir=sweeps_dir)
-    title = f"evaluate-{name.removeprefix(TIMM)}-{cell.trial.config.evaluate.protocol}"
-    sweep = Sweep(name=title, axes=tuple(cell.overrides), cells=(cell,), fixed=(), description=f"evaluation of {name}")
-    return service.submit(layout, sweep, launcher=launcher)
-
-
-def submit_evaluation(
-    layout: Layout, parent_id: str, overrides: Sequence[str] = (), *, launcher: str, sweeps_dir: Path | None = None
-) -> Submission:
-    """Starts the evaluation of this trial's final weights, or lets it wait for them. Returns at once.
-
-    Raises:
-        RequestError: overrides that an evaluation cannot have, a trial that trains nothing, or as `service.submit`.
-        ConfigError: settings that cannot work.
-        LaunchError: SLURM does not answer.
-    """
-    parent = service.known_cell(layout, parent_id)
-    return service.submit(layout, evaluation_of(parent, overrides, sweeps_dir=sweeps_dir), launcher=launcher)
 
 
 def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | None = None) -> Sweep:
@@ -81,3 +49,14 @@ def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | 
         fixed=(f"pretrain={trial.id}",),
         description=f"evaluation of trial {trial.id}",
     )
+
+
+def evaluation_of_public(name: str, overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> Sweep:
+    """The sweep of one evaluation of the timm model `name`, with the defaults of a trial.
+
+    Raises:
+        OverrideError, ConfigError: as `expand.single`.
+    """
+    cell = single([f"pretrain='{name}'", *overrides], sweeps_dir=sweeps_dir)
+    title = f"evaluate-{name.removeprefix(TIMM)}-{cell.trial.config.evaluate.protocol}"
+    return Sweep(name=title, axes=tuple(cell.overrides), cells=(cell,), fixed=(), description=f"evaluation of {name}")

@@ -13,7 +13,7 @@ from orchestrator.census import read_status
 from orchestrator.launchers import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus
-from orchestrator.log_tail import log_files
+from orchestrator.logs import log_files
 from orchestrator.store import Store
 
 FOLLOW_S = 0.5

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.gpu_time import gpus
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.lifecycle import GOING_ON, State, TrialStatus
+from orchestrator.results import SweepResults, gpus
 from orchestrator.sweep import Scalar
 
 Place = Mapping[str, Scalar]
@@ -311,3 +311,15 @@ def _last(seconds: Iterable[float], *, places: int) -> float:
     for length in seconds:
         heapq.heapreplace(free_at, free_at[0] + length)
     return max(free_at)
+
+
+def outlook(results: SweepResults) -> Forecast:
+    """The forecast of a sweep at today's number of running trials. Its axes tell its trials apart."""
+    costs = {trial.id: cost_of(trial.overrides) for trial in results.trials}
+    left = [trial for trial in results.trials if trial.state in GOING_ON]
+    tasks = [
+        task(costs[trial.id], trial.status, steps=trial.status.total_steps or steps_of(trial.config)) for trial in left
+    ]
+    earlier = (precedent(costs[trial.id], trial.status) for trial in results.trials)
+    running = sum(trial.state is State.RUNNING for trial in left)
+    return forecast(tasks, filter(None, earlier), places=running or None)

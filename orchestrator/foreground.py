@@ -12,12 +12,12 @@ from iwm_core.training.place import Place
 from orchestrator import journal, launch, local, ranks
 from orchestrator.attempt import Job, NoRightToRun, Superseded, run_attempt
 from orchestrator.census import read_status
+from orchestrator.console import err
 from orchestrator.errors import BusyError
 from orchestrator.launchers import FOREGROUND
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
 from orchestrator.locks import is_held
-from orchestrator.render import err
 from orchestrator.signals import stop_flag
 from orchestrator.sweep import Cell
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import cluster
+from orchestrator import slurm_seen
 from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
 from orchestrator.locks import holding
@@ -154,7 +154,7 @@ def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: To
     tracking = Tracking(layout)
     experiment_id = _aim(tracking, store)
     waiting = store.unsent()
-    sender = Sender(tracking, store, experiment_id, cluster.seen(layout), is_over, told)
+    sender = Sender(tracking, store, experiment_id, slurm_seen.read(layout), is_over, told)
     with ThreadPoolExecutor(LANES if is_server(layout) else 1) as lanes:
         sent = lanes.map(sender.send, waiting)
         outcomes = list(track(sent, "sending trials to MLflow", total=len(waiting)))

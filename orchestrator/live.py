@@ -12,12 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import cluster, progress, render, service, watching
-from orchestrator.forecast import speed
+from orchestrator import console, progress, render, service, slurm_seen, watching
+from orchestrator.forecast import outlook, speed
 from orchestrator.forecast_text import duration, time_of
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.outlook import outlook
 from orchestrator.projection import refresh
 from orchestrator.results import SweepResults, TrialResult
 from orchestrator.store import SINGLE, Store
@@ -100,7 +99,7 @@ def board(layout: Layout, found: Sequence[SweepResults], *, height: int) -> Rend
     shown = moving or list(found)[-1:]
     ended = [Text(render.headline(results), style="dim") for results in found if results not in shown]
     room = (height - len(ended[-ROWS_MIN:]) - 1) // max(1, len(shown)) - FRAME
-    seen, rows = cluster.seen(layout), max(ROWS_MIN, room)
+    seen, rows = slurm_seen.read(layout), max(ROWS_MIN, room)
     waits = {key: text for results in shown for key, text in watching.waits(layout, results).items()}
     tables = [sweep_board(results, seen=seen, waits=waits, rows=rows) for results in shown]
     return Group(*ended[-ROWS_MIN:], *tables)
@@ -131,10 +130,10 @@ def live_table(results: SweepResults, *, seen: render.Seen, waits: Mapping[str, 
 def _row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
     status = trial.status
     total = status.total_steps or trial.config["train.steps"]
-    values = [render.show(trial.overrides.get(axis)) for axis in axes]
+    values = [console.show(trial.overrides.get(axis)) for axis in axes]
     score = next((status.metrics[key] for key in SCORES if key in status.metrics), None)
-    state = render.coloured(status.state.value)
-    return [trial.id[:8], *values, state, f"{status.step}/{total}", *_pace(status, total), render.show(score)]
+    state = console.coloured(status.state.value)
+    return [trial.id[:8], *values, state, f"{status.step}/{total}", *_pace(status, total), console.show(score)]
 
 
 def _pace(status: TrialStatus, total: int) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from orchestrator.run_card import safe_key, sweep_tag
 from orchestrator.sweep import SweepRecord
 
 PORT = 5000
+IS_ASKED = "IWM_ASKS_FOR_PASSWORD"
+"""Environment variable: tells the process that serves the UI to ask for a password."""
 VIEW_VERSION = 1
 """Bumped when `view` changes: every sweep then gets a new one, and what a person made of the old one stays."""
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""What submitting or resuming a sweep would do, trial by trial. Pure.
+"""What submitting or resuming a sweep would do, trial by trial. `plan` is pure, `plan_sweep` reads files.
 
 | state                            | submit  | resume  |
 |----------------------------------|---------|---------|
@@ -10,12 +10,15 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.lifecycle import State
+from orchestrator import slurm_seen
+from orchestrator.census import read_outline
+from orchestrator.layout import Layout
+from orchestrator.lifecycle import State, TrialStatus
 from orchestrator.sweep import Cell, Scalar, Sweep
 
 
@@ -94,3 +97,39 @@ def plan(sweep: Sweep, known: Mapping[str, State], *, mode: Mode = Mode.SUBMIT) 
     """The plan for this sweep, given the states of the trials that are already known."""
     states = ((cell, known.get(cell.trial.id, State.PLANNED)) for cell in sweep.cells)
     return Plan(sweep, tuple(Planned(cell, state, action_for(state, mode=mode)) for cell, state in states))
+
+
+# What is known under a root, as far as a plan needs it: files only, and only those of the sweep's own trials.
+
+NOTHING_READ: Mapping[str, State] = {}
+
+
+def known_states(layout: Layout, trial_ids: Iterable[str]) -> dict[str, State]:
+    """The states of those trials that have a folder; one whose preempted job waits in SLURM's queue is queued."""
+    return _as_slurm_has_it(layout, {key: status.state for key, status in outlines(layout, trial_ids).items()})
+
+
+def outlines(layout: Layout, trial_ids: Iterable[str]) -> dict[str, TrialStatus]:
+    """How far those of these trials are that have a folder."""
+    folders = (layout.trial(trial_id) for trial_id in trial_ids)
+    return {folder.id: read_outline(folder) for folder in folders if folder.value_file.exists()}
+
+
+def _as_slurm_has_it(layout: Layout, states: Mapping[str, State]) -> dict[str, State]:
+    waiting = slurm_seen.read(layout) if State.PREEMPTED in states.values() else {}
+    return {
+        trial_id: State.QUEUED if state is State.PREEMPTED and trial_id in waiting else state
+        for trial_id, state in states.items()
+    }
+
+
+def plan_sweep(
+    layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, read: Mapping[str, State] = NOTHING_READ
+) -> Plan:
+    """What submitting (or resuming) this sweep would do now.
+
+    `read` are states that were read a moment ago, so that only the other trials' files are read: whoever then starts a
+    trial looks at its files once more.
+    """
+    unread = [cell.trial.id for cell in sweep.cells if cell.trial.id not in read]
+    return plan(sweep, _as_slurm_has_it(layout, read) | known_states(layout, unread), mode=mode)

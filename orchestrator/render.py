@@ -1,37 +1,17 @@
 """Values to terminal tables and to the JSON that scripts read. Nothing is computed here."""
 
-import json
-import shutil
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import provenance
+from orchestrator import console, provenance
 from orchestrator.lifecycle import State
 from orchestrator.plan import Plan
 from orchestrator.results import SweepResults, TrialResult
-from orchestrator.sweep import Scalar
 
-COLOURS = {
-    "finished": "green",
-    "reuse": "green",
-    "running": "cyan",
-    "submit": "cyan",
-    "resume": "cyan",
-    "preempted": "yellow",
-    "queued": "dim",
-    "skip": "dim",
-    "planned": "dim",
-    "held": "magenta",
-    "cancelled": "magenta",
-    "failed": "red",
-}
 Seen = Mapping[str, Mapping[str, str]]
 """What SLURM last said of the jobs of live trials: `state`, `reason`, `node`, by trial id."""
 NOTHING_SEEN: Seen = {}
@@ -42,34 +22,14 @@ NOBODY_WAITS: Waits = {}
 SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
 
 
-def out() -> Console:
-    """Tables: standard output, as wide as they need to be where that is a file."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
-def err() -> Console:
-    """Progress and remarks: standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def program(name: str) -> str:
-    """A command that was installed with us, as this shell can call it: bare where it is on the PATH."""
-    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
-
-
-def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, allow_nan=False, default=str) + "\n")
-
-
 def plan_table(plan: Plan, *, limit: int = 60) -> Table:
     """One row per trial, the first `limit` of them."""
     table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials", title_justify="left", box=None, pad_edge=False)
     for heading in ("trial", *plan.sweep.axes, "action"):
         table.add_column(heading, overflow="fold")
     for item in plan.trials[:limit]:
-        values = [show(item.cell.overrides.get(axis)) for axis in plan.sweep.axes]
-        table.add_row(item.cell.trial.id[:8], *values, coloured(item.action.value))
+        values = [console.show(item.cell.overrides.get(axis)) for axis in plan.sweep.axes]
+        table.add_row(item.cell.trial.id[:8], *values, console.coloured(item.action.value))
     if len(plan.trials) > limit:
         table.add_row(f"... {len(plan.trials) - limit} more", *[""] * (len(plan.sweep.axes) + 1))
     return table
@@ -85,11 +45,6 @@ def names_table(names: Mapping[str, str]) -> Table:
     return table
 
 
-def counts_line(counts: Mapping[str, int]) -> str:
-    """`8 submit, 4 reuse`."""
-    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
-
-
 FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")
 """Whose rows stay where there are too many: what a person may have to act on."""
 MANY = 200
@@ -97,7 +52,7 @@ MANY = 200
 
 def headline(results: SweepResults) -> str:
     """`first-0a1b2c3d  8 finished, 4 running`."""
-    return f"{results.record.id}  {counts_line(state_counts(results))}"
+    return f"{results.record.id}  {console.counts_line(state_counts(results))}"
 
 
 def status_table(
@@ -123,11 +78,11 @@ def status_table(
 
 def _status_row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
     status = trial.status
-    metrics = [show(status.metrics.get(key)) for key in SHOWN_METRICS]
+    metrics = [console.show(status.metrics.get(key)) for key in SHOWN_METRICS]
     step = f"{status.step}/{status.total_steps or trial.config['train.steps']}"
     attempts = str(len(status.attempts)) if status.attempts else ""
-    values = [show(trial.overrides.get(axis)) for axis in axes]
-    return [trial.id[:8], *values, coloured(status.state.value), step, attempts, *metrics]
+    values = [console.show(trial.overrides.get(axis)) for axis in axes]
+    return [trial.id[:8], *values, console.coloured(status.state.value), step, attempts, *metrics]
 
 
 def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD, waits: str = "") -> str:
@@ -215,15 +170,3 @@ def state_counts(results: SweepResults) -> dict[str, int]:
     """Trials per state that occurs, in the order of a trial's life."""
     counted = Counter(trial.state for trial in results.trials)
     return {state.value: counted[state] for state in State if counted[state]}
-
-
-def coloured(word: str) -> Text:
-    """A state or an action in its colour."""
-    return Text(word, style=COLOURS.get(word, ""))
-
-
-def show(value: Scalar) -> str:
-    """A value in a table: floats to four digits, nothing for nothing."""
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

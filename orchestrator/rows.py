@@ -11,7 +11,6 @@ from typing import Any
 from orchestrator import status_json
 from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.results import TrialResult
-from orchestrator.run_card import Shipment
 from orchestrator.sweep import Member, SweepRecord
 
 AT_ONCE = 1_000
@@ -35,6 +34,24 @@ class Folded:
     status: TrialStatus
     points: Sequence[Point]
     looked: Known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipment:
+    """What there is to send of a trial, and how much of it has been sent.
+
+    `overrides` holds the trial's place in each sweep, oldest first; `sent_id` the last point that was sent, 0 for none;
+    `run_is_stale` says that values were sent which the history has since disowned.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+    status: TrialStatus
+    signature: str
+    sweeps: tuple[tuple[SweepRecord, Member], ...]
+    run_id: str
+    sent_id: int
+    run_is_stale: bool
 
 
 class StoredResult(TrialResult):

@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.gpu_time import gpu_hours
-from orchestrator.identity import identity
-from orchestrator.lifecycle import Point, State, TrialStatus
-from orchestrator.sweep import Member, SweepRecord
+from orchestrator.lifecycle import Point, State
+from orchestrator.results import gpu_hours, identity
+from orchestrator.rows import Shipment
 
 PASSING = frozenset({"slurm_state", "pending_reason"})
 """Tags that are emptied when there is nothing more to say; the others stay away until there is something."""
@@ -41,24 +40,6 @@ STATUSES = {
     State.FAILED: "FAILED",
     State.CANCELLED: "KILLED",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shipment:
-    """What MLflow is to know of a trial, and how much of it has been sent.
-
-    `overrides` holds the trial's place in each sweep, oldest first; `sent_id` the last point that was sent, 0 for none;
-    `run_is_stale` says that values were sent which the history has since disowned.
-    """
-
-    id: str
-    config: Mapping[str, Any]
-    status: TrialStatus
-    signature: str
-    sweeps: tuple[tuple[SweepRecord, Member], ...]
-    run_id: str
-    sent_id: int
-    run_is_stale: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,16 +3,9 @@
 While a trial runs its description stays as it is: curves say more, and a hundred descriptions need not be sent again.
 """
 
-import shlex
-from collections.abc import Mapping
-
 from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.run_card import Shipment
-from orchestrator.sweep import Scalar, SweepRecord
-
-EVALUATE = "evaluate"
-"""The verb, and how what it submits is called."""
-PARENT, PROTOCOL = "pretrain", "evaluate.protocol"
+from orchestrator.rows import Shipment
+from orchestrator.sweep import command
 
 
 def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pages: bool) -> str:
@@ -30,25 +23,6 @@ def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pa
         indented = "\n".join(f"    {line}" for line in log[1].splitlines())
         parts.append(f"End of `{_code(log[0])}`\n\n{indented}")
     return "\n\n".join(parts)
-
-
-def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
-    """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
-    fixed = {key: value for key, _, value in (text.partition("=") for text in record.fixed)}
-    parent = overrides.get(PARENT, fixed.get(PARENT))
-    if record.name.startswith(f"{EVALUATE}-") and parent:
-        rest = {axis: level for axis, level in overrides.items() if axis not in (PARENT, PROTOCOL)}
-        words = [EVALUATE, str(parent), *([str(overrides[PROTOCOL])] if PROTOCOL in overrides else [])]
-    else:
-        rest, words = overrides, ["submit", record.name, *record.fixed]
-    return shlex.join(["iwm", *words, *(f"{axis}={spelled(level)}" for axis, level in rest.items())])
-
-
-def spelled(value: Scalar) -> str:
-    """A value as it would be typed; a float by the shortest digits that give it back."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _state(status: TrialStatus) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.log_tail import log_tails
+from orchestrator.logs import log_tails, pictures
 from orchestrator.mlflow_ui import is_server
-from orchestrator.pictures import pictures
-from orchestrator.run_card import TRIAL_TAG, Row, RunCard, Shipment, row, run_card
+from orchestrator.rows import Shipment
+from orchestrator.run_card import TRIAL_TAG, Row, RunCard, row, run_card
 from orchestrator.run_note import note
 from orchestrator.store import Store
 from orchestrator.tracking import TAGS_PER_BATCH, RefusedError, Tracking

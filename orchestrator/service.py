@@ -23,8 +23,7 @@ from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import RUNNABLE, UNDER_WAY, State, TrialStatus, newest_claim
 from orchestrator.links import Links
 from orchestrator.locks import is_held
-from orchestrator.plan import Mode, Plan
-from orchestrator.planning import plan_sweep
+from orchestrator.plan import Mode, Plan, plan_sweep
 from orchestrator.progress import track
 from orchestrator.projection import refresh
 from orchestrator.results import SweepResults

@@ -24,8 +24,7 @@ from orchestrator.lifecycle import Point, State, TrialStatus
 from orchestrator.migrations.opening import open_engine, transaction
 from orchestrator.migrations.schema import destination, looks, points, sweep_trials, sweeps, trials
 from orchestrator.results import SweepResults
-from orchestrator.rows import Folded, Known
-from orchestrator.run_card import Shipment
+from orchestrator.rows import Folded, Known, Shipment
 from orchestrator.sweep import Member, SweepRecord
 
 TRIAL = "trial"

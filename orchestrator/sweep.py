@@ -1,6 +1,7 @@
 """A sweep is a value, too: which trials, and the overrides that made each. Written once as `sweep.json`."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -125,3 +126,27 @@ class SweepRecord:
             fixed=tuple(raw.get("fixed", ())),
             about=raw.get("about", ""),
         )
+
+
+EVALUATE = "evaluate"
+"""The verb, and how what it submits is called."""
+PARENT, PROTOCOL = "pretrain", "evaluate.protocol"
+
+
+def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
+    """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
+    fixed = {key: value for key, _, value in (text.partition("=") for text in record.fixed)}
+    parent = overrides.get(PARENT, fixed.get(PARENT))
+    if record.name.startswith(f"{EVALUATE}-") and parent:
+        rest = {axis: level for axis, level in overrides.items() if axis not in (PARENT, PROTOCOL)}
+        words = [EVALUATE, str(parent), *([str(overrides[PROTOCOL])] if PROTOCOL in overrides else [])]
+    else:
+        rest, words = overrides, ["submit", record.name, *record.fixed]
+    return shlex.join(["iwm", *words, *(f"{axis}={spelled(level)}" for axis, level in rest.items())])
+
+
+def spelled(value: Scalar) -> str:
+    """A value as it would be typed; a float by the shortest digits that give it back."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, float) else str(value)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from orchestrator import cluster, dependency, render, service
+from orchestrator import dependency, render, service, slurm_seen
 from orchestrator.following import goes_on
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import UNDER_WAY, State, TrialStatus
@@ -45,7 +45,7 @@ def addresses(layout: Layout, found: Iterable[SweepResults]) -> list[str]:
 
 def tables(layout: Layout, found: Iterable[SweepResults]) -> list[Table]:
     """One table per sweep, with SLURM's own word and what waits for what among the notes."""
-    seen = cluster.seen(layout)
+    seen = slurm_seen.read(layout)
     return [render.status_table(results, seen=seen, waits=waits(layout, results)) for results in found]
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from dashboards.wording import NAME_MAX, level_name, plain, shortened
 from orchestrator.forecast_text import duration
-from orchestrator.gpu_time import gpus
 from orchestrator.lifecycle import Attempt, State
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.results import SweepResults, TrialResult, gpus
 from orchestrator.sweep import Scalar
 
 ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}

@@ -9,9 +9,8 @@ from dashboards.ablation import Table, tabulate
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Document
 from dashboards.pages.lanes import lanes
-from orchestrator.forecast import Forecast
+from orchestrator.forecast import Forecast, outlook
 from orchestrator.lifecycle import GOING_ON, State
-from orchestrator.outlook import outlook
 from orchestrator.results import SweepResults
 from orchestrator.sweep import SweepRecord
 

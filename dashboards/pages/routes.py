@@ -40,9 +40,8 @@ from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.lifecycle import GOING_ON, State
 from orchestrator.mlflow_ui import is_server, run_link, sweep_link, ui_url
-from orchestrator.run_note import command
 from orchestrator.store import SINGLE
-from orchestrator.sweep import SweepRecord
+from orchestrator.sweep import SweepRecord, command
 
 LANES = 200
 """Trials on one page of the time line."""

@@ -22,7 +22,7 @@ from dashboards.pages.guard import Guard
 from dashboards.pages.site import site
 from dashboards.pages.switch import Switch
 from orchestrator.layout import Layout
-from orchestrator.serving.password import IS_ASKED
+from orchestrator.mlflow_ui import IS_ASKED
 
 
 def pages(layout: Layout) -> FastAPI:

@@ -11,14 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from dashboards.pages.look import Look
-from orchestrator import cluster
+from orchestrator import slurm_seen
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import Point, State
-from orchestrator.log_tail import log_tails
-from orchestrator.pictures import pictures
+from orchestrator.logs import log_tails, pictures
 from orchestrator.results import SweepResults, TrialResult
-from orchestrator.run_card import Shipment
+from orchestrator.rows import Shipment
 from orchestrator.store import SINGLE, TRIAL, Store
 from orchestrator.sweep import SweepRecord
 
@@ -116,7 +115,7 @@ class Source:
 
     def slurm_seen(self, trial_id: str) -> dict[str, str]:
         """What SLURM last said of its job: `state`, `reason`, `node`; empty where it said nothing."""
-        return cluster.seen(self.layout).get(trial_id, {})
+        return slurm_seen.read(self.layout).get(trial_id, {})
 
     def log_tails(self, trial_id: str) -> tuple[tuple[str, str], ...]:
         """(name, last lines) of the trial's newest logs, the newest first."""

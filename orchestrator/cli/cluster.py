@@ -90,16 +90,16 @@ def down(
 @cluster.command()
 def status(directory: Directory = None, json: Json = False) -> None:
     """Show daemons, nodes and jobs; exit code 1 where a daemon is down."""
-    from orchestrator import render
+    from orchestrator import console
     from orchestrator.devcluster import DevCluster
 
     seen = DevCluster.at(directory or default_directory()).status()
     if json:
-        render.print_json(seen.to_dict())
+        console.print_json(seen.to_dict())
     else:
-        render.out().print(", ".join(f"{name} {pid or 'DOWN'}" for name, pid in seen.daemons.items()))
+        console.out().print(", ".join(f"{name} {pid or 'DOWN'}" for name, pid in seen.daemons.items()))
         for title, rows in (("nodes", seen.nodes), ("jobs", seen.jobs)):
-            render.out().print(_table(title, [row.to_row() for row in rows]) if rows else f"no {title}")
+            console.out().print(_table(title, [row.to_row() for row in rows]) if rows else f"no {title}")
     if seen.down:
         raise typer.Exit(1)
 

@@ -59,7 +59,7 @@ def _act(
     verb: str,
     json: bool,
 ) -> None:
-    from orchestrator import progress, render, service
+    from orchestrator import console, progress, service
     from orchestrator.layout import Layout
     from orchestrator.selection import select
 
@@ -71,5 +71,5 @@ def _act(
         places = {member.id: member.overrides for record in records for member in record.trials}
         done = action(layout, select(layout, list(chosen), where or (), places=places))
     if json:
-        return render.print_json({verb: done})
+        return console.print_json({verb: done})
     typer.echo(f"{len(done)} {verb}" + "".join(f"\n  {key}" for key in done))

@@ -21,15 +21,15 @@ def verify_resume(
     Trains a short twin of the configuration once straight, once interrupted by SIGKILL and SIGTERM, in a temporary
     folder, and compares the weights and every metric at every step. Exit code 1 where anything differs.
     """
-    from orchestrator import render
+    from orchestrator import console
     from orchestrator import verify_resume as verification
 
-    verdict = verification.verify_resume(overrides or (), steps=steps, sweeps=sweeps, say=render.err().print)
+    verdict = verification.verify_resume(overrides or (), steps=steps, sweeps=sweeps, say=console.err().print)
     if json:
-        render.print_json(verdict.to_dict())
+        console.print_json(verdict.to_dict())
     else:
-        render.out().print(verification.verdict_table(verdict))
-        render.out().print(*verdict.sentences(), sep="\n", soft_wrap=True)
+        console.out().print(verification.verdict_table(verdict))
+        console.out().print(*verdict.sentences(), sep="\n", soft_wrap=True)
     if not verdict.equal:
         raise typer.Exit(1)
 
@@ -55,7 +55,7 @@ def doctor(
     give way twice and must come back each time; overrides are its own, such as resources.account=mine. Exit code 1
     where something failed.
     """
-    from orchestrator import render
+    from orchestrator import console
     from orchestrator.doctor import Errand, examine
     from orchestrator.layout import Layout
 
@@ -64,11 +64,11 @@ def doctor(
     errand = Errand(
         partitions=tuple(partitions or ()), overrides=tuple(overrides or ()), sweeps=sweeps, wait_s=wait * 60
     )
-    report = examine(Layout.of(root), errand=errand if canary else None, say=render.err().print)
+    report = examine(Layout.of(root), errand=errand if canary else None, say=console.err().print)
     if json:
-        render.print_json(report.to_dict())
+        console.print_json(report.to_dict())
     else:
-        render.out().print(report.table())
-        render.out().print(render.counts_line(report.counts()))
+        console.out().print(report.table())
+        console.out().print(console.counts_line(report.counts()))
     if report.failed:
         raise typer.Exit(1)

@@ -42,20 +42,21 @@ def evaluate(
     data.* and resources.* can be set anew. Returns at once. Where the trial has not finished the evaluation waits for
     it, without a slot or a GPU, and starts then.
     """
-    from orchestrator import dependency, evaluation, render, service
+    from orchestrator import console, dependency, evaluation, render, service
     from orchestrator.layout import Layout
 
     layout, asked = Layout.of(root), evaluation.asked(protocol, overrides or ())
     if trial.startswith(evaluation.TIMM):
-        parents = []
-        submission = evaluation.submit_public(layout, trial, asked, launcher=launcher, sweeps_dir=sweeps)
+        parents, sweep = [], evaluation.evaluation_of_public(trial, asked, sweeps_dir=sweeps)
     else:
         with service.observed(layout) as store:
             parents = list(service.find_trial(layout, store, trial).trial_ids)
-        submission = evaluation.submit_evaluation(layout, parents[0], asked, launcher=launcher, sweeps_dir=sweeps)
+        parent = service.known_cell(layout, parents[0])
+        sweep = evaluation.evaluation_of(parent, asked, sweeps_dir=sweeps)
+    submission = service.submit(layout, sweep, launcher=launcher)
     if json:
-        return render.print_json(submission.to_dict())
-    render.out().print(render.plan_table(submission.plan))
+        return console.print_json(submission.to_dict())
+    console.out().print(render.plan_table(submission.plan))
     if dependency.unfinished(layout, parents):
-        render.out().print(f"starts when trial {parents[0][:8]} has finished")
-    render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
+        console.out().print(f"starts when trial {parents[0][:8]} has finished")
+    console.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")

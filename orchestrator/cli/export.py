@@ -23,7 +23,7 @@ def export(
     The moving average of the encoder by default. Prints the line of Python that loads it; without --output the file
     lies in the trial's folder.
     """
-    from orchestrator import render, service
+    from orchestrator import console, service
     from orchestrator.export import export_encoder
     from orchestrator.layout import Layout
 
@@ -32,5 +32,5 @@ def export(
         (found,) = service.find_trial(layout, store, trial).trial_ids
     file, line = export_encoder(layout.trial(found), output=output, online=online)
     if json:
-        return render.print_json({"file": str(file), "create_model": line})
+        return console.print_json({"file": str(file), "create_model": line})
     typer.echo(f"{file}\n{line}")

@@ -19,7 +19,7 @@ def train(
     last checkpoint and ends with the same weights. Under torchrun or srun all ranks train it together.
     """
     from iwm_core.training.place import Place
-    from orchestrator import render
+    from orchestrator import console
     from orchestrator.expand import single
     from orchestrator.foreground import follow_here, train_here
     from orchestrator.layout import Layout
@@ -29,9 +29,9 @@ def train(
         return follow_here(cell, place=place)
     ended = train_here(Layout.of(root), cell, place=place)
     if json:
-        render.print_json(ended.to_json())
+        console.print_json(ended.to_json())
     else:
-        render.out().print(ended.sentence())
+        console.out().print(ended.sentence())
     if not ended.finished:
         raise typer.Exit(1)
 

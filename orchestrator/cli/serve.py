@@ -44,10 +44,10 @@ def serve(
 
 def _announce(url: str, pages: str, *, json: bool) -> None:
     """One line, at once."""
-    from orchestrator import render
+    from orchestrator import console
 
     if json:
-        render.print_json({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()})
+        console.print_json({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()})
     else:
         typer.echo(f"MLflow UI: {url}  pages: {pages}/iwm/  (Ctrl-C ends it; trials go on)")
     sys.stdout.flush()

@@ -30,13 +30,13 @@ def known_sweeps(sweeps: Sweeps = None, json: Json = False) -> None:
 
     The packaged ones and those of ./sweeps, each with its description.
     """
-    from orchestrator import render
+    from orchestrator import console, render
     from orchestrator.expand import sweep_names
 
     names = sweep_names(sweeps)
     if json:
-        return render.print_json(names)
-    render.out().print(render.names_table(names))
+        return console.print_json(names)
+    console.out().print(render.names_table(names))
 
 
 @app.command()
@@ -52,10 +52,10 @@ def plan(
 
     Starts nothing and writes nothing. The forecast is made of earlier trials of this root, and says of how many.
     """
-    from orchestrator import forecast_text, progress, render
+    from orchestrator import console, forecast_text, progress, render
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
-    from orchestrator.planning import outlines, plan_sweep
+    from orchestrator.plan import outlines, plan_sweep
     from orchestrator.precedents import forecast_plan
 
     layout = Layout.of(root)
@@ -65,11 +65,11 @@ def plan(
         planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
         foreseen = forecast_plan(layout, planned, known=known, launcher=launcher)
     if json:
-        return render.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
-    render.out().print(render.plan_table(planned))
-    render.out().print(render.counts_line(planned.counts))
+        return console.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
+    console.out().print(render.plan_table(planned))
+    console.out().print(console.counts_line(planned.counts))
     for line in forecast_text.lines(foreseen, now=time.time()):
-        render.out().print(line, soft_wrap=True)
+        console.out().print(line, soft_wrap=True)
 
 
 @app.command()
@@ -86,7 +86,7 @@ def submit(
     Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
     checkpoint.
     """
-    from orchestrator import progress, render, service
+    from orchestrator import console, progress, render, service
     from orchestrator.expand import expand
     from orchestrator.layout import Layout
 
@@ -96,14 +96,14 @@ def submit(
             expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
         submission = service.submit(layout, expanded, launcher=launcher)
     if json:
-        return render.print_json(submission.to_dict())
-    render.out().print(render.plan_table(submission.plan))
-    render.out().print(f"{render.counts_line(submission.plan.counts)}; {len(submission.started)} started")
+        return console.print_json(submission.to_dict())
+    console.out().print(render.plan_table(submission.plan))
+    console.out().print(f"{console.counts_line(submission.plan.counts)}; {len(submission.started)} started")
     if launcher != "local" and submission.jobs:
-        render.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
-    render.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
+        console.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
+    console.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
     if submission.links.page:
-        render.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.view}", soft_wrap=True)
+        console.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.view}", soft_wrap=True)
 
 
 @app.command()
@@ -117,24 +117,24 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import cluster, progress, render, watching
+    from orchestrator import console, progress, render, slurm_seen, watching
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
     if json and watch:
         raise RequestError("--json is one document and --watch has no end: use one of them")
     if json:
-        return render.print_json(render.status_json(watching.statuses(layout, name), seen=cluster.seen(layout)))
+        return console.print_json(render.status_json(watching.statuses(layout, name), seen=slurm_seen.read(layout)))
     if watch:
         from orchestrator import live
 
-        return live.watch(layout, name, console=render.out())
+        return live.watch(layout, name, console=console.out())
     with progress.shown():
         found = watching.statuses(layout, name)
     for table in watching.tables(layout, found):
-        render.out().print(table)
+        console.out().print(table)
     for line in watching.addresses(layout, found):
-        render.out().print(line, soft_wrap=True)
+        console.out().print(line, soft_wrap=True)
 
 
 @app.command()

@@ -20,7 +20,7 @@ def sync(
     Sending twice changes nothing.
     """
     from dashboards.publish import attach_reports
-    from orchestrator import gather, progress, render, service
+    from orchestrator import console, gather, progress, service
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
@@ -31,9 +31,9 @@ def sync(
         except TrackingError as warning:
             return _warn_unreachable(warning, json=json)
     if json:
-        return render.print_json(sent.to_dict())
-    render.out().print(sent.sentence())
-    render.out().print(f"open the MLflow UI: {gather.ui_command(layout, program=render.program('mlflow'))}")
+        return console.print_json(sent.to_dict())
+    console.out().print(sent.sentence())
+    console.out().print(f"open the MLflow UI: {gather.ui_command(layout, program=console.program('mlflow'))}")
 
 
 @app.command()
@@ -47,8 +47,8 @@ def gc(
 
     Says what that would free; --apply deletes them.
     """
-    from orchestrator import progress, render, service
-    from orchestrator.collect import collect
+    from orchestrator import console, progress, service
+    from orchestrator.checkpoints import collect
     from orchestrator.layout import Layout
 
     layout = Layout.of(root)
@@ -57,13 +57,13 @@ def gc(
         chosen = [key for target in targets for key in target.trial_ids] if names else store.trial_ids()
         found = collect(layout, chosen, apply=apply)
     if json:
-        return render.print_json(found.to_dict())
-    render.out().print(found.sentence())
+        return console.print_json(found.to_dict())
+    console.out().print(found.sentence())
 
 
 def _warn_unreachable(warning: TrackingError, *, json: bool) -> None:
-    from orchestrator import render
+    from orchestrator import console
 
     typer.echo(f"warning: {warning}; nothing is lost, run `iwm sync` when it is back", err=True)
     if json:
-        render.print_json({"sent": 0, "warning": str(warning)})
+        console.print_json({"sent": 0, "warning": str(warning)})

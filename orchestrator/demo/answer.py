@@ -9,7 +9,7 @@ from dashboards.findings import find
 from dashboards.publish import attach_reports, report_files
 from dashboards.report import SECTIONS
 from dashboards.wording import metric_name
-from orchestrator import gather, render, service
+from orchestrator import console, gather, service
 from orchestrator.errors import TrackingError
 from orchestrator.layout import Layout
 from orchestrator.results import SweepResults
@@ -38,7 +38,7 @@ def report_folder(layout: Layout, sweep_id: str) -> Path:
 
 def print_answer(results: SweepResults) -> None:
     """The table and the sentences."""
-    out = render.out()
+    out = console.out()
     out.print(answer_table(results))
     findings = find(results)
     for kind, title in SECTIONS.items():
@@ -62,7 +62,7 @@ def answer_table(results: SweepResults) -> Table:
     for heading in (*map(_last_word, SHOWN), *map(metric_name, SHOWN_METRICS), "attempts"):
         table.add_column(heading, justify="left" if heading == SHOWN[0] else "right", max_width=12)
     for trial in results.trials:
-        axes = (render.show(trial.overrides.get(axis)) for axis in SHOWN)
+        axes = (console.show(trial.overrides.get(axis)) for axis in SHOWN)
         metrics = (f"{trial.status.metrics[key]:.3f}" for key in SHOWN_METRICS)
         table.add_row(*axes, *metrics, str(len(trial.status.attempts)))
     return table
@@ -75,10 +75,10 @@ def _last_word(axis: str) -> str:
 def places(layout: Layout, results: SweepResults) -> str:
     """Where everything is, as commands and paths that work from here."""
     folder, root = report_folder(layout, results.record.id), _from_here(layout.root)
-    ui = gather.ui_command(layout, program=render.program("mlflow"))
+    ui = gather.ui_command(layout, program=console.program("mlflow"))
     return (
         f"\nfigure  {_from_here(folder / 'figure.png')}\nreport  {_from_here(folder / 'report.html')}"
-        f"\ntrials  {render.program('iwm')} status demo --root {root}\nMLflow  {ui}"
+        f"\ntrials  {console.program('iwm')} status demo --root {root}\nMLflow  {ui}"
     )
 
 

@@ -12,7 +12,7 @@ import time
 
 from rich.console import Console
 
-from orchestrator import local, render, service
+from orchestrator import console, local, service
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.twin import train_twin
 from orchestrator.demo.watch import Watch, check, describe, is_ripe
@@ -37,11 +37,11 @@ def run_demo(layout: Layout, *, steps: int | None) -> None:
         KeyboardInterrupt: after Ctrl-C, when the trials have been stopped.
     """
     sweep = expand(SWEEP, [f"train.steps={steps}"] if steps else [], sweeps_dir=None)
-    say = render.err()
+    say = console.err()
     say.print(f"{len(sweep.cells)} trials, {_slots(sweep)} at a time, in {layout.root}")
     say.print("Ctrl-C stops them at a checkpoint; the same command goes on from there")
     submission = service.submit(layout, sweep, mode=Mode.RESUME)
-    say.print(render.counts_line(submission.plan.counts))
+    say.print(console.counts_line(submission.plan.counts))
     victim = _victim(sweep)
     try:
         _follow(layout, sweep, victim=victim, say=say)
@@ -100,7 +100,7 @@ def _answer(layout: Layout, results: SweepResults, *, victim: Cell, twin: str) -
     """The table, the sentences, the proof, and where everything is."""
     print_answer(results)
     killed = next(trial.status for trial in results.trials if trial.id == victim.trial.id)
-    out = render.out()
+    out = console.out()
     out.print(proof(killed, victim=victim, twin_sha256=twin), soft_wrap=True)
     out.print(places(layout, results), soft_wrap=True)
     if killed.weights_sha256 != twin:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dashboards.ledger import by_cause, entries
-from orchestrator import render, service
+from orchestrator import console, service
 from orchestrator.census import read_status
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.here import SWEEP
@@ -54,7 +54,7 @@ def run_demo_on_slurm(layout: Layout, *, steps: int | None) -> None:
     """
     sweep = expand(SWEEP, [*OVERRIDES, *([f"train.steps={steps}"] if steps else [])], sweeps_dir=None)
     inside = below(layout, "slurm")
-    say = render.err()
+    say = console.err()
     with _cluster(say):
         service.submit(inside, sweep, mode=Mode.RESUME, launcher=SLURM)
         say.print(f"{len(sweep.cells)} trials in one array, {AT_ONCE} at a time, in {inside.root}")
@@ -168,7 +168,7 @@ def _twins(layout: Layout, cells: Sequence[Cell], *, say: Console) -> dict[str, 
 
 def _answer(layout: Layout, results: SweepResults, *, expected: Mapping[str, TrialStatus]) -> None:
     print_answer(results)
-    out = render.out()
+    out = console.out()
     out.print("", story_table(results), ledger_table(results), sep="\n")
     equal = [key for key, status in expected.items() if is_equal(_status(results, key), status)]
     out.print(

@@ -6,7 +6,7 @@ from collections import Counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from orchestrator import render
+from orchestrator import console
 from orchestrator.census import Census
 from orchestrator.errors import IwmError
 from orchestrator.layout import Layout
@@ -49,7 +49,7 @@ class Watch:
         elif (bar := self._bars.pop(trial_id, None)) is not None:
             self.progress.remove_task(bar)
         if status.state in ENDED and self._told.get(trial_id) is not status.state:
-            mrr = render.show(status.metrics.get("mrr"))
+            mrr = console.show(status.metrics.get("mrr"))
             self.progress.console.print(f"{status.state:<9} {trial_id[:8]}  {name:<40} MRR {mrr}")
             self._told[trial_id] = status.state
 

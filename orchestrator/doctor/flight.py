@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from iwm_core.events import Preempted
-from orchestrator import cluster, journal, service, slurm
+from orchestrator import journal, service, slurm, slurm_seen
 from orchestrator.census import read_status
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.errors import IwmError
@@ -117,7 +117,7 @@ class Flight:
 
     def _stuck(self, name: str, status: TrialStatus) -> Finding:
         """Nothing came: why, as far as anybody says."""
-        said = cluster.seen(self._layout).get(self._folder.id, {})
+        said = slurm_seen.read(self._layout).get(self._folder.id, {})
         waits = f"{said.get('state', '')} {said.get('reason', '')}".strip()
         value = status.error or f"{status.state}, {waits or 'nobody says why'}, for {self._wait_s:.0f} s"
         means = "wait longer with --wait, or see what the job said" if not status.error else "the trial itself failed"

@@ -8,7 +8,7 @@ that is down or starting delays nothing. MLflow's server and the gatherer may wr
 import time
 from collections.abc import Callable
 
-from orchestrator import cluster, gather
+from orchestrator import gather, slurm_seen
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
 from orchestrator.projection import refresh
@@ -63,7 +63,7 @@ class Gatherer:
 
     def _notice_slurm(self, store: Store) -> None:
         """What SLURM says of a job is no file of its trial: a pending reason can change while nothing else does."""
-        seen = cluster.seen(self._layout)
+        seen = slurm_seen.read(self._layout)
         changed = [key for key, said in seen.items() if said != self._seen.get(key)]
         if changed and self._seen is not _NOTHING:
             store.send_again(changed)

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 
 from orchestrator.errors import RequestError
 from orchestrator.layout import Layout, sqlite_url
+from orchestrator.mlflow_ui import IS_ASKED
 
 CONFIG_PATH = "MLFLOW_AUTH_CONFIG_PATH"
 ADMIN_PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"
-IS_ASKED = "IWM_ASKS_FOR_PASSWORD"
-"""Environment variable: tells the server's process to ask."""
 CONFIG = """[mlflow]
 default_permission = READ
 database_uri = {users}

@@ -11,17 +11,9 @@ from iwm_core.config import TrialConfig
 from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.events import Evaluated, Failed, Finished, Started
 from orchestrator import journal
-from orchestrator.attempt import (
-    Job,
-    NoRightToRun,
-    _Attempt,
-    check_right,
-    is_trusted,
-    one_line,
-    place,
-    run_attempt,
-)
+from orchestrator.attempt import Job, NoRightToRun, _Attempt, check_right, one_line, place, run_attempt
 from orchestrator.census import read_status
+from orchestrator.checkpoints import is_trusted
 from orchestrator.events import Cancelled, Claimed, Held
 from orchestrator.expand import single
 from orchestrator.launch import write_trial

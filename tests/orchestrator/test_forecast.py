@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from orchestrator.forecast import Precedent, Span, Task, cost_of, distance, forecast, precedent, task
+from orchestrator.forecast import Precedent, Span, Task, cost_of, distance, forecast, outlook, precedent, task
 from orchestrator.lifecycle import State, TrialStatus
-from tests.fakes.results import GPU, attempt, finished
+from tests.fakes.results import GPU, attempt, finished, results, trial
 
 SHALLOW = {"predictor.depth": 2, "seed": 0}
 DEEP = {"predictor.depth": 4, "seed": 0}
@@ -98,3 +98,30 @@ def test_one_that_runs_tells_its_speed_and_not_its_end():
     told = forecast([task(cost_of(SHALLOW), status, steps=100), left()], [own], places=1)
     assert (told.known, told.restless, told.work.likely) == (2, 2, 25 + 50)
     assert precedent(cost_of({}), TrialStatus(state=State.QUEUED)) is None
+
+
+DONE = finished({}, attempts=[attempt(stepped_t=1_050.0)])  # 100 steps in 50 seconds, and 10 more
+
+
+def unfinished(state, *attempts, step=0):
+    return TrialStatus(state=state, attempts=attempts, step=step, total_steps=100 if attempts else 0)
+
+
+def foresee(*statuses):
+    return outlook(results([trial({"seed": at}, status=one) for at, one in enumerate(statuses)], axes=["seed"]))
+
+
+def test_what_is_left_goes_by_the_trials_own_speed_or_that_of_the_others():
+    ran = attempt(end=None, step=50, seconds=100, stepped_t=1_100.0)  # half as fast
+    left = foresee(DONE, DONE, unfinished(State.RUNNING, ran, step=50), unfinished(State.QUEUED))
+    assert (left.trials, left.places) == (2, 1)
+    assert left.work.likely == (50 * 2 + 10) + (100 * 0.5 + 10)
+    assert left.end == left.work
+
+
+def test_without_a_speed_or_a_running_trial_nothing_is_promised():
+    queued = foresee(unfinished(State.QUEUED))
+    assert (queued.unknown, queued.work.most) == (1, 0.0)
+    held = foresee(DONE, unfinished(State.HELD))
+    assert (held.trials, held.end) == (1, None)
+    assert foresee(DONE).trials == 0

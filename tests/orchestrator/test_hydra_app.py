@@ -19,7 +19,7 @@ from orchestrator.errors import RequestError
 from orchestrator.expand import expand, single
 from orchestrator.layout import Layout
 from orchestrator.lifecycle import State
-from orchestrator.planning import plan_sweep
+from orchestrator.plan import plan_sweep
 from orchestrator.sweep import Resources
 from tests.fakes.tiny import SWEEP, TINY
 

@@ -9,8 +9,7 @@ from iwm_core.config import TrainConfig, TrialConfig
 from iwm_core.events import Checkpoint
 from orchestrator import forecast_text, precedents
 from orchestrator.errors import RequestError
-from orchestrator.plan import plan
-from orchestrator.planning import outlines
+from orchestrator.plan import outlines, plan
 from orchestrator.precedents import forecast_plan
 from orchestrator.sweep import Cell, Resources, Sweep
 from orchestrator.trial import Trial

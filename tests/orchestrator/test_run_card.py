@@ -5,7 +5,8 @@ import math
 import pytest
 
 from orchestrator.lifecycle import Attempt, Point, State, TrialStatus
-from orchestrator.run_card import Shipment, row, run_card, safe_key, sweep_tag
+from orchestrator.rows import Shipment
+from orchestrator.run_card import row, run_card, safe_key, sweep_tag
 from orchestrator.sweep import Member, SweepRecord
 
 CPU = {"device": "cpu", "deterministic": True}

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from orchestrator.lifecycle import State
-from orchestrator.run_note import command, note
-from orchestrator.sweep import SweepRecord
+from orchestrator.run_note import note
+from orchestrator.sweep import SweepRecord, command
 from tests.orchestrator.test_run_card import attempt, place, shipment
 
 

@@ -16,7 +16,7 @@ from orchestrator.devcluster import DevCluster
 from orchestrator.expand import expand
 from orchestrator.layout import Layout, TrialFolder
 from orchestrator.lifecycle import State
-from orchestrator.planning import plan_sweep
+from orchestrator.plan import plan_sweep
 from tests.fakes.tiny import TINY
 
 ON_CPU = (*TINY, "resources.device=cpu", "resources.time_limit_min=10")

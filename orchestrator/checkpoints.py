@@ -1,4 +1,4 @@
-"""`iwm gc`: which checkpoints nobody needs any more."""
+"""The checkpoints in a trial's folder: which can be trusted, and which nobody needs any more (`iwm gc`)."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.attempt import is_trusted
 from orchestrator.census import read_status
 from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State
+from orchestrator.lifecycle import Attempt, State
 from orchestrator.progress import track
 
 CHECKPOINT = re.compile(r"step-(\d+)-a(\d+)\.pt")
 KEPT = {State.FINISHED: 1}
 """A finished trial needs its last checkpoint, every other one the last two: the newest may prove unreadable."""
+
+
+def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
+    """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
+    return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
 
 
 @dataclass(frozen=True)

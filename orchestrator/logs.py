@@ -1,6 +1,11 @@
-"""The end of what a trial's attempts wrote. A progress line that was written over counts once, as it stood last."""
+"""What a trial's attempts leave for a reader: the end of their logs, the error in it, and pictures.
+
+A progress line that was written over counts once, as it stood last.
+"""
 
 import contextlib
+import re
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +15,16 @@ KINDS = (".out", ".err")
 NEWEST = 2
 LINES = 60
 TAIL_BYTES = 6_000
+PICTURE = re.compile(r"[\w-][\w.-]*\.png")
+ERROR_LINES = 3
+ERROR_TAIL_BYTES = 8_192
+ERROR = re.compile(r"[\w.]*(Error|Exception|Exit)\b|.* (ERROR|CRITICAL) ")
+"""What a traceback or a log ends with, where something else comes after it."""
+NOISE = re.compile(
+    r"srun: |submitit |slurmstepd-\S+: error: \*\*\*|[\d-]+ [\d:,]+ (DEBUG|INFO) |[\^~]+$|because of "
+    r"|.* ERROR (Submitted job triggered an exception|Could not dump error)"
+)
+"""What SLURM, submitit and we say of every job."""
 
 
 def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -> tuple[tuple[str, str], ...]:
@@ -53,3 +68,33 @@ def plain_files(folder: Path) -> list[Path]:
         if not folder.is_symlink() and not folder.parent.is_symlink() and folder.is_dir():
             return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()]
     return []
+
+
+def pictures(folder: TrialFolder) -> dict[str, Path]:
+    """Name -> file, sorted. Links are not followed."""
+    found = (file for file in plain_files(folder.pictures) if PICTURE.fullmatch(file.name))
+    return {file.name: file for file in sorted(found)}
+
+
+def error_summary(files: Iterable[Path]) -> str:
+    """What a job said last, on one line: part of the reason of its end.
+
+    The last lines of the last of these files that says anything, up to its last error; empty where none does.
+    """
+    said = [words for file in files if (words := _words(file))]
+    if not said:
+        return ""
+    errors = [number for number, line in enumerate(said[-1]) if ERROR.match(line)]
+    end = errors[-1] + 1 if errors else len(said[-1])
+    return " | ".join(said[-1][max(0, end - ERROR_LINES) : end])
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - ERROR_TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return []
+    lines = (line.strip() for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line and not NOISE.match(line)))

@@ -1,7 +1,7 @@
 """What may be deleted."""
 
 from iwm_core.events import Finished, Started
-from orchestrator.collect import collect
+from orchestrator.checkpoints import collect
 
 
 def checkpoints(folder, *names):
