@@ -28,17 +28,18 @@ from benchmarks.scale import command
 from benchmarks.scale.bench import Row, process_cpu_s
 from iwm_core.config import TrialConfig
 from iwm_core.events import Started, Step
-from orchestrator import gather, journal
-from orchestrator.events import Claimed
-from orchestrator.journal import Journal
-from orchestrator.layout import Layout
-from orchestrator.projection import refresh
+from orchestrator.records import journal
+from orchestrator.records.journal import Journal
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import Address, choose
 from orchestrator.serving.command import server_command, server_environment
 from orchestrator.serving.server import answers
-from orchestrator.store import Store
-from orchestrator.tracking import open_client
-from orchestrator.trial import Trial
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
+from orchestrator.tracking import gather
+from orchestrator.tracking.client import open_client
+from orchestrator.trial.events import Claimed
+from orchestrator.trial.value import Trial
 from tests.fakes import postgresql
 
 METRICS = ("loss", "grad_norm", "target_std", "effective_rank", "images_per_s")

@@ -18,10 +18,10 @@ from benchmarks.scale import command
 from benchmarks.scale.bench import Row
 from benchmarks.scale.browsing import ask, paint, program
 from benchmarks.scale.roots import FEW_CELLS, MANY_CELLS, MIXED, make_world
-from orchestrator.layout import Layout
-from orchestrator.projection import refresh
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import choose
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
 
 SHAPES = {"few cells": FEW_CELLS, "many cells": MANY_CELLS}
 

@@ -24,18 +24,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dashboards.ledger import by_cause, entries
-from orchestrator import gather, service
-from orchestrator.census import Census
+from orchestrator import service
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import ClusterError
-from orchestrator.expand import expand
-from orchestrator.foreground import train_here
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.results import SweepResults
-from orchestrator.store import Store
-from orchestrator.sweep import Cell, Sweep
-from orchestrator.tracking import open_client
+from orchestrator.launching.foreground import train_here
+from orchestrator.planning.expand import expand
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import Census
+from orchestrator.store.database import Store
+from orchestrator.tracking import gather
+from orchestrator.tracking.client import open_client
+from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Cell, Sweep
 
 SPEC = ClusterSpec(nodes=4, cpus=1, gpus=0, grace_s=5, user_signal=True)
 TINY = (

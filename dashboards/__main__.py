@@ -7,8 +7,8 @@ import sys
 import zipfile
 
 from dashboards.publish import report_files
-from orchestrator.layout import Layout
-from orchestrator.store import Store
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
 
 
 def main(root: str, sweep_id: str) -> None:

@@ -2,7 +2,7 @@
 
     cell          the trials that differ in their seed alone
     y(cell)       mean and interval over the cell's finished seeds
-    score(cell)   the same of its evaluations under one label (orchestrator/protocols.py)
+    score(cell)   the same of its evaluations under one label (orchestrator/planning/protocols.py)
 
 A cell without a finished trial has no value: it is missing, never zero. What an unfinished trial has measured so far
 is no result and enters no mean. Evaluations make no cells: they join that of the trial whose weights they measured.
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from dashboards.cost import Cost, cost_of, total
-from dashboards.estimate import Estimate, estimate
 from dashboards.scores import score
-from orchestrator.lifecycle import State
-from orchestrator.protocols import AXIS
-from orchestrator.results import SweepResults, TrialResult
-from orchestrator.sweep import Scalar
+from orchestrator.inference.estimate import Estimate, estimate
+from orchestrator.planning.protocols import AXIS
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults, TrialResult
+from orchestrator.trial.sweep import Scalar
 
 SEED = "seed"
 

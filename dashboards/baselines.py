@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from dashboards.ablation import Cell
 from dashboards.scores import protocol_of, score_of
-from orchestrator.lifecycle import State
-from orchestrator.results import TrialResult
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import TrialResult
 
 MAJORITY, ENCODER, PREDICTOR, FLOOR = "majority class", "random encoder", "random predictor", "floor"
 BASELINES = (MAJORITY, ENCODER, PREDICTOR, FLOOR)

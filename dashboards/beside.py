@@ -1,7 +1,7 @@
 """A sweep beside the paper: its tables with ours, and where the order is the same. Pure.
 
-What a cell stands for is decided in dashboards/standins.py, what an order is worth in dashboards/orders.py. Nothing is
-said of what the paper or the sweep has not measured.
+What a cell stands for is decided in dashboards/standins.py, what an order is worth in orchestrator/inference/orders.py.
+Nothing is said of what the paper or the sweep has not measured.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from typing import Any
 
 from dashboards.ablation import Cell, Table
 from dashboards.document import Block, Bullets, Grid, Heading, Paragraph
-from dashboards.estimate import Estimate, estimate
-from dashboards.orders import Order, Place, Verdict, correlations
 from dashboards.paper import CORRELATIONS, LARGE, SHEETS, Column, Model, Sheet
 from dashboards.standins import standins, values
 from dashboards.tables import spread
 from dashboards.wording import counted, listed, number, plain, signed
+from orchestrator.inference.estimate import Estimate, estimate
+from orchestrator.inference.orders import Order, Place, Verdict, correlations
 
 Models = Mapping[Model, Cell]
 SPELLED = 4

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards.panels import INK, SOFT, TEXT_PT
 from dashboards.wording import axis_name, level_name, plain
 from orchestrator.errors import RequestError
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

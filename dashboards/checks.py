@@ -15,7 +15,7 @@ from statistics import fmean
 from dashboards.ablation import Cell, Table
 from dashboards.verdict import Finding, Kind
 from dashboards.wording import counted, listed, plain
-from orchestrator.lifecycle import State
+from orchestrator.trial.lifecycle import State
 
 MRR, FLOOR, PATCHWISE = "mrr", "mrr_floor", "mrr_patchwise"
 FLOOR_TOLERANCE = 0.01

@@ -14,7 +14,7 @@ from dashboards.checks import FLOOR, FLOOR_TOLERANCE, MRR, above_floor, is_blind
 from dashboards.effects import main_effect
 from dashboards.verdict import Finding, Judged, Kind, judge
 from dashboards.wording import axis_name, level_name, metric_name
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 HEADLINES = (MRR, "linear_probe_top1")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.lifecycle import TrialStatus
-from orchestrator.results import gpu_hours
+from orchestrator.trial.lifecycle import TrialStatus
+from orchestrator.trial.results import gpu_hours
 
 
 @dataclass(frozen=True, kw_only=True)

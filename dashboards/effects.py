@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboards.ablation import Table
-from dashboards.estimate import Estimate, estimate
-from orchestrator.sweep import Scalar
+from orchestrator.inference.estimate import Estimate, estimate
+from orchestrator.trial.sweep import Scalar
 
 Place = tuple[tuple[str, Scalar], ...]
 

@@ -10,7 +10,7 @@ from dashboards.comparisons import headline
 from dashboards.probes import PROBES
 from dashboards.roles import assign, levels
 from dashboards.wording import axis_name, metric_name
-from orchestrator.results import SweepResults
+from orchestrator.trial.results import SweepResults
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,8 +16,8 @@ from dashboards.rankings import ranking
 from dashboards.trends import trend
 from dashboards.verdict import Finding, Kind
 from dashboards.wording import plain
-from orchestrator.lifecycle import RUNNABLE, State
-from orchestrator.results import SweepResults
+from orchestrator.trial.lifecycle import RUNNABLE, State
+from orchestrator.trial.results import SweepResults
 
 __all__ = ["Finding", "Kind", "find"]
 

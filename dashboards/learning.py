@@ -9,9 +9,9 @@ from dashboards import canvas, panels
 from dashboards.ablation import Table, tabulate
 from dashboards.roles import shade
 from dashboards.wording import counted, metric_name
-from orchestrator.lifecycle import Point
-from orchestrator.results import SweepResults, TrialResult
-from orchestrator.sweep import Scalar
+from orchestrator.trial.lifecycle import Point
+from orchestrator.trial.results import SweepResults, TrialResult
+from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

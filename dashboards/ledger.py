@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.document import Grid
-from orchestrator.lifecycle import Attempt, TrialStatus
-from orchestrator.results import SweepResults, gpus
+from orchestrator.trial.lifecycle import Attempt, TrialStatus
+from orchestrator.trial.results import SweepResults, gpus
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from dashboards.ablation import Cell, Table, tabulate
 from dashboards.checks import FLOOR, MRR, PATCHWISE
 from dashboards.roles import shade
 from dashboards.scores import protocol_of
-from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults
-from orchestrator.sweep import Scalar
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

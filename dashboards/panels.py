@@ -13,7 +13,7 @@ from dashboards.checks import FLOOR, MRR, is_blind
 from dashboards.probes import PIXELS, PROBES
 from dashboards.roles import Roles, cells_at, levels
 from dashboards.wording import axis_name, level_name
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,12 +4,12 @@ from dashboards.figures import render_figure
 from dashboards.learning import Points, render_learning
 from dashboards.operations import render_operations
 from dashboards.report import render
-from orchestrator import gather
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
-from orchestrator.progress import track
-from orchestrator.results import SweepResults
-from orchestrator.store import Store
+from orchestrator.host.progress import track
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
+from orchestrator.tracking import gather
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults
 
 
 def render_report(results: SweepResults, *, kind: str) -> str:

@@ -13,7 +13,7 @@ from dashboards.ablation import Cell, Table
 from dashboards.comparisons import compare, nothing_to_compare
 from dashboards.verdict import Finding, Judged, Kind, Verdict
 from dashboards.wording import axis_name, capital, level_name, listed, metric_name, place_name
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 
 def ranking(table: Table, *, axis: str, metric: str, leads: bool = True) -> Iterator[Finding]:

@@ -23,8 +23,8 @@ from dashboards.rows import to_csv
 from dashboards.scores import protocol_of, score_of
 from dashboards.wording import axis_name, counted, level_name, listed, metric_name, plain
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, identity
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults, identity
 
 Format = Literal["md", "html", "tex", "csv"]
 FORMATS: tuple[Format, ...] = ("md", "html", "tex", "csv")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboards.ablation import Cell, Table, is_numeric
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 MOST_HUES = 7
 MOST_PANELS = 4

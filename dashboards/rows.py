@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dashboards.ablation import SEED
 from dashboards.cost import cost_of
 from dashboards.wording import exact
-from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults, TrialResult
 
 BEFORE = ("seed", "state")
 AFTER = ("attempts", "preemptions", "repeated_steps", "wall_hours", "gpu_hours", "trial_id")

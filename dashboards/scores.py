@@ -1,6 +1,6 @@
 """Which of a protocol's metrics is its score: the one that stands in the table of evaluations. Pure."""
 
-from orchestrator.results import TrialResult
+from orchestrator.trial.results import TrialResult
 
 SCORES = {
     "": "mrr",

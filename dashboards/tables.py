@@ -8,11 +8,11 @@ from dashboards.ablation import Cell, Table
 from dashboards.baselines import BASELINES, Contest
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Grid
-from dashboards.estimate import Estimate, estimate
 from dashboards.wording import MISSING, axis_name, level_name, metric_name, number, place_name, plain, signed
-from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, TrialResult, identity
-from orchestrator.sweep import Scalar
+from orchestrator.inference.estimate import Estimate, estimate
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults, TrialResult, identity
+from orchestrator.trial.sweep import Scalar
 
 COLUMNS = (
     "mrr",

@@ -13,7 +13,7 @@ from dashboards.ablation import Table
 from dashboards.comparisons import compare, nothing_to_compare, parts
 from dashboards.verdict import MARGIN, Finding, Judged, Kind, Verdict
 from dashboards.wording import axis_name, capital, level_name, metric_name, more_of
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 
 def trend(table: Table, *, axis: str, metric: str) -> Iterator[Finding]:

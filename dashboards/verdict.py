@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dashboards.effects import MainEffect
-from dashboards.estimate import Estimate
 from dashboards.wording import signed
+from orchestrator.inference.estimate import Estimate
 
 MARGIN = 0.05
 

@@ -5,7 +5,7 @@ Text may hold `code` between backticks; names that people chose lose theirs, so 
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.sweep import Scalar, spelled
+from orchestrator.trial.sweep import Scalar, spelled
 
 METRICS = {
     "mrr": "MRR",

@@ -27,15 +27,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from iwm_core.errors import CoreError
-from orchestrator import limits
-from orchestrator.batch import GUARD, gpus_per_node, options, words
-from orchestrator.catalogue import PACKAGED, Catalogue, protocol_names
-from orchestrator.composition import RESOURCES, Builder, Tree, part
 from orchestrator.errors import IwmError, OverrideError, RequestError
-from orchestrator.hydra_job import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
-from orchestrator.layout import Layout
-from orchestrator.sweep import Cell, Resources
-from orchestrator.trial import Trial
+from orchestrator.launching.batch import GUARD, gpus_per_node, options, words
+from orchestrator.launching.hydra_job import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
+from orchestrator.planning import limits
+from orchestrator.planning.catalogue import PACKAGED, Catalogue, protocol_names
+from orchestrator.planning.composition import RESOURCES, Builder, Tree, part
+from orchestrator.records.layout import Layout
+from orchestrator.trial.sweep import Cell, Resources
+from orchestrator.trial.value import Trial
 
 ROOT = "IWM_ROOT"
 PRIMARY = "iwm"

@@ -13,23 +13,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import cluster, dependency, journal, launch, launch_slurm, links, local, provenance
-from orchestrator.census import read_status
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled, Held, Released
-from orchestrator.launch_slurm import Array
-from orchestrator.launchers import LOCAL, SLURM, check_launcher
-from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import RUNNABLE, UNDER_WAY, State, TrialStatus, newest_claim
-from orchestrator.links import Links
-from orchestrator.locks import is_held
-from orchestrator.plan import Mode, Plan, plan_sweep
-from orchestrator.progress import track
-from orchestrator.projection import refresh
-from orchestrator.results import SweepResults
-from orchestrator.store import Store
-from orchestrator.sweep import Cell, Resources, Sweep, SweepRecord
-from orchestrator.trial import Trial
+from orchestrator.host import provenance
+from orchestrator.host.locks import is_held
+from orchestrator.host.progress import track
+from orchestrator.launching import cluster, dependency, launch, launch_slurm, local
+from orchestrator.launching.launch_slurm import Array
+from orchestrator.planning.plan import Mode, Plan, plan_sweep
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
+from orchestrator.tracking import links
+from orchestrator.tracking.links import Links
+from orchestrator.trial.events import Cancelled, Held, Released
+from orchestrator.trial.launchers import LOCAL, SLURM, check_launcher
+from orchestrator.trial.lifecycle import RUNNABLE, UNDER_WAY, State, TrialStatus, newest_claim
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Cell, Resources, Sweep, SweepRecord
+from orchestrator.trial.value import Trial
 
 log = logging.getLogger(__name__)
 

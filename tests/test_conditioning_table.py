@@ -3,7 +3,7 @@
 import yaml
 
 from iwm_core.models.conditioning import CONDITIONINGS
-from orchestrator.catalogue import PACKAGED
+from orchestrator.planning.catalogue import PACKAGED
 
 
 def test_every_conditioning_has_a_file_and_every_file_a_conditioning():

@@ -59,6 +59,13 @@ def test_the_annotated_tree_names_what_there_is():
     assert not missing
 
 
+def test_the_annotated_tree_names_every_room():
+    (rooms,) = re.findall(r"^orchestrator/.*?(?=^\S)", README, flags=re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"^  (\w+)", rooms, flags=re.MULTILINE))
+    there = {path.stem for path in (ROOT / "orchestrator").iterdir() if not path.name.startswith("_")}
+    assert named == there
+
+
 @pytest.mark.parametrize("path", [*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):

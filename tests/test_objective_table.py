@@ -8,7 +8,7 @@ import yaml
 from iwm_core.config import ObjectiveConfig
 from iwm_core.objectives.requirements import REQUIREMENTS
 from iwm_core.objectives.table import OBJECTIVES
-from orchestrator.catalogue import PACKAGED
+from orchestrator.planning.catalogue import PACKAGED
 
 FILES = {file.stem: yaml.safe_load(file.read_text()) for file in (PACKAGED / "objective").glob("*.yaml")}
 

@@ -4,9 +4,9 @@ import pytest
 
 from iwm_core.config import TrialConfig
 from iwm_core.evaluation import protocols
-from orchestrator import limits
-from orchestrator.catalogue import protocol_names
-from orchestrator.expand import single
+from orchestrator.planning import limits
+from orchestrator.planning.catalogue import protocol_names
+from orchestrator.planning.expand import single
 
 
 def test_every_protocol_has_a_file_and_every_file_a_protocol():

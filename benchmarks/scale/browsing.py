@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scale.bench import TREE, Row, Took, process_cpu_s
-from orchestrator.layout import Layout
-from orchestrator.store import Store
-from orchestrator.sweep import SweepRecord
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
+from orchestrator.trial.sweep import SweepRecord
 
 SERVED_S, PAINTED_S = 1.0, 2.0
 PATIENCE_S = 60.0
@@ -26,7 +26,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SERVE = """
 import sys, uvicorn
 from dashboards.pages.site import site
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 uvicorn.run(site(Layout.of(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
 """
 

@@ -11,9 +11,10 @@ SEND_S = 20.0
 
 CODE = """
 import json, sys
-from orchestrator import gather, service
-from orchestrator.layout import Layout
-from orchestrator.store import Store
+from orchestrator import service
+from orchestrator.tracking import gather
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
 
 def peak_mb():
     (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]

@@ -30,9 +30,10 @@ COMPARED = 100
 QUEUED_WITHIN_S = 300.0
 LOOK = """
 import sys, time
-from orchestrator import service, slurm
-from orchestrator.layout import Layout
-from orchestrator.store import Store
+from orchestrator import service
+from orchestrator.host import slurm
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
 layout = Layout.of(sys.argv[1])
 calls, ask = [], slurm.run
 def counted(command, **options):

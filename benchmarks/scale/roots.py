@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Step, to_json
-from orchestrator import events
-from orchestrator.expand import expand
-from orchestrator.layout import Layout, TrialFolder
-from orchestrator.sweep import Resources, Scalar, Sweep
+from orchestrator.planning.expand import expand
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.trial import events
+from orchestrator.trial.sweep import Resources, Scalar, Sweep
 
 STEP_LINES = 5
 T0 = 1_700_000_000.0

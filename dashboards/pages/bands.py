@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dashboards.ablation import Cell, Table, is_numeric
 from dashboards.wording import level_name
-from orchestrator.sweep import Scalar
+from orchestrator.trial.sweep import Scalar
 
 LEVELS_MAX = 40
 """Levels that are shown one by one."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.lifecycle import Attempt, Point
+from orchestrator.trial.lifecycle import Attempt, Point
 
 MOST = 400
 WIDTH, HEIGHT = 420, 120

@@ -12,7 +12,7 @@ from dashboards.pages.heat import Heat, Panel
 from dashboards.pages.lanes import Lane
 from dashboards.pages.source import Overview
 from dashboards.wording import MISSING, axis_name, exact, metric_name
-from orchestrator.lifecycle import Point, State
+from orchestrator.trial.lifecycle import Point, State
 
 ATTEMPTS = (
     *("trial_id", "trial", "attempt", "node", "job_id", "waited_s", "start_unix_s", "end_unix_s", "end", "cause"),

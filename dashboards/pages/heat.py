@@ -18,8 +18,8 @@ from dashboards.pages.bands import Bands, bands
 from dashboards.pages.paging import Page, paged
 from dashboards.wording import axis_name, number, plain
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State
-from orchestrator.results import TrialResult
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import TrialResult
 
 GLYPHS = {
     State.FINISHED: "✓",

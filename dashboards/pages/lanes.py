@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dashboards.wording import NAME_MAX, level_name, plain, shortened
-from orchestrator.forecast_text import duration
-from orchestrator.lifecycle import Attempt, State
-from orchestrator.results import SweepResults, TrialResult, gpus
-from orchestrator.sweep import Scalar
+from orchestrator.planning.forecast_text import duration
+from orchestrator.trial.lifecycle import Attempt, State
+from orchestrator.trial.results import SweepResults, TrialResult, gpus
+from orchestrator.trial.sweep import Scalar
 
 ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
 """The mark at a bar's end; an attempt that runs has none."""

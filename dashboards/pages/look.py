@@ -9,10 +9,10 @@ from dashboards.ablation import Table, tabulate
 from dashboards.cost import Cost, cost_of, total
 from dashboards.document import Document
 from dashboards.pages.lanes import lanes
-from orchestrator.forecast import Forecast, outlook
-from orchestrator.lifecycle import GOING_ON, State
-from orchestrator.results import SweepResults
-from orchestrator.sweep import SweepRecord
+from orchestrator.planning.forecast import Forecast, outlook
+from orchestrator.trial.lifecycle import GOING_ON, State
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import SweepRecord
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dashboards.wording import axis_name, level_name
-from orchestrator.lifecycle import State
-from orchestrator.results import SweepResults, TrialResult
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.results import SweepResults, TrialResult
 
 MOST = 12
 """Neighbours along one axis that are shown; a sweep may have a thousand seeds."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from dashboards.document import Document
 from dashboards.page import body as document_body
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
-from orchestrator.forecast_text import duration, time_of
+from orchestrator.planning.forecast_text import duration, time_of
 
 FOLDER = Path(__file__).parent
 SHADES = 20

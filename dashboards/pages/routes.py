@@ -38,10 +38,10 @@ from dashboards.pages.render import link, page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
-from orchestrator.lifecycle import GOING_ON, State
-from orchestrator.mlflow_ui import is_server, run_link, sweep_link, ui_url
-from orchestrator.store import SINGLE
-from orchestrator.sweep import SweepRecord, command
+from orchestrator.store.database import SINGLE
+from orchestrator.tracking.mlflow_ui import is_server, run_link, sweep_link, ui_url
+from orchestrator.trial.lifecycle import GOING_ON, State
+from orchestrator.trial.sweep import SweepRecord, command
 
 LANES = 200
 """Trials on one page of the time line."""

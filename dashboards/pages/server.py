@@ -21,8 +21,8 @@ from starlette.routing import Route
 from dashboards.pages.guard import Guard
 from dashboards.pages.site import site
 from dashboards.pages.switch import Switch
-from orchestrator.layout import Layout
-from orchestrator.mlflow_ui import IS_ASKED
+from orchestrator.records.layout import Layout
+from orchestrator.tracking.mlflow_ui import IS_ASKED
 
 
 def pages(layout: Layout) -> FastAPI:

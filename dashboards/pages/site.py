@@ -11,7 +11,7 @@ from dashboards.pages.asking import not_routed
 from dashboards.pages.render import FOLDER
 from dashboards.pages.routes import Pages
 from dashboards.pages.source import Source
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 
 
 def site(layout: Layout) -> Starlette:

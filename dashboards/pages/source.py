@@ -11,15 +11,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from dashboards.pages.look import Look
-from orchestrator import slurm_seen
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import Point, State
-from orchestrator.logs import log_tails, pictures
-from orchestrator.results import SweepResults, TrialResult
-from orchestrator.rows import Shipment
-from orchestrator.store import SINGLE, TRIAL, Store
-from orchestrator.sweep import SweepRecord
+from orchestrator.records import slurm_seen
+from orchestrator.records.layout import Layout
+from orchestrator.records.logs import log_tails, pictures
+from orchestrator.store.database import SINGLE, TRIAL, Store
+from orchestrator.store.rows import Shipment
+from orchestrator.trial.lifecycle import Point, State
+from orchestrator.trial.results import SweepResults, TrialResult
+from orchestrator.trial.sweep import SweepRecord
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 KEPT = 4

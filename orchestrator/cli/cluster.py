@@ -90,8 +90,8 @@ def down(
 @cluster.command()
 def status(directory: Directory = None, json: Json = False) -> None:
     """Show daemons, nodes and jobs; exit code 1 where a daemon is down."""
-    from orchestrator import console
     from orchestrator.devcluster import DevCluster
+    from orchestrator.host import console
 
     seen = DevCluster.at(directory or default_directory()).status()
     if json:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.errors import IwmError
-from orchestrator.launchers import LAUNCHERS
+from orchestrator.trial.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
-    from orchestrator.catalogue import Catalogue
+    from orchestrator.planning.catalogue import Catalogue
 
 SAFE = re.compile(r"[\w.,=:+-]+", re.ASCII)
 SWEEP_ID = re.compile(r"([A-Za-z0-9][\w.-]*)-[0-9a-f]{8}", re.ASCII)
@@ -65,7 +65,7 @@ def formats(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def protocols(ctx: typer.Context, incomplete: str) -> list[str]:
     """What is measured of a trained trial."""
-    from orchestrator.catalogue import protocol_names
+    from orchestrator.planning.catalogue import protocol_names
 
     return list(protocol_names())
 
@@ -90,7 +90,7 @@ def settings(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _keys(catalogue: "Catalogue", axes: dict[str, list[str]], incomplete: str) -> Iterable[str]:
     """Axes and groups at first; the settings of a group once its dot is typed."""
-    from orchestrator.catalogue import SETTINGS
+    from orchestrator.planning.catalogue import SETTINGS
 
     plain = [setting for setting in SETTINGS if "." in incomplete or "." not in setting]
     return dict.fromkeys([*axes, *catalogue.groups, *plain])
@@ -104,7 +104,7 @@ def _values(catalogue: "Catalogue", axes: dict[str, list[str]], key: str, *, beg
 
 def _choices(key: str) -> Iterator[str]:
     """What a setting can be, where it is one of few."""
-    from orchestrator.composition import GROUPS
+    from orchestrator.planning.composition import GROUPS
 
     group, _, name = key.partition(".")
     hint = typing.get_type_hints(GROUPS[group]).get(name) if group in GROUPS else None
@@ -116,7 +116,7 @@ def _choices(key: str) -> Iterator[str]:
 
 def _axes(catalogue: "Catalogue", sweep: str | None) -> dict[str, list[str]]:
     """The axes of a sweep with their values; none where there is no such sweep."""
-    from orchestrator import sweepfile
+    from orchestrator.planning import sweepfile
 
     try:
         design = sweepfile.read(catalogue.find(sweep)).design if sweep else None
@@ -136,7 +136,7 @@ def _spelled(value: object) -> str:
 
 
 def _catalogue(ctx: typer.Context) -> "Catalogue | None":
-    from orchestrator.catalogue import Catalogue
+    from orchestrator.planning.catalogue import Catalogue
 
     try:
         return Catalogue.of(ctx.params.get("sweeps"))

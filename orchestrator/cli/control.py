@@ -59,9 +59,10 @@ def _act(
     verb: str,
     json: bool,
 ) -> None:
-    from orchestrator import console, progress, service
-    from orchestrator.layout import Layout
-    from orchestrator.selection import select
+    from orchestrator import service
+    from orchestrator.host import console, progress
+    from orchestrator.records.layout import Layout
+    from orchestrator.records.selection import select
 
     layout = Layout.of(root)
     with progress.shown(json=json), service.observed(layout) as store:

@@ -21,8 +21,8 @@ def verify_resume(
     Trains a short twin of the configuration once straight, once interrupted by SIGKILL and SIGTERM, in a temporary
     folder, and compares the weights and every metric at every step. Exit code 1 where anything differs.
     """
-    from orchestrator import console
-    from orchestrator import verify_resume as verification
+    from orchestrator.doctor import verify_resume as verification
+    from orchestrator.host import console
 
     verdict = verification.verify_resume(overrides or (), steps=steps, sweeps=sweeps, say=console.err().print)
     if json:
@@ -55,9 +55,9 @@ def doctor(
     give way twice and must come back each time; overrides are its own, such as resources.account=mine. Exit code 1
     where something failed.
     """
-    from orchestrator import console
     from orchestrator.doctor import Errand, examine
-    from orchestrator.layout import Layout
+    from orchestrator.host import console
+    from orchestrator.records.layout import Layout
 
     if (overrides or partitions) and not canary:
         raise RequestError("overrides and --partition are for a canary: add --canary")

@@ -42,8 +42,12 @@ def evaluate(
     data.* and resources.* can be set anew. Returns at once. Where the trial has not finished the evaluation waits for
     it, without a slot or a GPU, and starts then.
     """
-    from orchestrator import console, dependency, evaluation, render, service
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.cli import render
+    from orchestrator.host import console
+    from orchestrator.launching import dependency
+    from orchestrator.planning import evaluation
+    from orchestrator.records.layout import Layout
 
     layout, asked = Layout.of(root), evaluation.asked(protocol, overrides or ())
     if trial.startswith(evaluation.TIMM):

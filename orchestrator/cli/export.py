@@ -23,9 +23,10 @@ def export(
     The moving average of the encoder by default. Prints the line of Python that loads it; without --output the file
     lies in the trial's folder.
     """
-    from orchestrator import console, service
-    from orchestrator.export import export_encoder
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.host import console
+    from orchestrator.records.layout import Layout
+    from orchestrator.worker.export import export_encoder
 
     layout = Layout.of(root)
     with service.observed(layout) as store:

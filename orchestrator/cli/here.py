@@ -19,10 +19,10 @@ def train(
     last checkpoint and ends with the same weights. Under torchrun or srun all ranks train it together.
     """
     from iwm_core.training.place import Place
-    from orchestrator import console
-    from orchestrator.expand import single
-    from orchestrator.foreground import follow_here, train_here
-    from orchestrator.layout import Layout
+    from orchestrator.host import console
+    from orchestrator.launching.foreground import follow_here, train_here
+    from orchestrator.planning.expand import single
+    from orchestrator.records.layout import Layout
 
     cell, place = single(overrides or (), sweeps_dir=sweeps), Place.of()
     if place.rank:
@@ -43,7 +43,7 @@ def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT
     12 trials on real images, about a minute of one core each, one of them interrupted on purpose. With --launcher slurm
     on a throwaway SLURM of this machine, where two are preempted and one loses its node.
     """
-    from orchestrator.layout import Layout
+    from orchestrator.records.layout import Layout
 
     if launcher == "local":
         from orchestrator.demo.here import run_demo as run

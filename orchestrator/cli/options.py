@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli import completing
 from orchestrator.errors import RequestError
-from orchestrator.launchers import LAUNCHERS, check_launcher
+from orchestrator.trial.launchers import LAUNCHERS, check_launcher
 
 MANY = 1_000_000_000
 """More of anything than one can want."""

@@ -32,10 +32,10 @@ def serve(
     MLFLOW_AUTH_ADMIN_PASSWORD is set. Training needs none of
     this: it may be ended and started at any time.
     """
-    from orchestrator.layout import Layout
+    from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving
     from orchestrator.serving.remarks import speak
-    from orchestrator.tracking import do_without_luxuries
+    from orchestrator.tracking.client import do_without_luxuries
 
     speak()
     do_without_luxuries()
@@ -44,7 +44,7 @@ def serve(
 
 def _announce(url: str, pages: str, *, json: bool) -> None:
     """One line, at once."""
-    from orchestrator import console
+    from orchestrator.host import console
 
     if json:
         console.print_json({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()})

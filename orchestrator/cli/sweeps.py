@@ -30,8 +30,9 @@ def known_sweeps(sweeps: Sweeps = None, json: Json = False) -> None:
 
     The packaged ones and those of ./sweeps, each with its description.
     """
-    from orchestrator import console, render
-    from orchestrator.expand import sweep_names
+    from orchestrator.cli import render
+    from orchestrator.host import console
+    from orchestrator.planning.expand import sweep_names
 
     names = sweep_names(sweeps)
     if json:
@@ -52,11 +53,13 @@ def plan(
 
     Starts nothing and writes nothing. The forecast is made of earlier trials of this root, and says of how many.
     """
-    from orchestrator import console, forecast_text, progress, render
-    from orchestrator.expand import expand
-    from orchestrator.layout import Layout
-    from orchestrator.plan import outlines, plan_sweep
-    from orchestrator.precedents import forecast_plan
+    from orchestrator.cli import render
+    from orchestrator.host import console, progress
+    from orchestrator.planning import forecast_text
+    from orchestrator.planning.comparable import forecast_plan
+    from orchestrator.planning.expand import expand
+    from orchestrator.planning.plan import outlines, plan_sweep
+    from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
     with progress.shown(json=json), progress.during("composing trials, and looking at earlier ones"):
@@ -86,9 +89,11 @@ def submit(
     Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
     checkpoint.
     """
-    from orchestrator import console, progress, render, service
-    from orchestrator.expand import expand
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.cli import render
+    from orchestrator.host import console, progress
+    from orchestrator.planning.expand import expand
+    from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
     with progress.shown(json=json):
@@ -117,8 +122,10 @@ def status(
 
     Also names lost workers, and sees to it that preempted trials go on.
     """
-    from orchestrator import console, progress, render, slurm_seen, watching
-    from orchestrator.layout import Layout
+    from orchestrator.cli import render, watching
+    from orchestrator.host import console, progress
+    from orchestrator.records import slurm_seen
+    from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
     if json and watch:
@@ -126,7 +133,7 @@ def status(
     if json:
         return console.print_json(render.status_json(watching.statuses(layout, name), seen=slurm_seen.read(layout)))
     if watch:
-        from orchestrator import live
+        from orchestrator.cli import live
 
         return live.watch(layout, name, console=console.out())
     with progress.shown():
@@ -147,8 +154,9 @@ def logs(
 
     With --follow also what the attempts to come write, until the trial has ended or Ctrl-C.
     """
-    from orchestrator import following, service
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.cli import following
+    from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
     with service.observed(layout) as store:
@@ -170,8 +178,9 @@ def report(
     """Print a sweep's table, effects and findings."""
     from dashboards.publish import render_report
     from dashboards.report import checked
-    from orchestrator import progress, service
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.host import progress
+    from orchestrator.records.layout import Layout
 
     layout, kind = Layout.of(root), checked(kind)
     with progress.shown(), service.observed(layout) as store:

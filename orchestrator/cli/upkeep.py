@@ -20,8 +20,10 @@ def sync(
     Sending twice changes nothing.
     """
     from dashboards.publish import attach_reports
-    from orchestrator import console, gather, progress, service
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.host import console, progress
+    from orchestrator.records.layout import Layout
+    from orchestrator.tracking import gather
 
     layout = Layout.of(root)
     with progress.shown(json=json), service.observed(layout) as store:
@@ -47,9 +49,10 @@ def gc(
 
     Says what that would free; --apply deletes them.
     """
-    from orchestrator import console, progress, service
-    from orchestrator.checkpoints import collect
-    from orchestrator.layout import Layout
+    from orchestrator import service
+    from orchestrator.host import console, progress
+    from orchestrator.records.checkpoints import collect
+    from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
     with progress.shown(json=json), service.observed(layout) as store:
@@ -62,7 +65,7 @@ def gc(
 
 
 def _warn_unreachable(warning: TrackingError, *, json: bool) -> None:
-    from orchestrator import console
+    from orchestrator.host import console
 
     typer.echo(f"warning: {warning}; nothing is lost, run `iwm sync` when it is back", err=True)
     if json:

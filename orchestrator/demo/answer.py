@@ -9,11 +9,13 @@ from dashboards.findings import find
 from dashboards.publish import attach_reports, report_files
 from dashboards.report import SECTIONS
 from dashboards.wording import metric_name
-from orchestrator import console, gather, service
+from orchestrator import service
 from orchestrator.errors import TrackingError
-from orchestrator.layout import Layout
-from orchestrator.results import SweepResults
-from orchestrator.sweep import Sweep
+from orchestrator.host import console
+from orchestrator.records.layout import Layout
+from orchestrator.tracking import gather
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Sweep
 
 
 def gathered(layout: Layout, sweep: Sweep, *, say: Console) -> SweepResults:

@@ -12,18 +12,20 @@ import time
 
 from rich.console import Console
 
-from orchestrator import console, local, service
+from orchestrator import service
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.twin import train_twin
 from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.errors import IwmError
-from orchestrator.expand import expand
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import ENDED, TrialStatus
-from orchestrator.locks import is_held
-from orchestrator.plan import Mode
-from orchestrator.results import SweepResults
-from orchestrator.sweep import Cell, Sweep
+from orchestrator.host import console
+from orchestrator.host.locks import is_held
+from orchestrator.launching import local
+from orchestrator.planning.expand import expand
+from orchestrator.planning.plan import Mode
+from orchestrator.records.layout import Layout
+from orchestrator.trial.lifecycle import ENDED, TrialStatus
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Cell, Sweep
 
 SWEEP = "demo"
 LOOK_S = 0.5

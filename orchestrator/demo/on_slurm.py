@@ -21,20 +21,21 @@ from rich.console import Console
 from rich.table import Table
 
 from dashboards.ledger import by_cause, entries
-from orchestrator import console, service
-from orchestrator.census import read_status
+from orchestrator import service
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.here import SWEEP
 from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import IwmError
-from orchestrator.expand import expand
-from orchestrator.launchers import SLURM
-from orchestrator.layout import Layout, sqlite_url
-from orchestrator.lifecycle import ENDED, State, TrialStatus
-from orchestrator.plan import Mode
-from orchestrator.results import SweepResults
-from orchestrator.sweep import Cell, Sweep
+from orchestrator.host import console
+from orchestrator.planning.expand import expand
+from orchestrator.planning.plan import Mode
+from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.records.scan import read_status
+from orchestrator.trial.launchers import SLURM
+from orchestrator.trial.lifecycle import ENDED, State, TrialStatus
+from orchestrator.trial.results import SweepResults
+from orchestrator.trial.sweep import Cell, Sweep
 
 AT_ONCE = 2
 SPEC = ClusterSpec(nodes=AT_ONCE + 1, cpus=1, gpus=0)

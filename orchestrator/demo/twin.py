@@ -6,11 +6,11 @@ from dataclasses import replace
 from rich.console import Console
 
 from iwm_core.events import Finished
-from orchestrator.census import Census
-from orchestrator.foreground import train_here
-from orchestrator.layout import Layout, sqlite_url
-from orchestrator.lifecycle import State
-from orchestrator.sweep import Cell
+from orchestrator.launching.foreground import train_here
+from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.records.scan import Census
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.sweep import Cell
 
 
 def train_twin(layout: Layout, victim: Cell, *, say: Console) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from orchestrator import console
-from orchestrator.census import Census
 from orchestrator.errors import IwmError
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import ENDED, State, TrialStatus
-from orchestrator.sweep import Cell, Sweep
+from orchestrator.host import console
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import Census
+from orchestrator.trial.lifecycle import ENDED, State, TrialStatus
+from orchestrator.trial.sweep import Cell, Sweep
 
 
 class Watch:

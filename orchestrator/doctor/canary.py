@@ -16,11 +16,11 @@ from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.doctor.flight import Flight
 from orchestrator.doctor.partitions import Partition, parse_partitions, partitions_command
 from orchestrator.doctor.site import Ask
-from orchestrator.expand import single
-from orchestrator.layout import Layout, sqlite_url
-from orchestrator.signals import stop_flag
-from orchestrator.store import Store
-from orchestrator.sweep import Cell
+from orchestrator.host.signals import stop_flag
+from orchestrator.planning.expand import single
+from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.store.database import Store
+from orchestrator.trial.sweep import Cell
 
 SUBJECT = "canary"
 MINUTES = 5

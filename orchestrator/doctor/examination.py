@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
-from orchestrator import slurm
 from orchestrator.doctor.errand import Errand
 from orchestrator.doctor.finding import Finding, Report, Verdict
 from orchestrator.doctor.folder import examine_folder
 from orchestrator.doctor.packages import examine_packages
 from orchestrator.doctor.reach import examine_reach
 from orchestrator.doctor.site import Ask, examine_site
-from orchestrator.layout import Layout
+from orchestrator.host import slurm
+from orchestrator.records.layout import Layout
 
 
 def examine(

@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from iwm_core.events import Preempted
-from orchestrator import journal, service, slurm, slurm_seen
-from orchestrator.census import read_status
+from orchestrator import service
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.errors import IwmError
-from orchestrator.launchers import SLURM
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import ENDED, Attempt, State, TrialStatus
-from orchestrator.store import Store
-from orchestrator.sweep import Cell, Sweep
+from orchestrator.host import slurm
+from orchestrator.records import journal, slurm_seen
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_status
+from orchestrator.store.database import Store
+from orchestrator.trial.launchers import SLURM
+from orchestrator.trial.lifecycle import ENDED, Attempt, State, TrialStatus
+from orchestrator.trial.sweep import Cell, Sweep
 
 LOOK_S = 0.5
 GONE_S = 60.0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.doctor.finding import Finding, Verdict
-from orchestrator.locks import Lock, is_held
+from orchestrator.host.locks import Lock, is_held
 
 SUBJECT = "root"
 FSYNC_SLOW_MS = 50.0

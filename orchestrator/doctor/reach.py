@@ -10,10 +10,10 @@ from urllib.request import ProxyHandler, build_opener, getproxies
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.doctor.folder import file_system, scratch
 from orchestrator.errors import DatabaseError
-from orchestrator.layout import Layout, sqlite_url
-from orchestrator.mlflow_ui import is_server, ui_url
-from orchestrator.redact import redact, shown
-from orchestrator.store import Store
+from orchestrator.host.redact import redact, shown
+from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.store.database import Store
+from orchestrator.tracking.mlflow_ui import is_server, ui_url
 
 SUBJECT = "services"
 TIMEOUT_S = 5.0

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from orchestrator import slurm
 from orchestrator.doctor.finding import Finding, Verdict
+from orchestrator.host import slurm
 
 SUBJECT = "SLURM"
 KILL_WAIT_MIN_S = 10

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator import provenance, slurm
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.doctor.partitions import (
     Partition,
@@ -17,7 +16,8 @@ from orchestrator.doctor.partitions import (
     partitions_command,
 )
 from orchestrator.doctor.settings import SUBJECT, has_accounting, kill_wait_s, settings_findings
-from orchestrator.slurm import Answer
+from orchestrator.host import provenance, slurm
+from orchestrator.host.slurm import Answer
 
 Ask = Callable[[Sequence[str]], Answer]
 NO_CLUSTER = ("could not establish a configuration source", "unable to process configuration file")

@@ -7,7 +7,7 @@ environment, where `ps` does not show a password.
 import sys
 from collections.abc import Mapping
 
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import Address
 
 GRACE_S = 2

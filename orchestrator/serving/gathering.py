@@ -8,13 +8,14 @@ that is down or starting delays nothing. MLflow's server and the gatherer may wr
 import time
 from collections.abc import Callable
 
-from orchestrator import gather, slurm_seen
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
-from orchestrator.projection import refresh
-from orchestrator.sender import Told
+from orchestrator.records import slurm_seen
+from orchestrator.records.layout import Layout
 from orchestrator.serving.press import Press
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
+from orchestrator.tracking import gather
+from orchestrator.tracking.sender import Told
+from orchestrator.trial.lifecycle import State
 
 SEND_S = 15.0
 """How long one pass may send; the rest is sent by the next one, which follows at once."""

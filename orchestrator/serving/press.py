@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from orchestrator.errors import IwmError
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 
 
 class ReportError(IwmError):

@@ -19,17 +19,17 @@ from typing import Any
 
 from orchestrator import service
 from orchestrator.errors import BusyError
-from orchestrator.layout import Layout
-from orchestrator.locks import holding
-from orchestrator.mlflow_ui import PORT, is_server, ui_url
+from orchestrator.host.locks import holding
+from orchestrator.host.signals import StopFlag, stop_flag
+from orchestrator.records.layout import Layout
 from orchestrator.serving import address
 from orchestrator.serving.command import pages_command, server_command
 from orchestrator.serving.duty import Duty
 from orchestrator.serving.gathering import Gatherer
 from orchestrator.serving.password import is_asked_for, password_environment
 from orchestrator.serving.server import Server
-from orchestrator.signals import StopFlag, stop_flag
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.tracking.mlflow_ui import PORT, is_server, ui_url
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import TrackingError
-from orchestrator.layout import Layout
-from orchestrator.mlflow_ui import is_server
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import Address
 from orchestrator.serving.command import server_command, server_environment
 from orchestrator.serving.warden import END_S
+from orchestrator.tracking.mlflow_ui import is_server
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Server:
             self._bury()
 
     def _start(self) -> None:
-        from orchestrator.tracking import Tracking
+        from orchestrator.tracking.client import Tracking
 
         try:
             if not is_server(self._layout):
@@ -135,7 +135,7 @@ def answers(address: Address) -> bool:
 
 def inode(layout: Layout) -> int:
     """Tells an SQLite file from one that was made anew; 0 where there is none, or MLflow's database is no file."""
-    from orchestrator.tracking import sqlite_file
+    from orchestrator.tracking.client import sqlite_file
 
     file = sqlite_file(layout.tracking_uri)
     with contextlib.suppress(OSError):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.layout import Layout
-from orchestrator.projection import Refreshed, refresh
-from orchestrator.store import Store
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import Refreshed, refresh
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "orchestrator.py"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestrator.layout import Layout
-from orchestrator.projection import refresh
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import choose
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
 
 
 @pytest.fixture(scope="module")

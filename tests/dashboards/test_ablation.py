@@ -1,7 +1,7 @@
 import pytest
 
 from dashboards.ablation import is_numeric, tabulate
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import finished, results, sweep, trial
 

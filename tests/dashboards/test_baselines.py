@@ -1,7 +1,7 @@
 from dashboards import tables
 from dashboards.ablation import tabulate
 from dashboards.baselines import ENCODER, FLOOR, MAJORITY, PREDICTOR, contests
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import finished, results, trial
 
 TUNED = "predictor_finetune"

@@ -3,7 +3,7 @@ import pytest
 from dashboards.ablation import tabulate
 from dashboards.checks import checks
 from dashboards.verdict import Kind
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished, sweep
 
 AXES = {"conditioning": ["none", "feature"]}

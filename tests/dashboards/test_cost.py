@@ -1,5 +1,5 @@
 from dashboards.cost import Cost, cost_of, total
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished
 
 

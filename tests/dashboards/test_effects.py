@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.ablation import tabulate
 from dashboards.effects import interactions, main_effect, main_effects
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import finished, results, sweep, trial
 
 AXES = {"conditioning": ["none", "sequence", "feature"], "predictor.depth": [2, 4], "photometric.strength": [0.5, 1.0]}

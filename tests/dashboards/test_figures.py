@@ -9,7 +9,7 @@ from PIL import Image
 from dashboards.ablation import tabulate
 from dashboards.figures import draw, render_figure
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import sweep
 
 AXES = {"conditioning": ["none", "feature"], "photometric.strength": [0.25, 1.0], "predictor.depth": [2, 4]}

@@ -1,5 +1,5 @@
 from dashboards.findings import Kind, find
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import sweep
 
 AXES = {"conditioning": ["none", "sequence", "feature"], "photometric.strength": [0.25, 1.0], "predictor.depth": [2, 4]}

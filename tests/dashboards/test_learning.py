@@ -7,7 +7,7 @@ from PIL import Image
 
 from dashboards.ablation import tabulate
 from dashboards.learning import TRIALS_MAX, chosen, draw, render_learning
-from orchestrator.lifecycle import Point
+from orchestrator.trial.lifecycle import Point
 from tests.fakes.results import sweep
 
 AXES = {"conditioning": ["none", "feature"], "predictor.depth": [2, 4]}

@@ -1,7 +1,7 @@
 """What interruptions cost."""
 
 from dashboards.ledger import by_cause, entries_of
-from orchestrator.lifecycle import Attempt, State, TrialStatus
+from orchestrator.trial.lifecycle import Attempt, State, TrialStatus
 
 
 def attempt(number, *, resumed, step, cause="", wall_s=10.0, device="cpu"):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from dashboards.ablation import tabulate
 from dashboards.operations import draw, measured, render_operations
-from orchestrator.protocols import AXIS
+from orchestrator.planning.protocols import AXIS
 from tests.fakes.results import finished, results, sweep, trial
 
 MEASURED = {"none": 0.1, "feature": 0.6}

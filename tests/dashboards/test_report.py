@@ -5,7 +5,7 @@ import pytest
 
 from dashboards.report import compose, render
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.golden_sweep import FORMATS, GOLDEN, golden_sweep
 from tests.fakes.results import sweep
 

@@ -2,7 +2,7 @@ import csv
 import io
 
 from dashboards.rows import to_csv
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import attempt, finished, results, sweep, trial
 

@@ -6,9 +6,9 @@ from dashboards.ablation import tabulate
 from dashboards.paper import EQUI, IJEPA, INV, SHEETS, Column, Model
 from dashboards.standins import model_of, standins, transforms_of, values
 from iwm_core.config import flatten, to_dict
-from orchestrator.expand import expand
-from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.results import TrialResult
+from orchestrator.planning.expand import expand
+from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.results import TrialResult
 from tests.fakes.paper_sweep import JITTER, paper_sweep
 from tests.fakes.results import finished, results, trial
 

@@ -1,7 +1,7 @@
 from dashboards import tables
 from dashboards.ablation import tabulate
-from dashboards.estimate import Estimate
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.inference.estimate import Estimate
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import attempt, finished, sweep
 

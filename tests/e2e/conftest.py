@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.census import read_status
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import TrialStatus
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_status
+from orchestrator.trial.lifecycle import TrialStatus
 from tests.fakes.tiny import SWEEP
 
 TIMEOUT_S = 240

@@ -1,8 +1,8 @@
 """Evaluating a trial on this machine: it waits for the trial without a slot, and measures the weights it ended with."""
 
 from iwm_core.events import Started
-from orchestrator import journal
-from orchestrator.lifecycle import State
+from orchestrator.records import journal
+from orchestrator.trial.lifecycle import State
 from tests.e2e.conftest import until
 from tests.fakes.tiny import TINY
 

@@ -1,7 +1,7 @@
 """Holding a trial in a slot of this machine: it checkpoints, gives its place away, and goes on where it was."""
 
-from orchestrator.lifecycle import State
-from orchestrator.locks import is_held
+from orchestrator.host.locks import is_held
+from orchestrator.trial.lifecycle import State
 from tests.e2e.conftest import until
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lifecycle import State
-from orchestrator.locks import is_held
-from orchestrator.tracking import open_client
+from orchestrator.host.locks import is_held
+from orchestrator.tracking.client import open_client
+from orchestrator.trial.lifecycle import State
 from tests.e2e.conftest import until
 
 WORDS = ("pair", "train.steps=60")
@@ -22,7 +22,7 @@ def pid_of_keeper(iwm):
             command = Path(f"/proc/{name}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"orchestrator.keeper" in command and root in command:
+        if b"orchestrator.launching.keeper" in command and root in command:
             return int(name)
     return None
 

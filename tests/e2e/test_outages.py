@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import journal
 from orchestrator.errors import TrackingError
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State, history
-from orchestrator.run_card import row
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import Address, choose
 from orchestrator.serving.command import server_environment
 from orchestrator.serving.duty import Duty
 from orchestrator.serving.gathering import Gatherer
 from orchestrator.serving.server import answers
-from orchestrator.store import Store
-from orchestrator.tracking import Tracking, open_client
+from orchestrator.store.database import Store
+from orchestrator.tracking.client import Tracking, open_client
+from orchestrator.tracking.run_card import row
+from orchestrator.trial.lifecycle import State, history
 from tests.e2e.conftest import Iwm, until
 
 OUTAGES = 5

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iwm_core.events import Checkpoint, Started, Step
-from orchestrator import journal
-from orchestrator.expand import single
+from orchestrator.planning.expand import single
+from orchestrator.records import journal
 from tests.e2e.conftest import TIMEOUT_S, Iwm, until
 from tests.fakes.tiny import TINY
 

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from iwm_core.events import Checkpoint, Preempted, Started, Step, is_telemetry
-from orchestrator.journal import read_journals
-from orchestrator.lifecycle import history
+from orchestrator.records.journal import read_journals
+from orchestrator.trial.lifecycle import history
 from tests.e2e.conftest import until
 from tests.fakes.tiny import TINY
 
@@ -19,7 +19,7 @@ EVERY = 10
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     """The trial, never interrupted: its last event and its history."""
-    from orchestrator.layout import Layout
+    from orchestrator.records.layout import Layout
     from tests.e2e.conftest import Iwm
 
     folder = tmp_path_factory.mktemp("straight")

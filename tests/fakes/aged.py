@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from orchestrator.layout import TrialFolder
+from orchestrator.records.layout import TrialFolder
 
 
 def age(folder: TrialFolder) -> None:

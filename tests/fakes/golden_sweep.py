@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dashboards.report import render
-from orchestrator.lifecycle import State, TrialStatus
-from orchestrator.results import SweepResults
+from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.results import SweepResults
 from tests.fakes.results import GPU, Levels, attempt, finished, results, trial
 
 GOLDEN = Path(__file__).parents[1] / "golden"

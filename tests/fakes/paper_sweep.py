@@ -1,6 +1,6 @@
 """A sweep of made-up results along the axes of the paper's tables: `paper_sweep()`."""
 
-from orchestrator.results import SweepResults
+from orchestrator.trial.results import SweepResults
 from tests.fakes.results import finished, results, trial
 
 ROWS = {  # predictor, conditioning, photometric: MRR

@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.lifecycle import Attempt, State, TrialStatus
-from orchestrator.results import SweepResults, TrialResult
-from orchestrator.sweep import Member, Scalar, SweepRecord
+from orchestrator.trial.lifecycle import Attempt, State, TrialStatus
+from orchestrator.trial.results import SweepResults, TrialResult
+from orchestrator.trial.sweep import Member, Scalar, SweepRecord
 
 CPU = {
     "device": "AMD EPYC (AVX512)",

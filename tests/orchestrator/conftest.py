@@ -11,13 +11,13 @@ import pytest
 
 from iwm_core.config import TrialConfig
 from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Started, Step, to_json
-from orchestrator import journal
-from orchestrator.events import Claimed
-from orchestrator.journal import Journal
-from orchestrator.launchers import LOCAL
-from orchestrator.layout import Layout, TrialFolder
-from orchestrator.sweep import Cell, Sweep, SweepRecord
-from orchestrator.trial import Trial
+from orchestrator.records import journal
+from orchestrator.records.journal import Journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.trial.events import Claimed
+from orchestrator.trial.launchers import LOCAL
+from orchestrator.trial.sweep import Cell, Sweep, SweepRecord
+from orchestrator.trial.value import Trial
 from tests.fakes.postgresql import Postgresql
 
 T0 = 1_700_000_000.0
@@ -111,7 +111,7 @@ def on_disk(tmp_path) -> OnDisk:
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory) -> Path:
     """An MLflow database without content: making one takes seconds, copying it does not."""
-    from orchestrator.tracking import open_client
+    from orchestrator.tracking.client import open_client
 
     layout = Layout.of(tmp_path_factory.mktemp("mlflow"), environ={})
     open_client(layout)
@@ -129,7 +129,7 @@ def tracked(on_disk, empty_mlflow) -> OnDisk:
 @pytest.fixture(scope="session")
 def empty_mlflow_on_postgresql(postgresql: Postgresql) -> str:
     """The same on PostgreSQL: a template to be copied."""
-    from orchestrator.tracking import forget_connections, open_client
+    from orchestrator.tracking.client import forget_connections, open_client
 
     url = postgresql.create("empty_mlflow")
     open_client(Layout.of("nowhere", environ={"MLFLOW_TRACKING_URI": url}))
@@ -143,7 +143,7 @@ def tracked_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
     if request.param == "sqlite":
         yield request.getfixturevalue("tracked")
         return
-    from orchestrator.tracking import forget_connections
+    from orchestrator.tracking.client import forget_connections
 
     template = request.getfixturevalue("empty_mlflow_on_postgresql")
     server: Postgresql = request.getfixturevalue("postgresql")

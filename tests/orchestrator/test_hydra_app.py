@@ -1,5 +1,6 @@
 """Hydra's own entrance makes the same trials as `expand`, and knows the same folders."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,16 @@ from hydra import compose
 
 from iwm_core.errors import ConfigError
 from orchestrator import hydra_app
-from orchestrator.batch import GUARD
-from orchestrator.catalogue import PACKAGED, Catalogue
-from orchestrator.census import read_status, trial_ids
-from orchestrator.composer import searching
 from orchestrator.errors import RequestError
-from orchestrator.expand import expand, single
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
-from orchestrator.plan import plan_sweep
-from orchestrator.sweep import Resources
+from orchestrator.launching.batch import GUARD
+from orchestrator.planning.catalogue import PACKAGED, Catalogue
+from orchestrator.planning.composer import searching
+from orchestrator.planning.expand import expand, single
+from orchestrator.planning.plan import plan_sweep
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_status, trial_ids
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.sweep import Resources
 from tests.fakes.tiny import SWEEP, TINY
 
 
@@ -126,3 +127,7 @@ def test_python_starts_deaf_to_what_would_end_it():
 def test_launchers_are_no_axis_and_no_sweep():
     catalogue = Catalogue((PACKAGED,))
     assert not {"hydra", "launcher", "hydra/launcher"} & {*catalogue.groups, *catalogue.sweeps}
+
+
+def test_jobs_that_hydra_queued_before_an_update_find_what_they_run():
+    assert pickle.loads(b"corchestrator.hydra_app\ntask\n.") is hydra_app.task

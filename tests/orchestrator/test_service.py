@@ -6,14 +6,16 @@ import subprocess
 import pytest
 
 from iwm_core.events import Preempted, Started
-from orchestrator import journal, provenance, service
-from orchestrator.census import read_status
+from orchestrator import service
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.events import Cancelled, Claimed, Held, Released, Submitted
-from orchestrator.keeper import Keeper
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
-from orchestrator.locks import holding
+from orchestrator.host import provenance
+from orchestrator.host.locks import holding
+from orchestrator.launching.keeper import Keeper
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_status
+from orchestrator.trial.events import Cancelled, Claimed, Held, Released, Submitted
+from orchestrator.trial.lifecycle import State
 
 
 def test_a_name_is_its_newest_sweep(on_disk):

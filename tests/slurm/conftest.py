@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
 from orchestrator.devcluster.cluster import STRANGE_VARIABLES
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 from tests.slurm.lab import Lab, Twins
 from tests.slurm.pool import ClusterPool
 

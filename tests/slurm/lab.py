@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator import census, journal, service, slurm
-from orchestrator.census import read_status
+from orchestrator import service
 from orchestrator.devcluster import DevCluster
-from orchestrator.expand import expand
-from orchestrator.foreground import train_here
-from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State, TrialStatus, history
-from orchestrator.slurm import Job
-from orchestrator.sweep import Cell, Sweep
-from orchestrator.trial import Trial
+from orchestrator.host import slurm
+from orchestrator.host.slurm import Job
+from orchestrator.launching.foreground import train_here
+from orchestrator.planning.expand import expand
+from orchestrator.records import journal, scan
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.trial.lifecycle import State, TrialStatus, history
+from orchestrator.trial.sweep import Cell, Sweep
+from orchestrator.trial.value import Trial
 from tests.fakes.tiny import TINY
 
 STEPS = 300
@@ -200,7 +202,7 @@ class Lab:
 
     def account(self, trial_ids: Collection[str] = ()) -> str:
         """Everything that is known, for the message of a failed test."""
-        known = trial_ids or census.trial_ids(self.layout)
+        known = trial_ids or scan.trial_ids(self.layout)
         lines = [f"{key}: {self.status(key)}" for key in known]
         events = [f"{key}: {journal.read_control(self.folder(key))}" for key in known]
         queue = self.cluster.run("squeue", "--all", "--states=all", "--array", check=False)

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.layout import Layout
-from orchestrator.lifecycle import State
+from orchestrator.records.layout import Layout
+from orchestrator.trial.lifecycle import State
 from tests.fakes.tiny import TINY
 from tests.slurm.lab import STEPS, Lab
 

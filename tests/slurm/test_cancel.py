@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from orchestrator.lifecycle import State
-from orchestrator.run_card import TRIAL_TAG
+from orchestrator.tracking.run_card import TRIAL_TAG
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 

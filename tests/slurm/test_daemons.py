@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import journal
-from orchestrator.events import Cause
-from orchestrator.lifecycle import Attempt
+from orchestrator.records import journal
+from orchestrator.trial.events import Cause
+from orchestrator.trial.lifecycle import Attempt
 from tests.slurm.lab import Lab
 
 NODES = {"nodes": 2, "node_timeout_s": 5}

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable
 
-from orchestrator import slurm
-from orchestrator.lifecycle import State
+from orchestrator.host import slurm
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from iwm_core.training.checkpoint import CheckpointFolder
-from orchestrator import journal
-from orchestrator.events import Lost
-from orchestrator.lifecycle import State
+from orchestrator.records import journal
+from orchestrator.trial.events import Lost
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import CHECKPOINT_EVERY, Lab
 
 SHORT = "train.steps=150"

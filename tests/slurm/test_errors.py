@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import journal
-from orchestrator.events import Cause, Lost
-from orchestrator.lifecycle import State
+from orchestrator.records import journal
+from orchestrator.trial.events import Cause, Lost
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 SITE = {"nodes": 2, "settings": ("JobAcctGatherParams=OverMemoryKill",)}

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from orchestrator import journal
-from orchestrator.events import Lost
-from orchestrator.lifecycle import State
+from orchestrator.records import journal
+from orchestrator.trial.events import Lost
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from iwm_core.events import Finished, Preempted, Started
-from orchestrator import journal
-from orchestrator.census import read_status, trial_ids
 from orchestrator.devcluster import DevCluster
-from orchestrator.expand import expand
-from orchestrator.layout import Layout, TrialFolder
-from orchestrator.lifecycle import State
-from orchestrator.plan import plan_sweep
+from orchestrator.planning.expand import expand
+from orchestrator.planning.plan import plan_sweep
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status, trial_ids
+from orchestrator.trial.lifecycle import State
 from tests.fakes.tiny import TINY
 
 ON_CPU = (*TINY, "resources.device=cpu", "resources.time_limit_min=10")

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from orchestrator import slurm
-from orchestrator.events import Cause
-from orchestrator.lifecycle import State
+from orchestrator.host import slurm
+from orchestrator.trial.events import Cause
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 NODES = {"nodes": 2, "node_timeout_s": 5}

@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from orchestrator.lifecycle import State
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 PACK = ("seed=0,1,2", "train.steps=150", "resources.trials_per_gpu=3")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from iwm_core.events import Started
-from orchestrator import journal
-from orchestrator.lifecycle import State
+from orchestrator.records import journal
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import LOG_EVERY, Lab
 
 PAIR = ("resources.nodes=2", "train.steps=100")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orchestrator import provenance, service
+from orchestrator import service
 from orchestrator.errors import RefusedError
+from orchestrator.host import provenance
 from tests.slurm.lab import SWEEP, Lab
 
 SITE = {

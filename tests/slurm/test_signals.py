@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.lifecycle import State
+from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 PATIENT = 30

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from iwm_core.events import Event, Step
-from orchestrator import journal, launch
-from orchestrator.attempt import Job, Superseded, run_attempt
-from orchestrator.census import read_status
-from orchestrator.expand import single
-from orchestrator.launchers import SLURM
-from orchestrator.layout import Layout, TrialFolder
+from orchestrator.launching import launch
+from orchestrator.planning.expand import single
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.trial.launchers import SLURM
+from orchestrator.worker.attempt import Job, Superseded, run_attempt
 from tests.fakes.tiny import TINY
 from tests.slurm.lab import Lab, Twins
 

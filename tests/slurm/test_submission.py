@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from orchestrator import slurm
-from orchestrator.launch_slurm import read_batch
+from orchestrator.host import slurm
+from orchestrator.launching.launch_slurm import read_batch
 from tests.slurm.lab import Lab
 
 NODES = {"nodes": 2, "node_timeout_s": 5}

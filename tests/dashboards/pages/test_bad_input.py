@@ -17,13 +17,13 @@ from dashboards.pages.asking import QUERIES
 from dashboards.pages.site import site
 from iwm_core.config import DataConfig, TrialConfig
 from iwm_core.events import Evaluated, Failed, Step
-from orchestrator import journal
-from orchestrator.events import Claimed
-from orchestrator.layout import Layout
-from orchestrator.projection import refresh
-from orchestrator.store import Store
-from orchestrator.sweep import Cell, Sweep
-from orchestrator.trial import Trial
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
+from orchestrator.trial.events import Claimed
+from orchestrator.trial.sweep import Cell, Sweep
+from orchestrator.trial.value import Trial
 from tests.orchestrator.conftest import T0, OnDisk, ended, started, trained
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"

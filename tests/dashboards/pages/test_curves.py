@@ -1,7 +1,7 @@
 import math
 
 from dashboards.pages.curves import MOST, WIDTH, curves, thinned
-from orchestrator.lifecycle import Point
+from orchestrator.trial.lifecycle import Point
 from tests.fakes.results import attempt
 
 

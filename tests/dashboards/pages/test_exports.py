@@ -6,7 +6,7 @@ from dashboards.latex import to_latex
 from dashboards.pages import exports
 from dashboards.pages.heat import heat
 from dashboards.pages.lanes import lanes
-from orchestrator.lifecycle import Point
+from orchestrator.trial.lifecycle import Point
 from tests.fakes.results import sweep
 
 RESULTS = sweep(

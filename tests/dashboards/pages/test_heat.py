@@ -3,7 +3,7 @@ import pytest
 from dashboards.ablation import tabulate
 from dashboards.pages.heat import heat
 from orchestrator.errors import RequestError
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import sweep
 
 AXES = {"conditioning": ["none", "feature"], "predictor.depth": [4, 2], "photometric.strength": [0.25, 1.0]}

@@ -1,7 +1,7 @@
 import pytest
 
 from dashboards.pages.lanes import lanes, span
-from orchestrator.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished, results, trial
 
 TWO = (

@@ -16,7 +16,7 @@ def test_shades(share, name):
 
 
 def test_every_value_is_escaped():
-    from orchestrator.lifecycle import State
+    from orchestrator.trial.lifecycle import State
 
     text = page("sweeps.html", {"overviews": (), "root": "<script>alert(1)</script>", "State": State, "at": "now"})
     assert "<script>alert" not in text

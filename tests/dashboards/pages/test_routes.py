@@ -7,8 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboards.pages.site import site
-from orchestrator.projection import refresh
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
 
 EVIL = "<script>alert('x')</script>"
 

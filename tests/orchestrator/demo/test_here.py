@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.demo import here, watch
 from orchestrator.errors import IwmError
-from orchestrator.expand import expand
-from orchestrator.lifecycle import Attempt, State, TrialStatus
+from orchestrator.planning.expand import expand
+from orchestrator.trial.lifecycle import Attempt, State, TrialStatus
 
 SWEEP = expand("demo")
 

@@ -9,8 +9,8 @@ from orchestrator.doctor.errand import Errand
 from orchestrator.doctor.finding import Verdict
 from orchestrator.doctor.flight import signal_command
 from orchestrator.errors import OverrideError
-from orchestrator.layout import Layout
-from orchestrator.slurm import Answer
+from orchestrator.host.slurm import Answer
+from orchestrator.records.layout import Layout
 from tests.orchestrator.doctor.test_partitions import GPU, PARTITIONS
 
 

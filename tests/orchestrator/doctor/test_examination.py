@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 from orchestrator.doctor import Verdict, examine
-from orchestrator.layout import Layout
-from orchestrator.slurm import Answer
+from orchestrator.host.slurm import Answer
+from orchestrator.records.layout import Layout
 
 NOT_INSTALLED = Answer(code=127, out="", err="not installed")
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.doctor.finding import Verdict
 from orchestrator.doctor.reach import examine_reach, sqlite_path
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 
 
 def findings(root, **environ):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator import slurm
 from orchestrator.doctor.finding import Verdict
 from orchestrator.doctor.settings import has_accounting, sends_user_signal, settings_findings
+from orchestrator.host import slurm
 
 TEXT = """Configuration data as of 2026-11-21T05:12:28
 AccountingStorageType   = accounting_storage/slurmdbd

@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestrator import slurm
 from orchestrator.doctor.finding import Verdict
 from orchestrator.doctor.site import examine_site, is_up, smallest_job
-from orchestrator.slurm import Answer
+from orchestrator.host import slurm
+from orchestrator.host.slurm import Answer
 from tests.orchestrator.doctor.test_partitions import PARTITIONS
 from tests.orchestrator.doctor.test_settings import TEXT
 

@@ -1,6 +1,6 @@
 """How MLflow's server is called."""
 
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import Address
 from orchestrator.serving.command import server_command, server_environment
 

@@ -3,11 +3,11 @@
 import pytest
 
 from orchestrator.errors import TrackingError
-from orchestrator.layout import Layout
-from orchestrator.projection import refresh
+from orchestrator.records.layout import Layout
 from orchestrator.serving.gathering import Gatherer, marks
-from orchestrator.store import Store
-from orchestrator.tracking import open_client
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
+from orchestrator.tracking.client import open_client
 from tests.e2e.conftest import until
 
 

@@ -3,7 +3,7 @@
 import configparser
 import socket
 
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 from orchestrator.serving.password import ADMIN_PASSWORD, CONFIG_PATH, is_asked_for, password_environment
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator.projection import refresh
 from orchestrator.serving.press import Press, ReportError
-from orchestrator.store import Store
+from orchestrator.store.database import Store
+from orchestrator.store.refresh import refresh
 from tests.e2e.conftest import until
 
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from orchestrator.errors import BusyError, RequestError
-from orchestrator.locks import holding
+from orchestrator.host.locks import holding
 from orchestrator.serving.serve import serve
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.layout import Layout
+from orchestrator.records.layout import Layout
 from orchestrator.serving.address import choose
 from orchestrator.serving.server import LOG_BYTES, Server, answers
 from tests.e2e.conftest import until

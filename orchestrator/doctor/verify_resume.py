@@ -1,0 +1,195 @@
+"""`iwm verify-resume`: whether an interruption changes a result, tried on a short twin of a configuration.
+
+    uninterrupted    iwm train ...    to its end
+    interrupted      iwm train ...    SIGKILL after a checkpoint -> again, SIGTERM -> again, to its end
+
+Each run is a process of its own under a temporary root, with the journal, the checkpoints and the claims that every
+trial has. Afterwards all that the two runs said is compared (`twins`), and the root is removed.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from iwm_core.events import Step
+from orchestrator.doctor import twins
+from orchestrator.doctor.twins import Twin, Verdict
+from orchestrator.errors import IwmError, RequestError
+from orchestrator.host.signals import StopFlag, stop_flag
+from orchestrator.planning.expand import single
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.trial.lifecycle import State
+
+STEPS = 40
+STEPS_MIN = 16
+LOOK_S = 0.005
+SMALL = (
+    "evaluate.bank_images=4",
+    "evaluate.bank_size=16",
+    "evaluate.probe_train_images=500",
+    "evaluate.probe_test_images=200",
+)
+"""The twin's evaluation; overrides may enlarge it again."""
+ELSEWHERE = ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "MLFLOW_TRACKING_URI")
+"""Variables that would lead a run out of its temporary root."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An attempt is sent `signal` once it has logged `step`."""
+
+    signal: signal.Signals
+    step: int
+
+
+def verify_resume(
+    overrides: Sequence[str] = (),
+    *,
+    steps: int = STEPS,
+    sweeps: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Verdict:
+    """Runs the twin both ways and compares; `say` hears what is being done.
+
+    Raises:
+        RequestError: overrides that mean nothing, or too few steps to be interrupted twice.
+        IwmError: a run failed, or ended before it could be interrupted.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came. Nothing is left behind.
+    """
+    words = twin_words(overrides, steps=steps)
+    trial_id = single(words, sweeps_dir=sweeps).trial.id
+    options = ["--sweeps", str(sweeps.expanduser().resolve())] if sweeps else []
+    with stop_flag() as stop, tempfile.TemporaryDirectory(prefix="iwm-verify-") as folder:
+        runs = _Runs(trial_id, words=[*words, *options], folder=Path(folder), stop=stop)
+        say(f"trial {trial_id[:8]}, {steps} steps, uninterrupted")
+        straight = runs.run("uninterrupted")
+        say("the same, interrupted by SIGKILL and by SIGTERM")
+        broken = runs.run("interrupted", plan=interruptions(steps))
+    return twins.compare(straight, broken, trial_id=trial_id, steps=steps)
+
+
+def twin_words(overrides: Sequence[str], *, steps: int) -> list[str]:
+    """The overrides of the short twin: its length, log and checkpoints are its own, the rest is as it was asked for.
+
+    Raises:
+        RequestError: fewer steps than two interruptions need.
+    """
+    if steps < STEPS_MIN:
+        raise RequestError(f"--steps must be at least {STEPS_MIN}, so that there is room for two interruptions")
+    own = (f"train.steps={steps}", "train.log_every=1", f"resources.checkpoint_every_steps={interval(steps)}")
+    return [*SMALL, *overrides, *own]
+
+
+def interval(steps: int) -> int:
+    """Steps between two checkpoints of the twin."""
+    return steps // 8
+
+
+def interruptions(steps: int) -> tuple[Planned, ...]:
+    """Each between two checkpoints, so that SIGKILL costs some steps, and long before the end."""
+    every = interval(steps)
+    between = max(1, every // 2)
+    return Planned(signal.SIGKILL, every + between), Planned(signal.SIGTERM, 3 * every + between)
+
+
+class _Runs:
+    """Runs of one trial, each under a root of its own in `folder`."""
+
+    def __init__(self, trial_id: str, *, words: Sequence[str], folder: Path, stop: StopFlag) -> None:
+        self._trial_id, self._words, self._folder, self._stop = trial_id, words, folder, stop
+
+    def run(self, name: str, *, plan: Sequence[Planned] = ()) -> Twin:
+        """Runs the trial to its end, its first attempts interrupted as planned."""
+        layout = Layout.of(self._folder / name, environ={})
+        trial = layout.trial(self._trial_id)
+        for attempt, planned in enumerate(plan):
+            self._interrupt(layout, attempt=attempt, planned=planned)
+        with self._child(layout) as child:
+            self._wait(child)
+            if child.returncode:
+                raise _failure(child.returncode, log=self._log(layout))
+        signals = {attempt: planned.signal.name for attempt, planned in enumerate(plan)}
+        values = twins.spoken(journal.read_journals(trial))
+        return Twin(status=read_status(trial), values=values, signals=signals)
+
+    def _interrupt(self, layout: Layout, *, attempt: int, planned: Planned) -> None:
+        trial = layout.trial(self._trial_id)
+        with self._child(layout) as child:
+            self._wait(child, until=lambda: _has_logged(trial, attempt=attempt, step=planned.step))
+            child.send_signal(planned.signal)
+            self._wait(child)
+            state = read_status(trial).state
+            if state is State.FINISHED:
+                raise IwmError(
+                    f"the twin ended before {planned.signal.name} reached it at step {planned.step}:"
+                    " give it more steps with --steps"
+                )
+            if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
+                raise _failure(child.returncode, log=self._log(layout))
+
+    @contextlib.contextmanager
+    def _child(self, layout: Layout) -> Iterator[subprocess.Popen[bytes]]:
+        """`iwm train` in a process group of its own, which does not outlive the block."""
+        command = [sys.executable, "-m", "orchestrator.cli", "train", *self._words, "--root", str(layout.root)]
+        environment = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
+        with self._log(layout).open("wb") as log:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        try:
+            yield child
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+    def _log(self, layout: Layout) -> Path:
+        return layout.root.with_suffix(".log")
+
+    def _wait(self, child: subprocess.Popen[bytes], *, until: Callable[[], bool] = lambda: False) -> None:
+        """Until the process has ended, or something is so.
+
+        Raises:
+            KeyboardInterrupt: we were asked to stop.
+        """
+        while child.poll() is None and not until():
+            if self._stop():
+                raise KeyboardInterrupt
+            time.sleep(LOOK_S)
+
+
+def _has_logged(trial: TrialFolder, *, attempt: int, step: int) -> bool:
+    events = journal.read_journals(trial).get(attempt, ())
+    return any(isinstance(event, Step) and event.step >= step for event in events)
+
+
+def _failure(code: int, *, log: Path) -> IwmError:
+    """What a run said last, as an error with its exit code."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    said = lines[-1].removeprefix("iwm: ") if lines else f"exit code {code}"
+    return (RequestError if code == RequestError.exit_code else IwmError)(said)
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """One row per run."""
+    table = Table(title=f"trial {verdict.trial_id}, {verdict.steps} steps", title_justify="left", box=None)
+    for heading in ("run", "interrupted by", "went on from step", "seconds", "weights_sha256"):
+        table.add_column(heading, overflow="fold")
+    by = ", ".join(f"{one.signal} at step {one.step}" for one in verdict.interruptions)
+    on = ", ".join(str(one.resumed_from_step) for one in verdict.interruptions)
+    for name, story, wall_s, sha256 in zip(
+        ("uninterrupted", "interrupted"), (("", ""), (by, on)), verdict.wall_s, verdict.weights_sha256, strict=True
+    ):
+        table.add_row(name, *story, f"{wall_s:.1f}", sha256[:16])
+    return table

@@ -1,0 +1,65 @@
+"""The terminal: its two streams, and words and numbers as they stand in its tables."""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.trial.sweep import Scalar
+
+COLOURS = {
+    "finished": "green",
+    "reuse": "green",
+    "running": "cyan",
+    "submit": "cyan",
+    "resume": "cyan",
+    "preempted": "yellow",
+    "queued": "dim",
+    "skip": "dim",
+    "planned": "dim",
+    "held": "magenta",
+    "cancelled": "magenta",
+    "failed": "red",
+}
+
+
+def out() -> Console:
+    """Tables: standard output, as wide as they need to be where that is a file."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def err() -> Console:
+    """Progress and remarks: standard error."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def program(name: str) -> str:
+    """A command that was installed with us, as this shell can call it: bare where it is on the PATH."""
+    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, allow_nan=False, default=str) + "\n")
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """`8 submit, 4 reuse`."""
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
+
+
+def coloured(word: str) -> Text:
+    """A state or an action in its colour."""
+    return Text(word, style=COLOURS.get(word, ""))
+
+
+def show(value: Scalar) -> str:
+    """A value in a table: floats to four digits, nothing for nothing."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Pure statistics on numbers; knows nothing of trials, files or tables."""

@@ -1,0 +1,127 @@
+"""`iwm train`: one trial in this process, on the same folder, journal and checkpoints as everywhere else."""
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from iwm_core.events import Event, Finished, Preempted, Step, to_json
+from iwm_core.training.place import Place
+from orchestrator.errors import BusyError
+from orchestrator.host.console import err
+from orchestrator.host.locks import is_held
+from orchestrator.host.signals import stop_flag
+from orchestrator.launching import launch, local
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.trial.launchers import FOREGROUND
+from orchestrator.trial.lifecycle import State
+from orchestrator.trial.sweep import Cell
+from orchestrator.worker import ranks
+from orchestrator.worker.attempt import Job, NoRightToRun, Superseded, run_attempt
+
+if TYPE_CHECKING:
+    from orchestrator.worker.ranks import World
+
+ALONE = Place()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How `iwm train` ended, and whether it had been finished before."""
+
+    trial_id: str
+    event: Finished | Preempted
+    reused: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial is complete."""
+        return isinstance(self.event, Finished)
+
+    def to_json(self) -> dict[str, Any]:
+        """The event, as its journal line has it."""
+        return json.loads(to_json(self.event))
+
+    def sentence(self) -> str:
+        """One line for a person."""
+        if isinstance(self.event, Preempted):
+            return (
+                f"trial {self.trial_id} stopped at step {self.event.step} ({self.event.signal}); run it again to go on"
+            )
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in self.event.metrics.items())
+        how = "was finished before" if self.reused else "finished"
+        return f"trial {self.trial_id} {how}: {figures}\nweights_sha256 {self.event.weights_sha256}"
+
+
+def train_here(layout: Layout, cell: Cell, *, place: Place = ALONE) -> Ended:
+    """Runs the trial in this process until it is finished or a signal asks for a stop; as the first of all ranks.
+
+    Raises:
+        BusyError: the trial is under way elsewhere.
+        CoreError: what training raised.
+    """
+    with ranks.leading(place) as world:
+        return _train(layout, cell, world=world)
+
+
+def follow_here(cell: Cell, *, place: Place) -> None:
+    """Trains beside the first rank until that is done.
+
+    Raises:
+        CoreError: what training raised.
+    """
+    with stop_flag() as stop:
+        ranks.follow(cell.trial.config, cell.resources, place=place, should_stop=stop)
+
+
+def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
+    folder = launch.write_trial(layout, cell.trial)
+    if done := finished_event(folder):
+        return Ended(cell.trial.id, done, reused=True)
+    token = launch.new_token()
+    local.reconcile(layout, {folder.id: read_status(folder)})  # names an attempt that a killed process left behind
+    untouched = frozenset[State]() if is_held(folder.worker_lock) else frozenset({State.QUEUED})
+    claimed = launch.claim(folder, resources=cell.resources, token=token, launcher=FOREGROUND, also_from=untouched)
+    if not claimed:
+        raise BusyError(
+            f"trial {folder.id} is {read_status(folder).state}; follow it with: iwm logs {folder.id[:8]} -f"
+        )
+    with stop_flag() as stop, _Bar(total=cell.trial.config.train.steps) as bar:
+        try:
+            event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen, world=world)
+        except (NoRightToRun, Superseded) as reason:
+            raise BusyError(f"trial {folder.id}: {reason}") from reason
+    return Ended(cell.trial.id, finished_event(folder) or event)
+
+
+def finished_event(folder: TrialFolder) -> Finished | None:
+    """The trial's last word, if it has said it."""
+    journals = journal.read_journals(folder)
+    found = [event for number in sorted(journals) for event in journals[number] if isinstance(event, Finished)]
+    return found[0] if found else None
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self, *, total: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=err(), disable=not sys.stderr.isatty())
+        self._task = self._progress.add_task("train", total=total)
+
+    def listen(self, event: Event) -> None:
+        """Moves the bar."""
+        if isinstance(event, Step):
+            loss = event.metrics.get("loss", float("nan"))
+            self._progress.update(self._task, completed=event.step, description=f"loss {loss:.4f}")
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()

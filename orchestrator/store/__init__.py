@@ -1,0 +1,1 @@
+"""The SQL projection of the files: tables, migrations, refreshing and querying."""

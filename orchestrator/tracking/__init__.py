@@ -1,0 +1,1 @@
+"""MLflow: one run per trial, what is sent of it, and links into its pages."""

@@ -1,0 +1,446 @@
+"""What is true of a trial, as a fold over what was written down. Pure.
+
+    status = fold(control events, journals)        ordered by (claim, sequence) and (attempt, line), never by clock
+
+State, from the newest claim and the newest attempt under it:
+
+    finished   any attempt said so               running    an attempt started and has not ended
+    cancelled  the claim was cancelled           preempted  the attempt stopped on request, was lost, or may be retried
+    failed     the attempt ended in an error     held       the claim waits for a release
+               or was lost once too often        planned    no claim
+    queued     claimed, nothing started yet
+
+A claim that was withdrawn counts for nothing. An attempt that has not ended when a newer one starts was lost.
+
+History follows one rule everywhere: the lowest attempt that recorded (metric, step) wins; later equal values are
+dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from iwm_core.events import (
+    SYSTEM,
+    Checkpoint,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Preempted,
+    Sampled,
+    Started,
+    Step,
+    is_telemetry,
+)
+from orchestrator.trial.events import (
+    Cancelled,
+    Cause,
+    Claimed,
+    ControlEvent,
+    Held,
+    Lost,
+    Released,
+    Requeued,
+    Submitted,
+    Withdrawn,
+)
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    PLANNED = "planned"
+    QUEUED = "queued"
+    RUNNING = "running"
+    PREEMPTED = "preempted"
+    HELD = "held"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+RUNNABLE = frozenset({State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED})
+"""States in which nothing is under way, so that a trial may be started."""
+UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
+"""States in which somebody has asked for it, and it is not at its end."""
+ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
+"""States that last until a person says otherwise."""
+GOING_ON = frozenset(State) - ENDED
+"""All other states."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt, folded. Times are the writer's clock in unix seconds; `end` is None while it runs."""
+
+    number: int
+    claim: int = 0
+    job_id: str = ""
+    restart: int = 0
+    host: str = ""
+    pid: int = 0
+    started_t: float = 0.0
+    last_t: float = 0.0
+    stepped_t: float = 0.0
+    """When its newest step was written down; what came after it, such as the evaluation at the end, has none."""
+    resumed_from_step: int = 0
+    total_steps: int = 0
+    step: int = 0
+    checkpoint_step: int = 0
+    end: str | None = None
+    cause: str = ""
+    """Why it was lost (a `Cause`), or the signal that it stopped at."""
+    error: str = ""
+    skipped: tuple[str, ...] = ()
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it came as far as its first step: it had loaded a state, and says from which step it goes on."""
+        return self.total_steps > 0
+
+    @property
+    def wall_s(self) -> float:
+        """From the first to the last line of the journal; 0 where the first line is missing."""
+        return max(0.0, self.last_t - self.started_t) if self.started_t else 0.0
+
+    @property
+    def stepping_s(self) -> float:
+        """From the first line of the journal to its newest step."""
+        return max(0.0, self.stepped_t - self.started_t) if self.started_t else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of one metric; `t` as the attempt that recorded it first wrote it."""
+
+    key: str
+    step: int
+    value: float
+    t: float
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStatus:
+    """A trial's state and everything a table wants to know of it."""
+
+    state: State
+    claim: int = -1
+    claims: int = 0
+    """How many claims there were, withdrawn ones too: the number of the next."""
+    claim_t: float = 0.0
+    claim_user: str = ""
+    token: str = ""
+    job_id: str = ""
+    submitted: bool = False
+    """Whether a job is known for the newest claim."""
+    after: str = ""
+    """The trial that has to finish before the newest claim gets a job; empty: none."""
+    launcher: str = ""
+    claim_host: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    step: int = 0
+    total_steps: int = 0
+    weights_sha256: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    lost: int = 0
+    bad_nodes: tuple[str, ...] = ()
+    """Nodes that failed under this trial, as often as they did."""
+    held_by: str = ""
+    """Why a held trial is held, and since when (`held_t`)."""
+    held_t: float = 0.0
+    relaunches: int = 0
+    """How often a job that SLURM could not start was released again, under the newest claim."""
+    drifted: tuple[str, ...] = ()
+
+    @property
+    def may_wait(self) -> bool:
+        """Claimed without a job, behind another trial: it waits for that one, unless that one has finished."""
+        return self.state is State.QUEUED and not self.submitted and bool(self.after)
+
+    @property
+    def preemptions(self) -> int:
+        """Attempts that ended before the trial did, other than by an error."""
+        return sum(attempt.end in ("preempted", "lost") for attempt in self.attempts)
+
+    @property
+    def repeated_steps(self) -> int:
+        """Steps that were computed more than once; at least, since steps between two log lines leave no trace."""
+        begun = [attempt for attempt in self.attempts if attempt.has_begun]
+        return sum(max(0, old.step - new.resumed_from_step) for old, new in itertools.pairwise(begun))
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of all attempts together."""
+        return sum(attempt.wall_s for attempt in self.attempts)
+
+    @property
+    def fingerprints_agree(self) -> bool:
+        """Every attempt ran on equal numerics, so that bit-identity is promised."""
+        prints = [attempt.fingerprint for attempt in self.attempts if attempt.fingerprint]
+        return all(other == prints[0] for other in prints)
+
+    @property
+    def codes_agree(self) -> bool:
+        """Every attempt ran the same source of the core."""
+        sources = {attempt.provenance.get("core_sha256") for attempt in self.attempts if attempt.has_begun}
+        return len(sources) < 2
+
+
+Journals = Mapping[int, Sequence[Event]]
+
+
+def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
+    """The status that these events amount to. `control` is ordered by (claim, sequence), each journal by line."""
+    claims = 1 + max((event.claim for event in control), default=-1)
+    control = standing(control)
+    points, drifted = history(journals)
+    attempts = _attempts(control, journals)
+    newest = newest_claim(control)
+    finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
+    spent = failures(control, attempts)
+    state = _state(control, attempts, newest=newest, spent=spent)
+    return TrialStatus(
+        state=state,
+        claims=claims,
+        **_of_claim(control, attempts, newest=newest),
+        attempts=attempts,
+        step=max((attempt.step for attempt in attempts), default=0),
+        total_steps=max((attempt.total_steps for attempt in attempts), default=0),
+        weights_sha256=finished.weights_sha256 if isinstance(finished, Finished) else "",
+        metrics=_last_values(points),
+        error=_error(control, attempts, state=state, spent=spent),
+        lost=spent[LOST],
+        bad_nodes=tuple(e.node for e in control if isinstance(e, Lost) and e.cause == Cause.NODE_FAIL and e.node),
+        drifted=drifted,
+    )
+
+
+def standing(control: Sequence[ControlEvent]) -> list[ControlEvent]:
+    """What counts: without claims that were withdrawn, and what belongs to them."""
+    withdrawn = {event.claim for event in control if isinstance(event, Withdrawn)}
+    return [event for event in control if event.claim not in withdrawn]
+
+
+def _attempts(control: Sequence[ControlEvent], journals: Journals) -> tuple[Attempt, ...]:
+    lost = dict.fromkeys(sorted(journals)[:-1], OVERTAKEN)
+    lost |= {event.attempt: event.cause for event in control if isinstance(event, Lost)}
+    return tuple(fold_attempt(number, journals[number], lost=lost.get(number, "")) for number in sorted(journals))
+
+
+def _of_claim(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None
+) -> dict[str, Any]:
+    """What a status says of the newest claim."""
+    if newest is None:
+        return {"job_id": _job_id(control, attempts, newest=None)}
+    under = [event for event in control if event.claim == newest.claim]
+    holds = [event for event in under if isinstance(event, Held)]
+    return {
+        "claim": newest.claim,
+        "claim_t": newest.t,
+        "claim_user": newest.user,
+        "claim_host": newest.host,
+        "token": newest.token,
+        "launcher": newest.launcher,
+        "job_id": _job_id(control, attempts, newest=newest),
+        "submitted": any(isinstance(event, Submitted) for event in under),
+        "after": newest.after,
+        "held_by": holds[-1].reason if holds else "",
+        "held_t": holds[-1].t if holds else 0.0,
+        "relaunches": sum(isinstance(event, Requeued) for event in under),
+    }
+
+
+def newest_claim(control: Sequence[ControlEvent]) -> Claimed | None:
+    """The claim that counts; None where nobody has claimed the trial."""
+    return next((event for event in reversed(standing(control)) if isinstance(event, Claimed)), None)
+
+
+def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Attempt:
+    """One journal, as a value. `lost` is why it was lost, where somebody says that it was; its own last word counts."""
+    values: dict[str, Any] = {"number": number, "end": "lost" if lost else None, "cause": lost}
+    for event in events:
+        values["last_t"] = event.t
+        match event:
+            case Started():
+                values |= _opening(event)
+            case Step():
+                values["stepped_t"] = event.t
+            case Checkpoint(step=step):
+                values |= {"checkpoint_step": step, "stepped_t": event.t}
+            case Preempted(signal=signal):
+                values |= {"end": "preempted", "cause": signal}
+            case Finished():
+                values |= {"end": "finished", "cause": ""}
+            case Failed(error=error):
+                values |= {"end": "failed", "error": error, "cause": Cause.ERROR.value}
+        step = getattr(event, "step", 0)
+        values["step"] = max(values.get("step", 0), step)
+    return Attempt(**values)
+
+
+def _opening(event: Started) -> dict[str, Any]:
+    return {
+        "claim": event.claim,
+        "job_id": event.job_id,
+        "restart": event.restart,
+        "host": event.host,
+        "pid": event.pid,
+        "started_t": event.t,
+        "resumed_from_step": event.resumed_from_step,
+        "checkpoint_step": event.resumed_from_step,
+        "step": event.resumed_from_step,
+        "total_steps": event.total_steps,
+        "skipped": tuple(event.skipped),
+        "fingerprint": event.fingerprint,
+        "provenance": event.provenance,
+    }
+
+
+def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
+    """Every (metric, step) once, in the order it was first recorded, and the metrics that drifted between attempts."""
+    points: dict[tuple[str, int], Point] = {}
+    drifted: dict[str, None] = {}
+    for number in sorted(journals):
+        for event in journals[number]:
+            if not isinstance(event, Step | Sampled | Evaluated):
+                continue
+            for key, value in event.metrics.items():
+                point = Point(key=key, step=event.step, value=value, t=event.t, attempt=number)
+                first = points.setdefault((key, event.step), point)
+                if not is_telemetry(key) and not same(first.value, value):
+                    drifted[key] = None
+    return tuple(points.values()), tuple(drifted)
+
+
+def same(left: float, right: float) -> bool:
+    """Equal, NaN equal to NaN."""
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+def _is(event: Event, kind: type[Event]) -> bool:
+    return isinstance(event, kind)
+
+
+def _state(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None, spent: Mapping[str, int]
+) -> State:
+    if any(attempt.end == "finished" for attempt in attempts):
+        return State.FINISHED
+    if newest is None:
+        return State.PLANNED
+    under = [event for event in control if event.claim == newest.claim]
+    if any(isinstance(event, Cancelled) for event in under):
+        return State.CANCELLED
+    here = [attempt for attempt in attempts if attempt.claim == newest.claim]
+    waits = [event for event in under if isinstance(event, Held | Released | Requeued)]
+    if waits and isinstance(waits[-1], Held):
+        return State.HELD
+    end = _end(under, here)
+    if end in ("lost", "failed"):
+        return State.FAILED if _is_hopeless(here) or exhausted(spent, newest) else State.PREEMPTED
+    return _ENDS[end]
+
+
+def exhausted(spent: Mapping[str, int], claim: Claimed) -> str:
+    """The budget that was overdrawn, if any."""
+    limits = {name: claim.resources.get(name, default) for name, default in RETRIES.items()}
+    return next((name for name, limit in limits.items() if spent[name] > limit), "")
+
+
+OVERTAKEN = "overtaken"
+"""Cause of an attempt that had not ended when a newer one started, where nobody has said more."""
+LOST, ERROR, MEMORY = "lost_retries", "error_retries", "oom_retries"
+RETRIES = {LOST: 3, ERROR: 0, MEMORY: 1}
+"""Budgets (fields of `Resources`), and what they are where a claim does not say."""
+_BUDGET = {
+    Cause.ERROR: ERROR,
+    Cause.OUT_OF_MEMORY: MEMORY,
+    Cause.KILLED: MEMORY,
+    Cause.PREEMPTED: "",
+    Cause.REQUEUED: "",
+}
+_HOPELESS = ("NonFiniteLossError:", "ConfigError:")
+"""Errors that come again however often one tries."""
+_ENDS = {"": State.QUEUED, "alive": State.RUNNING, "preempted": State.PREEMPTED}
+
+
+def _is_hopeless(here: Sequence[Attempt]) -> bool:
+    return bool(here) and here[-1].end == "failed" and here[-1].error.startswith(_HOPELESS)
+
+
+def _end(under: Sequence[ControlEvent], here: Sequence[Attempt]) -> str:
+    """How the newest attempt under the newest claim ended: `lost`, `failed` or a key of the table above."""
+    if here:
+        return here[-1].end or "alive"
+    return "lost" if any(isinstance(event, Lost) and event.attempt == -1 for event in under) else ""
+
+
+def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> str:
+    """The newest job that is known, of the newest claim where there is one."""
+    said = [
+        event.job_id for event in control if isinstance(event, Submitted) and newest and event.claim == newest.claim
+    ]
+    ran = [attempt.job_id for attempt in attempts if attempt.job_id]
+    return (said or ran or [""])[-1]
+
+
+def _error(
+    control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, state: State, spent: Mapping[str, int]
+) -> str:
+    """What the newest attempt said of its error, or what somebody else said of its losses."""
+    if attempts and attempts[-1].error:
+        return attempts[-1].error
+    lost = [event for event in control if isinstance(event, Lost)]
+    never_began = bool(lost) and lost[-1].attempt == -1
+    if not lost or not (state is State.FAILED or (state is State.PREEMPTED and never_began)):
+        return ""
+    reason = lost[-1].reason
+    return f"lost {spent[LOST]} times in a row without progress: {reason}" if spent[LOST] > 1 else reason
+
+
+def _last_values(points: Sequence[Point]) -> dict[str, float]:
+    """The value of each metric of the trial, not of its machine, at its last step."""
+    last: dict[str, Point] = {}
+    for point in points:
+        if point.key.startswith(SYSTEM):
+            continue
+        if point.key not in last or point.step >= last[point.key].step:
+            last[point.key] = point
+    return {key: point.value for key, point in last.items()}
+
+
+def failures(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> Counter[str]:
+    """How often in a row, per budget, the trial came to grief without having moved its checkpoint.
+
+    An error counts even where its attempt had moved the checkpoint before: a bug is not free.
+    """
+    causes = {event.attempt: event.cause for event in control if isinstance(event, Lost)}
+    spent: Counter[str] = Counter()
+    for attempt in reversed(attempts):
+        progressed = attempt.checkpoint_step > attempt.resumed_from_step
+        if attempt.end == "failed":
+            spent[ERROR] += 1
+        elif attempt.end == "lost" and not progressed:
+            spent[budget(causes.get(attempt.number, Cause.REQUEUED))] += 1
+        if progressed:
+            break
+    last = attempts[-1] if attempts else None
+    for event in control:
+        if isinstance(event, Lost) and event.attempt == -1 and event.claim > (last.claim if last else -1):
+            spent[budget(event.cause)] += 1
+    return spent
+
+
+def budget(cause: str) -> str:
+    """Which retries a cause is paid from; empty where it is free."""
+    return _BUDGET.get(cause, LOST)  # pyright: ignore[reportArgumentType,reportCallIssue]

@@ -1,0 +1,8 @@
+"""What a job runs: workers, the attempt that each makes, ranks.
+
+A job that waits in a queue holds a pickle, which refers to what it runs by the names below: they stay, whatever moves.
+"""
+
+from orchestrator.worker.workers import Pack, Worker
+
+__all__ = ["Pack", "Worker"]

@@ -1,0 +1,5 @@
+"""`python -m orchestrator.worker TRIAL_FOLDER`"""
+
+from orchestrator.worker.workers import main
+
+main()
