@@ -17,7 +17,7 @@ from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.host import provenance
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
-from orchestrator.launching import cluster, dependency, launch, launch_slurm, local
+from orchestrator.launching import cluster, dependency, launch_slurm, leases, slots
 from orchestrator.launching.launch_slurm import Array
 from orchestrator.planning.plan import Mode, Plan, plan_sweep
 from orchestrator.records import journal
@@ -73,19 +73,19 @@ def check_root(layout: Layout) -> None:
         raise RootError(f"cannot write under root '{layout.root}'; choose another with --root or IWM_ROOT")
 
 
-LOOKED_AFTER = local.LOOKED_AFTER | UNDER_WAY
+LOOKED_AFTER = slots.LOOKED_AFTER | UNDER_WAY
 
 
 def observe(layout: Layout, store: Store) -> None:
     """One pass of folding and reconciling."""
     refresh(layout, store)
     live = store.statuses(states=LOOKED_AFTER)
-    acted = [local.reconcile(layout, live), cluster.reconcile(layout, live)]
+    acted = [slots.reconcile(layout, live), cluster.reconcile(layout, live)]
     if any(acted):
         refresh(layout, store, trial_ids=live)
         live = store.statuses(live)
-    if local.has_work(layout, live):
-        launch.ensure_keeper(layout)
+    if slots.has_work(layout, live):
+        slots.ensure_keeper(layout)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: 
         _obey(planned.to_start)
         if launcher == SLURM:
             launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
-        launch.write_sweep(layout, sweep, t=round(time.time(), 3))
+        leases.write_sweep(layout, sweep, t=round(time.time(), 3))
         jobs, waiting = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
         found = links.links(layout, sweep.to_record(t=0.0), experiment_id=store.experiment_id())
     return Submission(planned, tuple(jobs), found, waiting=tuple(waiting))
@@ -143,14 +143,14 @@ def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -
         layout, [cell for cell in cells if cell.trial.config.parent not in parents], launcher=launcher, name=name
     )
     behind = [cell for cell in cells if cell.trial.config.parent in parents]
-    return jobs, launch.submit_waiting(layout, behind, launcher=launcher)
+    return jobs, slots.submit_waiting(layout, behind, launcher=launcher)
 
 
 def _start_ready(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
     if launcher == SLURM:
         return launch_slurm.submit_slurm(layout, cells, name=name)
-    token = launch.new_token()
-    won = launch.submit_local(layout, cells, token=token)
+    token = leases.new_token()
+    won = slots.submit_local(layout, cells, token=token)
     return [Array(f"local-{token}", tuple(won))] if won else []
 
 
@@ -233,7 +233,7 @@ def release(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
         journal.record(layout.trial(key), Released(claim=statuses[key].claim))
         released.append(key)
     if statuses.keys() - on_cluster.keys():
-        launch.ensure_keeper(layout)
+        slots.ensure_keeper(layout)
     return [key for key in trial_ids if key in released]
 
 

@@ -19,7 +19,7 @@ from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.errors import IwmError
 from orchestrator.host import console
 from orchestrator.host.locks import is_held
-from orchestrator.launching import local
+from orchestrator.launching import slots
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Mode
 from orchestrator.records.layout import Layout
@@ -90,7 +90,7 @@ def _follow(layout: Layout, sweep: Sweep, *, victim: Cell, say: Console) -> None
 def _see_that_it_goes_on(layout: Layout, statuses: dict[str, TrialStatus]) -> None:
     """Starts another keeper where ours has died; what runs elsewhere is not ours to wait for."""
     waiting = [status for status in statuses.values() if status.state not in ENDED]
-    if not local.has_work(layout, statuses):
+    if not slots.has_work(layout, statuses):
         where = ", ".join(sorted({status.claim_host for status in waiting}))
         raise IwmError(f"{len(waiting)} trials are not in the hands of this machine's slots but on {where}: iwm status")
     if not is_held(layout.keeper_lock):

@@ -9,9 +9,8 @@ the answer says is waiting, has been stopped in between.
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.errors import IwmError
 from orchestrator.host import provenance, slurm
@@ -19,25 +18,22 @@ from orchestrator.host.locks import holding, is_held
 from orchestrator.host.slurm import Job
 from orchestrator.launching import dependency, launch_slurm
 from orchestrator.launching.batch import Batch, places
-from orchestrator.launching.launch import claim_again
+from orchestrator.launching.decisions import ORPHAN_S, Action, Sight, Step, decide
 from orchestrator.launching.launch_slurm import Wanted
-from orchestrator.launching.orphans import strays
-from orchestrator.launching.reconcile_job import ORPHAN_S, Action, Sight, Step, decide
+from orchestrator.launching.leases import claim_again
+from orchestrator.launching.lost_jobs import orphans, record
+from orchestrator.launching.slurm_queue import Queue, ask, bad_nodes, worst_half
 from orchestrator.records import journal, slurm_seen
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.logs import error_summary
 from orchestrator.records.scan import read_status
-from orchestrator.trial.events import Cancelled, Cause, Claimed, Held, Lost, Released, Requeued, Submitted
+from orchestrator.trial.events import Cause, Claimed, Held, Released, Submitted
 from orchestrator.trial.launchers import HYDRA, SLURM
 from orchestrator.trial.lifecycle import UNDER_WAY, State, TrialStatus, newest_claim
 from orchestrator.trial.sweep import Resources
 
 log = logging.getLogger(__name__)
 
-BAD_AFTER = 2
-"""A node that failed this often, under whatever trials, is kept away from."""
-NAMED_MAX = 200
-"""More jobs than this are asked for by time instead of by id."""
 CLOCK_S = 2.0
 """How far the clocks of a node and of the controller may be apart."""
 
@@ -64,58 +60,6 @@ def reconcile(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:
         if queue is None:
             return False
         return _Look(layout, ours, queue).act()
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What SLURM said: `live` jobs by id; `ended` ones by id, the last start of each."""
-
-    live: Mapping[str, Job]
-    ended: Mapping[str, Job]
-
-
-def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
-    """Asks for the jobs of these trials; None where SLURM does not answer."""
-    users = sorted({status.claim_user for status in statuses.values() if status.claim_user})
-    answer = slurm.run(slurm.squeue_command(users))
-    if not answer.ok:
-        log.warning("SLURM does not answer, so nothing is concluded: %s", answer.words)
-        return None
-    listed = slurm.parse_squeue(answer.out)
-    live = {job.id: job for job in listed if not job.is_over}
-    over = {job.id: job for job in listed if job.is_over}
-    unclear = [status for status in statuses.values() if _needs_accounting(status, live)]
-    if any(over[status.job_id].state == "FAILED" for status in unclear if status.job_id in over):
-        over = _with_codes(over, users=users)
-    unclear = [status for status in unclear if status.job_id not in over]
-    return Queue(live, _accounted(unclear, users=users) | over if unclear else over)
-
-
-def _with_codes(over: Mapping[str, Job], *, users: list[str]) -> dict[str, Job]:
-    """What ended, with the exit codes of what failed."""
-    codes = slurm.parse_exit_codes(slurm.run(slurm.exit_codes_command(users)).out)
-    known = {key: codes.get(key, (job.exit_code, job.signal)) for key, job in over.items()}
-    return {key: replace(job, exit_code=known[key][0], signal=known[key][1]) for key, job in over.items()}
-
-
-def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
-    """Whether the queue alone does not tell how a job ended; one that is cleanly preempted only has to be over."""
-    job = live.get(status.job_id)
-    unexplained = bool(status.attempts) and status.attempts[-1].cause == Cause.REQUEUED
-    if status.state is State.RUNNING or (status.state is State.PREEMPTED and unexplained):
-        return job is None or job.state == "PENDING"
-    return job is None and status.submitted and status.state is not State.HELD
-
-
-def _accounted(statuses: Iterable[TrialStatus], *, users: list[str]) -> dict[str, Job]:
-    """The last start of each job that has ended. Empty where there is no accounting."""
-    asked = list(statuses)
-    ids = sorted({status.job_id.partition("_")[0] for status in asked if status.job_id})
-    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(min(status.claim_t for status in asked) - 60))
-    named = ids if len(ids) <= NAMED_MAX else []
-    answer = slurm.run(slurm.sacct_command(users, since=since, job_ids=named))
-    ended = [job for job in slurm.parse_sacct(answer.out) if job.is_over or job.state == "REQUEUED"]
-    return {job.id: job for job in ended}
 
 
 @dataclass
@@ -152,10 +96,10 @@ class _Look:
             slurm.run(slurm.release_command(sorted(set(self.to_release))))
         hit = [key for key, step in steps.items() if step.cause is Cause.NODE_FAIL]
         self.statuses = {**self.statuses, **{key: read_status(self.layout.trial(key)) for key in hit}}
-        avoid = _worst_half(bad_nodes(self.statuses.values()))
+        avoid = worst_half(bad_nodes(self.statuses.values()))
         self._keep_away(seen, avoid)
-        for stray in strays(self.layout, self.statuses.values(), live=self.queue.live.values()):
-            slurm.run(slurm.cancel_command([stray.id], name=stray.name))
+        for orphan in orphans(self.layout, self.statuses.values(), live=self.queue.live.values()):
+            slurm.run(slurm.cancel_command([orphan.id], name=orphan.name))
         self._start_again(avoid)
         _note_seen(self.layout, seen, unwritten=self.unwritten)
         return any(step.action is not Action.WAIT for step in steps.values())
@@ -186,35 +130,22 @@ class _Look:
         return time.time() - status.claim_t < ORPHAN_S
 
     def _apply(self, key: str, status: TrialStatus, step: Step) -> None:
-        folder, claim = self.layout.trial(key), status.claim
         match step.action:
             case Action.START_AGAIN:
                 if status.launcher == SLURM:
                     self.again.append(key)
                 return
-            case Action.RELEASE:
-                self.to_release.append(status.job_id)
-                journal.record(folder, Requeued(claim=claim, reason=step.reason))
             case Action.ADOPT:
                 self._adopt(key, status)
-            case Action.MARK_ATTEMPT_LOST:
-                newest = status.attempts[-1]
-                node = step.node or newest.host
-                words = self._error_summary(key, status) if step.cause in (Cause.ERROR, Cause.KILLED) else ""
-                reason = "; ".join(filter(None, (step.reason, words)))
-                lost = Lost(claim=claim, attempt=newest.number, reason=reason, cause=step.cause, node=node)
-                journal.record(folder, lost)
-            case Action.MARK_JOB_LOST:
-                reason = "; ".join(filter(None, (step.reason, self._error_summary(key, status))))
-                journal.record(folder, Lost(claim=claim, reason=reason, cause=step.cause, node=step.node))
-            case Action.MARK_CANCELLED:
-                if read_status(folder).state in UNDER_WAY:
-                    journal.record(folder, Cancelled(claim=claim, by=step.reason))
-            case Action.MARK_HELD:
-                journal.record(folder, Held(claim=claim, reason=step.reason))
-            case Action.MARK_RELEASED:
-                journal.record(folder, Released(claim=claim))
+            case Action.RELEASE:
+                self.to_release.append(status.job_id)
+        record(self.layout.trial(key), status, step, said=self._said(key, status, step))
         log.info("trial %s: %s %s", key[:8], step.action.value, step.reason)
+
+    def _said(self, key: str, status: TrialStatus, step: Step) -> str:
+        """What the job said last, where that tells why it ended."""
+        tells = step.action is Action.MARK_ATTEMPT_LOST and step.cause in (Cause.ERROR, Cause.KILLED)
+        return self._error_summary(key, status) if tells or step.action is Action.MARK_JOB_LOST else ""
 
     def _adopt(self, key: str, status: TrialStatus) -> None:
         place = self._place(key, status)
@@ -272,20 +203,6 @@ def _wanted_again(folder: TrialFolder) -> Wanted:
         return claim_again(folder, token=token)
 
     return Wanted(folder=folder, resources=Resources.of(last.resources), claim=win)
-
-
-def bad_nodes(statuses: Iterable[TrialStatus]) -> list[str]:
-    """The nodes that failed `BAD_AFTER` times or more, the worst first; each trial that a failure hit counts."""
-    failed = Counter(node for status in statuses for node in status.bad_nodes)
-    return [node for node, times in failed.most_common() if times >= BAD_AFTER]
-
-
-def _worst_half(bad: list[str]) -> list[str]:
-    """As many as leave half of the cluster to run on: where every node fails, staying away from all helps nobody."""
-    if not bad:
-        return []
-    nodes = set(slurm.run(slurm.nodes_command()).out.split())
-    return bad[: len(nodes) // 2]
 
 
 def _note_seen(layout: Layout, seen: Mapping[str, Sight], *, unwritten: Mapping[str, str]) -> None:

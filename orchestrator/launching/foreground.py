@@ -13,7 +13,7 @@ from orchestrator.errors import BusyError
 from orchestrator.host.console import err
 from orchestrator.host.locks import is_held
 from orchestrator.host.signals import stop_flag
-from orchestrator.launching import launch, local
+from orchestrator.launching import leases, slots
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import read_status
@@ -79,13 +79,13 @@ def follow_here(cell: Cell, *, place: Place) -> None:
 
 
 def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
-    folder = launch.write_trial(layout, cell.trial)
+    folder = leases.write_trial(layout, cell.trial)
     if done := finished_event(folder):
         return Ended(cell.trial.id, done, reused=True)
-    token = launch.new_token()
-    local.reconcile(layout, {folder.id: read_status(folder)})  # names an attempt that a killed process left behind
+    token = leases.new_token()
+    slots.reconcile(layout, {folder.id: read_status(folder)})  # names an attempt that a killed process left behind
     untouched = frozenset[State]() if is_held(folder.worker_lock) else frozenset({State.QUEUED})
-    claimed = launch.claim(folder, resources=cell.resources, token=token, launcher=FOREGROUND, also_from=untouched)
+    claimed = leases.claim(folder, resources=cell.resources, token=token, launcher=FOREGROUND, also_from=untouched)
     if not claimed:
         raise BusyError(
             f"trial {folder.id} is {read_status(folder).state}; follow it with: iwm logs {folder.id[:8]} -f"

@@ -16,9 +16,10 @@ from typing import NoReturn
 
 from iwm_core.events import Finished
 from orchestrator.host.signals import stop_flag
-from orchestrator.launching import local
+from orchestrator.launching import slots
 from orchestrator.launching.foreground import finished_event
-from orchestrator.launching.launch import claim, gpu_of_slot, new_token, write_trial
+from orchestrator.launching.leases import claim, new_token, write_trial
+from orchestrator.launching.slots import gpu_of_slot
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import read_status
@@ -58,7 +59,7 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
         if done := finished_event(folder):
             log.info("trial %s was finished before: reused", folder.id)
             return dict(done.metrics)
-        local.reconcile(layout, {folder.id: read_status(folder)})  # an attempt that a killed process left behind
+        slots.reconcile(layout, {folder.id: read_status(folder)})  # an attempt that a killed process left behind
         if not has_right(folder, resources=cell.resources, job=job):
             log.info("trial %s is %s elsewhere: left alone", folder.id, read_status(folder).state)
             return {}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from orchestrator.host.locks import holding, is_held
 from orchestrator.host.signals import StopFlag, stop_flag
-from orchestrator.launching import dependency, local
-from orchestrator.launching.launch import LocalJob, gpu_of_slot
+from orchestrator.launching import dependency, slots
+from orchestrator.launching.slots import LocalJob, gpu_of_slot
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import Census
@@ -40,10 +40,10 @@ class Keeper:
         """One round; False when nothing is left to do."""
         self._bury_the_dead()
         statuses = self.census.look()
-        while local.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
+        while slots.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
             statuses = self.census.look()
         self._fill_slots(statuses)
-        return bool(self.jobs) or local.has_work(self.layout, statuses)
+        return bool(self.jobs) or slots.has_work(self.layout, statuses)
 
     def _bury_the_dead(self) -> None:
         """A job that ended before its first attempt left no journal: say so for it."""
@@ -69,7 +69,7 @@ class Keeper:
         found = []
         for trial_id in statuses.keys() - dependency.waiting(self.layout, statuses):
             folder, status = self.layout.trial(trial_id), statuses[trial_id]
-            if status.launcher == LOCAL and local.is_ours(status) and (claim := local.waiting(folder, status)):
+            if status.launcher == LOCAL and slots.is_ours(status) and (claim := slots.waiting(folder, status)):
                 found.append((folder, claim))
         return sorted(found, key=lambda item: (not item[1].claim, item[1].t, item[0].id))
 
@@ -93,7 +93,7 @@ def keep(layout: Layout, *, stop: StopFlag) -> None:
                 return
             while not stop() and keeper.tick():
                 time.sleep(TICK_S)
-        if not local.has_work(layout, keeper.census.look()):  # a claim that came while we still held the lock
+        if not slots.has_work(layout, keeper.census.look()):  # a claim that came while we still held the lock
             return
 
 

@@ -25,7 +25,7 @@ from orchestrator.host.locks import holding
 from orchestrator.host.progress import track
 from orchestrator.host.slurm import Answer
 from orchestrator.launching.batch import GUARD, Batch, by_class, cut, ranks, sbatch_parameters
-from orchestrator.launching.launch import claim, new_token, write_trial
+from orchestrator.launching.leases import claim, new_token, write_trial
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.trial.events import Claimed, Submitted, Withdrawn

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iwm_core.events import Event, Step
-from orchestrator.launching import launch
+from orchestrator.launching import leases
 from orchestrator.planning.expand import single
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
@@ -28,8 +28,8 @@ STOPPED_AT = 16
 def test_late_words_and_late_checkpoints_of_an_older_attempt_are_not_read(tmp_path: Path, twins: Twins) -> None:
     """The newer attempt runs inside a step of the older one, all of whose next writes are therefore late."""
     cell = single([*TINY, f"train.steps={STEPS}"])
-    folder = launch.write_trial(Layout.of(tmp_path, environ={}), cell.trial)
-    assert launch.claim(folder, resources=cell.resources, token="t", launcher=SLURM)
+    folder = leases.write_trial(Layout.of(tmp_path, environ={}), cell.trial)
+    assert leases.claim(folder, resources=cell.resources, token="t", launcher=SLURM)
 
     def overtake(event: Event) -> None:
         if isinstance(event, Step) and event.step == OVERTAKEN_AT:

@@ -3,9 +3,10 @@
 from iwm_core.config import TrialConfig
 from iwm_core.events import Failed, Finished, Started
 from orchestrator.host import provenance
-from orchestrator.launching import dependency, launch, local
+from orchestrator.launching import dependency, slots
 from orchestrator.launching.keeper import Keeper
-from orchestrator.launching.launch import claim_again, submit_waiting
+from orchestrator.launching.leases import claim_again
+from orchestrator.launching.slots import submit_waiting
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Held, Submitted
@@ -87,16 +88,16 @@ def test_one_that_is_held_or_cancelled_does_not_start(on_disk):
 
 
 def test_the_keeper_passes_it_by_until_then_and_ends_where_it_waits_in_vain(on_disk, monkeypatch):
-    monkeypatch.setattr(launch, "ensure_keeper", lambda layout: None)
+    monkeypatch.setattr(slots, "ensure_keeper", lambda layout: None)
     parent = on_disk.trial()
     journal.claim(parent, Claimed(claim=1, launcher="local", host=provenance.host()))
     journal.record(parent, Submitted(claim=1, job_id="1"))
     child, keeper = behind(on_disk, parent, launcher="local"), Keeper(on_disk.layout)
     assert keeper._queue(keeper.census.look()) == []
-    assert local.has_work(on_disk.layout, statuses(child))
+    assert slots.has_work(on_disk.layout, statuses(child))
     journal.record(parent, Cancelled(claim=1))
-    assert not local.has_work(on_disk.layout, statuses(child))
+    assert not slots.has_work(on_disk.layout, statuses(child))
     on_disk.attempt(parent, [Started(claim=1), Finished()]).close()
     ((folder, claim),) = keeper._queue(keeper.census.look())
     assert (folder.id, claim.after) == (child.id, parent.id)
-    assert local.has_work(on_disk.layout, statuses(child))
+    assert slots.has_work(on_disk.layout, statuses(child))

@@ -8,7 +8,7 @@ from iwm_core.config import TrialConfig
 from iwm_core.events import Finished, Started
 from orchestrator.launching import hydra_job
 from orchestrator.launching.hydra_job import GPUS_SEEN, has_right, in_a_slot, job_around, run_cell
-from orchestrator.launching.launch import write_trial
+from orchestrator.launching.leases import write_trial
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Submitted

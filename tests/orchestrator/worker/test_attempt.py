@@ -11,7 +11,7 @@ from iwm_core.config import TrialConfig
 from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.events import Evaluated, Failed, Finished, Started
 from orchestrator.host.locks import holding
-from orchestrator.launching.launch import write_trial
+from orchestrator.launching.leases import write_trial
 from orchestrator.planning.expand import single
 from orchestrator.records import journal
 from orchestrator.records.checkpoints import is_trusted

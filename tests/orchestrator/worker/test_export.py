@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from iwm_core.errors import CheckpointError
 from orchestrator.cli import app
 from orchestrator.errors import RequestError
-from orchestrator.launching.launch import write_trial
+from orchestrator.launching.leases import write_trial
 from orchestrator.planning.expand import single
 from orchestrator.records import journal
 from orchestrator.trial.events import Claimed

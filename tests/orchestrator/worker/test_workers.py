@@ -12,7 +12,7 @@ import cloudpickle
 import pytest
 
 from iwm_core.events import Failed, Finished, Preempted, Started
-from orchestrator.launching.launch import write_trial
+from orchestrator.launching.leases import write_trial
 from orchestrator.planning.expand import single
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status

@@ -1,6 +1,15 @@
-"""What to do about a trial whose job is SLURM's, given what it wrote and what SLURM says. Pure.
+"""What to do about a trial, given what it wrote and what can be seen of its job, here or by SLURM. Pure.
 
-    decide(status, sight) -> Step
+    decide(status, sight, now=...) -> Step
+
+On this machine an attempt is lost only where somebody could look and saw nobody: silence is no proof of death. What
+nobody looks after (`iwm train`) is not started again.
+
+| seen on this machine           | queued         | running          | preempted     |
+|--------------------------------|----------------|------------------|---------------|
+| the worker lives               | wait           | wait             | start again   |
+| no worker, no job              | job lost       | attempt lost     | start again   |
+| no worker, nothing of its job  | wait           | attempt lost     | start again   |
 
 | SLURM says of the job          | queued         | running          | preempted     | held      |
 |--------------------------------|----------------|------------------|---------------|-----------|
@@ -25,6 +34,7 @@ from enum import Enum
 
 from orchestrator.host.slurm import Job
 from orchestrator.trial.events import Cause
+from orchestrator.trial.launchers import FOREGROUND, LOCAL
 from orchestrator.trial.lifecycle import State, TrialStatus
 
 HOLD_SETTLES_S = 30.0
@@ -49,10 +59,24 @@ class Action(Enum):
     START_AGAIN = "claim and submit again"
 
 
+class Seen(Enum):
+    """What a look at a process of this machine showed."""
+
+    ALIVE = "alive"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What is known of the job of a newest claim: as it is in the queue, and how its last start ended."""
+    """What is known of the job of a newest claim: of its processes here, or as SLURM has it.
 
+    `live` is the job as it is in the queue, `ended` how its last start ended.
+    """
+
+    worker: Seen = Seen.UNKNOWN
+    process: Seen = Seen.UNKNOWN
+    """The job's own, around the worker."""
     live: Job | None = None
     ended: Job | None = None
     submitting: bool = False
@@ -76,6 +100,8 @@ WAIT = Step(Action.WAIT)
 
 def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     """The one step for this trial; `now` in unix seconds."""
+    if status.launcher in (LOCAL, FOREGROUND):
+        return _here(status, sight)
     if status.may_wait:
         return WAIT if sight.waits else Step(Action.START_AGAIN)
     if not status.submitted and (sight.live or status.state is State.QUEUED):
@@ -85,6 +111,16 @@ def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     if sight.ended and sight.ended.state == "CANCELLED":
         return Step(Action.MARK_CANCELLED, "scancel")
     return _over(status, sight)
+
+
+def _here(status: TrialStatus, sight: Sight) -> Step:
+    gone = sight.worker is Seen.GONE
+    if status.state is State.RUNNING and gone:
+        return Step(Action.MARK_ATTEMPT_LOST, "no worker on this machine")
+    if status.state is State.QUEUED and gone and sight.process is Seen.GONE:
+        return Step(Action.MARK_JOB_LOST, "the job ended before it started")
+    again = status.state is State.PREEMPTED and status.launcher == LOCAL
+    return Step(Action.START_AGAIN) if again else WAIT
 
 
 def _unrecorded(sight: Sight) -> Step:
@@ -98,9 +134,9 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     job, state = sight.live, status.state
     assert job
     if state is State.RUNNING:
-        return _attempt_lost(sight) if job.state == "PENDING" else WAIT
+        return _attempt_lost(status, sight) if job.state == "PENDING" else WAIT
     if state is State.PREEMPTED and job.state == "PENDING" and _is_known_better(status, sight):
-        return _attempt_lost(sight)
+        return _attempt_lost(status, sight)
     if job.is_held:
         if state is State.HELD:
             return WAIT
@@ -118,11 +154,11 @@ def _is_known_better(status: TrialStatus, sight: Sight) -> bool:
     return bool(unexplained and sight.ended and sight.ended.cause is not Cause.REQUEUED)
 
 
-def _attempt_lost(sight: Sight) -> Step:
+def _attempt_lost(status: TrialStatus, sight: Sight) -> Step:
     """A running attempt whose job waits to start again."""
     if not sight.ended:
-        return Step(Action.MARK_ATTEMPT_LOST, "its job was requeued", Cause.REQUEUED)
-    return Step(Action.MARK_ATTEMPT_LOST, said_of(sight.ended), sight.ended.cause, sight.ended.node)
+        return Step(Action.MARK_ATTEMPT_LOST, "its job was requeued", Cause.REQUEUED, _host(status))
+    return Step(Action.MARK_ATTEMPT_LOST, said_of(sight.ended), sight.ended.cause, sight.ended.node or _host(status))
 
 
 def _over(status: TrialStatus, sight: Sight) -> Step:
@@ -131,9 +167,14 @@ def _over(status: TrialStatus, sight: Sight) -> Step:
     if status.state not in _LOSES:
         return WAIT
     action, ended = _LOSES[status.state], sight.ended
+    host = _host(status) if action is Action.MARK_ATTEMPT_LOST else ""
     if not ended:
-        return Step(action, "SLURM does not know its job any more")
-    return Step(action, said_of(ended), ended.cause, ended.node)
+        return Step(action, "SLURM does not know its job any more", node=host)
+    return Step(action, said_of(ended), ended.cause, ended.node or host)
+
+
+def _host(status: TrialStatus) -> str:
+    return status.attempts[-1].host if status.attempts else ""
 
 
 _LOSES = {State.QUEUED: Action.MARK_JOB_LOST, State.RUNNING: Action.MARK_ATTEMPT_LOST}

@@ -1,10 +1,11 @@
-"""One step for each state of a trial and each thing that SLURM may say of its job."""
+"""One step for each state of a trial and each thing that may be seen of its job, here or by SLURM."""
 
 import pytest
 
 from orchestrator.host.slurm import Job
-from orchestrator.launching.reconcile_job import HOLD_SETTLES_S, RELAUNCHES_MAX, Action, Sight, Step, decide
+from orchestrator.launching.decisions import HOLD_SETTLES_S, RELAUNCHES_MAX, Action, Seen, Sight, Step, decide
 from orchestrator.trial.events import Cause
+from orchestrator.trial.launchers import FOREGROUND, LOCAL
 from orchestrator.trial.lifecycle import State, TrialStatus
 
 NOW = 1_000.0
@@ -135,3 +136,34 @@ def test_a_running_attempt_whose_job_waits_again_says_how_its_last_start_ended()
     assert known == Step(LOST, "NODE_FAIL on n1", Cause.NODE_FAIL, "n1")
     unknown = decide(status(RUNNING), Sight(live=waiting), now=NOW)
     assert unknown == Step(LOST, "its job was requeued", Cause.REQUEUED)
+
+
+GONE = Sight(worker=Seen.GONE, process=Seen.GONE)
+
+
+@pytest.mark.parametrize(
+    ("state", "sight", "action"),
+    [
+        (RUNNING, GONE, LOST),
+        (RUNNING, Sight(worker=Seen.ALIVE), W),
+        (RUNNING, Sight(), W),
+        (QUEUED, GONE, JOB_LOST),
+        (QUEUED, Sight(worker=Seen.GONE, process=Seen.ALIVE), W),
+        (QUEUED, Sight(worker=Seen.GONE), W),
+        (PREEMPTED, GONE, AGAIN),
+        (State.FINISHED, GONE, W),
+        (State.CANCELLED, GONE, W),
+        (State.FAILED, GONE, W),
+    ],
+)
+def test_what_is_seen_on_this_machine(state, sight, action):
+    assert decide(TrialStatus(state=state, launcher=LOCAL), sight, now=NOW).action is action
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not PREEMPTED])
+def test_silence_is_no_proof_of_death(state):
+    assert decide(TrialStatus(state=state, launcher=LOCAL), Sight(), now=NOW).action is W
+
+
+def test_what_a_person_started_here_is_theirs_to_start_again():
+    assert decide(TrialStatus(state=PREEMPTED, launcher=FOREGROUND), GONE, now=NOW).action is W

@@ -1,126 +1,38 @@
-"""Starting workers. The only door to submitit, besides the worker it runs.
+"""The slots of this machine: workers in them, the keeper that fills them, and one look at their trials.
 
-On this machine there are N slots. `submit` claims trials and leaves a detached keeper behind, which fills free slots
-and starts preempted trials again; a worker holds its slot's lock itself, so it outlives the keeper and the number of
-workers never exceeds the number of slots, whatever dies.
+There are N slots. `submit` claims trials and leaves a detached keeper behind, which fills free slots and starts
+preempted trials again; a worker holds its slot's lock itself, so it outlives the keeper and the number of workers never
+exceeds the number of slots, whatever dies.
+
+Everybody who looks may name lost workers and claim preempted trials again (the keeper again and again, `status`, `sync`
+and `submit` once); claims are exclusive and events idempotent, so it does not matter who comes first.
 """
 
 import os
-import secrets
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 
-from orchestrator.errors import LaunchError, RootError
+from orchestrator.errors import LaunchError
 from orchestrator.host import provenance
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
+from orchestrator.launching import dependency
+from orchestrator.launching.decisions import Action, Seen, Sight, decide
+from orchestrator.launching.leases import claim, claim_again, new_token, write_trial
+from orchestrator.launching.lost_jobs import record
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
-from orchestrator.records.scan import read_status
-from orchestrator.trial.events import Cancelled, Claimed, Held
-from orchestrator.trial.launchers import LOCAL, SLOT, TOKEN
-from orchestrator.trial.lifecycle import RUNNABLE, State, newest_claim
-from orchestrator.trial.sweep import Cell, Resources, Sweep
-from orchestrator.trial.value import Trial, canonical_json
+from orchestrator.trial.events import Claimed, Submitted
+from orchestrator.trial.launchers import FOREGROUND, LOCAL, SLOT, TOKEN
+from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.sweep import Cell
 
 FOREVER_MIN = 60 * 24 * 365
 """submitit's local executor wants a time limit; the local launcher has none."""
-
-
-def new_token() -> str:
-    """A token that nobody else has."""
-    return secrets.token_hex(8)
-
-
-def write_trial(layout: Layout, trial: Trial) -> TrialFolder:
-    """Writes `trial.json`, unless it is there.
-
-    Raises:
-        RootError: the root cannot be written.
-    """
-    folder = layout.trial(trial.id)
-    try:
-        if not folder.value_file.exists():
-            journal.replace_file(folder.value_file, canonical_json(trial.to_dict()).encode())
-    except OSError as error:
-        raise RootError(f"cannot write under root '{layout.root}': {error.strerror or error}") from error
-    return folder
-
-
-def write_sweep(layout: Layout, sweep: Sweep, *, t: float) -> None:
-    """Writes `sweep.json`, unless the same sweep was recorded before.
-
-    Raises:
-        RootError: the root cannot be written.
-    """
-    path = layout.sweep_file(sweep.id)
-    try:
-        if not path.exists():
-            journal.replace_file(path, canonical_json(sweep.to_record(t=t).to_dict()).encode())
-    except OSError as error:
-        raise RootError(f"cannot write under root '{layout.root}': {error.strerror or error}") from error
-
-
-def claim(
-    folder: TrialFolder,
-    *,
-    resources: Resources,
-    token: str,
-    launcher: str,
-    also_from: frozenset[State] = frozenset(),
-    after: str = "",
-) -> Claimed | None:
-    """Wins the right to start this trial, or finds (None) that somebody else has it or that it is under way.
-
-    With `after` it is the right to start it once the trial of that id has finished.
-    """
-    status = read_status(folder)
-    if status.state not in RUNNABLE | also_from:
-        return None
-    event = Claimed(
-        claim=status.claims,
-        token=token,
-        launcher=launcher,
-        host=provenance.host(),
-        user=provenance.user(),
-        after=after,
-        resources=asdict(
-            replace(
-                resources,
-                data_root=absolute(resources.data_root),
-                weights_file=absolute(resources.weights_file),
-            )
-        ),
-    )
-    return event if journal.claim(folder, event) else None
-
-
-def absolute(folder: str) -> str:
-    """The folder as every process can find it, wherever it was started."""
-    return str(Path(folder).expanduser().resolve()) if folder else ""
-
-
-def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
-    """The next claim of a trial that was preempted, or that need not wait for another any more.
-
-    It has the resources of the last one, and a token of its own unless given.
-    """
-    last, status = newest_claim(journal.read_control(folder)), read_status(folder)
-    if not last or not (status.state is State.PREEMPTED or status.may_wait):
-        return None
-    event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), after="", t=0.0)
-    if not journal.claim(folder, event):
-        return None
-    if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one
-        journal.record(folder, Cancelled(claim=event.claim, by="as the claim before"))
-        return None
-    if journal.is_held(folder, claim=last.claim):
-        journal.record(folder, Held(claim=event.claim, reason="as the claim before"))
-        return None
-    return event
+LOOKED_AFTER = frozenset({State.RUNNING, State.QUEUED, State.PREEMPTED})
 
 
 def submit_local(layout: Layout, cells: Iterable[Cell], *, token: str) -> list[str]:
@@ -236,3 +148,64 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+# One look.
+
+
+def reconcile(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:
+    """Acts on every trial of this machine that needs it; says whether anything was done."""
+    acted = [_act(layout.trial(key), status) for key, status in statuses.items() if is_ours(status)]
+    return any(acted)
+
+
+def is_ours(status: TrialStatus) -> bool:
+    """Started on this machine, by the local launcher or in the foreground, and not at its end."""
+    return (
+        status.state in LOOKED_AFTER
+        and status.launcher in (LOCAL, FOREGROUND)
+        and status.claim_host == provenance.host()
+    )
+
+
+def has_work(layout: Layout, statuses: Mapping[str, TrialStatus]) -> bool:
+    """Whether a keeper is needed: not for what waits for a trial that a person has to see to."""
+    ours = {key: status for key, status in statuses.items() if is_ours(status) and status.launcher == LOCAL}
+    return bool(ours.keys() - dependency.stuck(layout, statuses))
+
+
+def _act(folder: TrialFolder, status: TrialStatus) -> bool:
+    step = decide(status, sight(folder, status), now=time.time())
+    if step.action is Action.START_AGAIN:
+        return claim_again(folder) is not None
+    return record(folder, status, step)
+
+
+def sight(folder: TrialFolder, status: TrialStatus) -> Sight:
+    """What can be seen on this machine."""
+    worker = Seen.ALIVE if is_held(folder.worker_lock) else Seen.GONE
+    if status.state is not State.QUEUED:
+        return Sight(worker=worker)
+    return Sight(worker=worker, process=_see_process(folder, status))
+
+
+def _see_process(folder: TrialFolder, status: TrialStatus) -> Seen:
+    """A claim without a job waits for a slot, and is the keeper's to start; in the foreground the worker is the job."""
+    if status.launcher == FOREGROUND:
+        return Seen.GONE
+    submitted = [
+        event for event in journal.read_control(folder) if isinstance(event, Submitted) and event.claim == status.claim
+    ]
+    if not submitted:
+        return Seen.UNKNOWN
+    return Seen.ALIVE if job_is_alive(submitted[-1].job_id, folder) else Seen.GONE
+
+
+def waiting(folder: TrialFolder, status: TrialStatus) -> Claimed | None:
+    """The claim of a queued trial that no job has been started for."""
+    if status.state is not State.QUEUED:
+        return None
+    under = [event for event in journal.read_control(folder) if event.claim == status.claim]
+    if any(isinstance(event, Submitted) for event in under):
+        return None
+    return next((event for event in under if isinstance(event, Claimed)), None)

@@ -1,4 +1,4 @@
-"""Claims, and what a launcher can see of a job."""
+"""Of many who claim a trial one wins, and what a claim holds."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ import pytest
 from iwm_core.config import TrialConfig
 from iwm_core.events import Preempted, Started
 from orchestrator.errors import RootError
-from orchestrator.launching import launch
+from orchestrator.launching import leases
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout
 from orchestrator.records.scan import read_status
@@ -27,18 +27,18 @@ def layout(tmp_path):
 
 
 def claim(folder, token="t"):
-    return launch.claim(folder, resources=Resources(slots=3), token=token, launcher=LOCAL)
+    return leases.claim(folder, resources=Resources(slots=3), token=token, launcher=LOCAL)
 
 
 def test_a_trial_is_written_once(layout):
-    folder = launch.write_trial(layout, TRIAL)
+    folder = leases.write_trial(layout, TRIAL)
     before = folder.value_file.stat().st_mtime_ns
-    assert launch.write_trial(layout, TRIAL).value_file.stat().st_mtime_ns == before
+    assert leases.write_trial(layout, TRIAL).value_file.stat().st_mtime_ns == before
     assert Trial.from_json(folder.value_file.read_bytes()) == TRIAL
 
 
 def test_what_is_under_way_cannot_be_claimed(layout):
-    folder = launch.write_trial(layout, TRIAL)
+    folder = leases.write_trial(layout, TRIAL)
     assert claim(folder)
     assert claim(folder) is None
     assert read_status(folder).state is State.QUEUED
@@ -52,7 +52,7 @@ def try_to_claim(root, barrier, won):
 
 
 def test_of_many_submitters_one_wins(layout):
-    launch.write_trial(layout, TRIAL)
+    leases.write_trial(layout, TRIAL)
     context = multiprocessing.get_context("spawn")
     barrier, won = context.Barrier(4), context.SimpleQueue()
     racers = [context.Process(target=try_to_claim, args=(layout.root, barrier, won)) for _ in range(4)]
@@ -68,37 +68,32 @@ def test_of_many_submitters_one_wins(layout):
 
 
 def test_a_preempted_trial_is_claimed_again_with_its_resources(layout):
-    folder = launch.write_trial(layout, TRIAL)
+    folder = leases.write_trial(layout, TRIAL)
     first = claim(folder)
-    assert launch.claim_again(folder) is None
+    assert leases.claim_again(folder) is None
     writer = journal.Journal(folder.attempt(0), attempt=0)
     writer.append(Started(claim=0))
     writer.append(Preempted(step=3))
     writer.close()
-    again = launch.claim_again(folder)
+    again = leases.claim_again(folder)
     assert again
     assert first
     assert (again.claim, again.resources["slots"]) == (1, 3)
     assert again.token != first.token
-    assert launch.claim_again(folder) is None
+    assert leases.claim_again(folder) is None
 
 
 def test_a_root_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RootError, match="file"):
-        launch.write_trial(Layout.of(tmp_path / "file", environ={}), TRIAL)
-
-
-@pytest.mark.parametrize("job_id", ["", "local-3", "1", "999999999"])
-def test_a_process_id_alone_is_no_job(layout, job_id):
-    assert not launch.job_is_alive(job_id, layout.trial(TRIAL.id))
+        leases.write_trial(Layout.of(tmp_path / "file", environ={}), TRIAL)
 
 
 @pytest.mark.parametrize(
     ("event", "state"), [(Cancelled(claim=0), State.CANCELLED), (Held(claim=0, reason="by a person"), State.HELD)]
 )
 def test_what_is_asked_for_while_claiming_again_holds(layout, monkeypatch, event, state):
-    folder = launch.write_trial(layout, TRIAL)
+    folder = leases.write_trial(layout, TRIAL)
     claim(folder)
     writer = journal.Journal(folder.attempt(0), attempt=0)
     writer.append(Started(claim=0))
@@ -110,31 +105,14 @@ def test_what_is_asked_for_while_claiming_again_holds(layout, monkeypatch, event
         journal.record(folder, event)
         return link(folder, claimed)
 
-    monkeypatch.setattr(launch.journal, "claim", ask_first)
-    assert launch.claim_again(folder) is None
+    monkeypatch.setattr(leases.journal, "claim", ask_first)
+    assert leases.claim_again(folder) is None
     assert read_status(folder).state is state
-
-
-@pytest.mark.parametrize(
-    ("listed", "gpus", "dealt"),
-    [
-        (None, -1, ["0", "1", "0"]),
-        (None, 1, ["0", "0", "0"]),
-        (None, 0, ["", "", ""]),
-        ("3,7", -1, ["3", "7", "3"]),
-        ("", -1, ["", "", ""]),
-    ],
-)
-def test_gpus_are_dealt_out_of_those_that_are_visible(tmp_path, listed, gpus, dealt):
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    environ = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
-    assert [launch.gpu_of_slot(n, gpus=gpus, environ=environ, devices=tmp_path) for n in range(3)] == dealt
 
 
 def test_folders_of_images_are_absolute_in_a_claim(layout, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = launch.write_trial(layout, TRIAL)
-    claimed = launch.claim(folder, resources=Resources(data_root="images"), token="t", launcher=LOCAL)
+    folder = leases.write_trial(layout, TRIAL)
+    claimed = leases.claim(folder, resources=Resources(data_root="images"), token="t", launcher=LOCAL)
     assert claimed
     assert claimed.resources["data_root"] == str(tmp_path / "images")

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.host.slurm import Job
 from orchestrator.launching.batch import Batch
-from orchestrator.launching.orphans import strays
+from orchestrator.launching.lost_jobs import orphans
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Claimed, Submitted
@@ -28,7 +28,7 @@ def trials(on_disk):
 
 def found(on_disk, trials, *jobs):
     statuses = [read_status(folder) for folder in trials]
-    return [job.id for job in strays(on_disk.layout, statuses, live=jobs)]
+    return [job.id for job in orphans(on_disk.layout, statuses, live=jobs)]
 
 
 def waiting(job_id, *, token=OLD, state="PENDING"):
