@@ -31,8 +31,7 @@ from iwm_core.events import Started, Step
 from orchestrator.records import journal
 from orchestrator.records.journal import Journal
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import Address, choose
-from orchestrator.serving.command import server_command, server_environment
+from orchestrator.serving.command import Address, choose, server_command, server_environment
 from orchestrator.serving.server import answers
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh

@@ -19,7 +19,7 @@ from benchmarks.scale.bench import Row
 from benchmarks.scale.browsing import ask, paint, program
 from benchmarks.scale.roots import FEW_CELLS, MANY_CELLS, MIXED, make_world
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import choose
+from orchestrator.serving.command import choose
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 

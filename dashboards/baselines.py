@@ -14,8 +14,7 @@ Which of them a protocol has is seen from its metrics: docs/decisions/0010-basel
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboards.ablation import Cell
-from dashboards.scores import protocol_of, score_of
+from dashboards.ablation import Cell, protocol_of, score_of
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.results import TrialResult
 

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from dashboards import canvas, panels
 from dashboards.ablation import Table, tabulate
-from dashboards.checks import MRR
+from dashboards.checks import MRR, PROBES
 from dashboards.comparisons import headline
-from dashboards.probes import PROBES
 from dashboards.roles import assign, levels
 from dashboards.wording import axis_name, metric_name
 from orchestrator.trial.results import SweepResults

@@ -9,9 +9,8 @@ import shlex
 from collections.abc import Iterator
 
 from dashboards.ablation import Table, is_numeric, tabulate
-from dashboards.checks import checks
+from dashboards.checks import checks, probe_findings
 from dashboards.comparisons import headline, obstacle, readable
-from dashboards.probes import probe_findings
 from dashboards.rankings import ranking
 from dashboards.trends import trend
 from dashboards.verdict import Finding, Kind

@@ -6,10 +6,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dashboards import canvas, panels
-from dashboards.ablation import Cell, Table, tabulate
+from dashboards.ablation import Cell, Table, protocol_of, tabulate
 from dashboards.checks import FLOOR, MRR, PATCHWISE
 from dashboards.roles import shade
-from dashboards.scores import protocol_of
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.results import SweepResults
 from orchestrator.trial.sweep import Scalar

@@ -9,8 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from dashboards.ablation import Cell, Table, is_numeric
-from dashboards.checks import FLOOR, MRR, is_blind
-from dashboards.probes import PIXELS, PROBES
+from dashboards.checks import FLOOR, MRR, PIXELS, PROBES, is_blind
 from dashboards.roles import Roles, cells_at, levels
 from dashboards.wording import axis_name, level_name
 from orchestrator.trial.sweep import Scalar

@@ -10,17 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from dashboards import tables
-from dashboards.ablation import Table, tabulate
+from dashboards.ablation import Table, protocol_of, score_of, tabulate
 from dashboards.baselines import Contest, contests
-from dashboards.beside import beside
 from dashboards.comparisons import headline
 from dashboards.document import Block, Bullets, Document, Heading, Paragraph, Picture
 from dashboards.findings import Kind, find
 from dashboards.latex import to_latex
 from dashboards.markdown import to_markdown
 from dashboards.page import to_html
+from dashboards.paper_comparison import beside
 from dashboards.rows import to_csv
-from dashboards.scores import protocol_of, score_of
 from dashboards.wording import axis_name, counted, level_name, listed, metric_name, plain
 from orchestrator.errors import RequestError
 from orchestrator.trial.lifecycle import State

@@ -25,7 +25,7 @@ PATIENCE_S = 60.0
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SERVE = """
 import sys, uvicorn
-from dashboards.pages.site import site
+from dashboards.pages.routes import site
 from orchestrator.records.layout import Layout
 uvicorn.run(site(Layout.of(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
 """

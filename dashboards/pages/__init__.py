@@ -1,9 +1,8 @@
 """Pages beside the MLflow UI: a sweep as a grid, its answer, its time line, a trial. Read-only, rendered on the server.
 
 server.py     one ASGI application, for the root that the environment names
-switch.py     who answers which address
-site.py       our part of it: routes, static files, refusals
-routes.py     addresses to pages
+switch.py     who answers which address, and who is let in
+routes.py     addresses to pages, and our application: static files, compression, refusals
 asking.py     what a browser asks for; whatever else it sends ends in a plain 4xx
 source.py     what the pages show, from the store and the trial's folder
 heat.py       a sweep's cells on two axes                                                                       [pure]

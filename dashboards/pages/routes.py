@@ -18,15 +18,20 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from dashboards.ablation import Table
 from dashboards.comparisons import headline
 from dashboards.latex import to_latex
 from dashboards.pages import exports
-from dashboards.pages.asking import Answer, asked, encoded, guarded, page_number, part, refused
+from dashboards.pages.asking import Answer, asked, encoded, guarded, not_routed, page_number, part, refused
 from dashboards.pages.curves import curves
 from dashboards.pages.digest import digest
 from dashboards.pages.heat import GLYPHS, SQUARES, Heat, heat, metrics
@@ -34,10 +39,11 @@ from dashboards.pages.lanes import lane, lanes, span
 from dashboards.pages.look import Look
 from dashboards.pages.neighbours import neighbours
 from dashboards.pages.paging import paged
-from dashboards.pages.render import link, page
+from dashboards.pages.render import FOLDER, link, page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
+from orchestrator.records.layout import Layout
 from orchestrator.store.database import SINGLE
 from orchestrator.tracking.mlflow_ui import is_server, run_link, sweep_link, ui_url
 from orchestrator.trial.lifecycle import GOING_ON, State
@@ -251,3 +257,13 @@ def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], str]) -
 def _html(template: str, **values: Any) -> Response:
     t = datetime.datetime.now(tz=datetime.UTC)
     return HTMLResponse(encoded(page(template, {**values, "at": f"{t:%Y-%m-%d %H:%M:%S} UTC"})))
+
+
+def site(layout: Layout) -> Starlette:
+    """Everything under /iwm."""
+    static = Mount("/iwm/static", StaticFiles(directory=FOLDER / "static"))
+    return Starlette(
+        routes=[*Pages(Source(layout)).routes(), static],
+        middleware=[Middleware(GZipMiddleware, minimum_size=2_000)],
+        exception_handlers={HTTPException: not_routed},
+    )

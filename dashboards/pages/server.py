@@ -18,9 +18,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
-from dashboards.pages.guard import Guard
-from dashboards.pages.site import site
-from dashboards.pages.switch import Switch
+from dashboards.pages.routes import site
+from dashboards.pages.switch import Guard, Switch
 from orchestrator.records.layout import Layout
 from orchestrator.tracking.mlflow_ui import IS_ASKED
 

@@ -1,4 +1,7 @@
-"""Who answers which address: our pages under /iwm, MLflow elsewhere, nobody where a shell or a key would be."""
+"""Who answers which address: our pages under /iwm, MLflow elsewhere, nobody where a shell or a key would be.
+
+Behind MLflow's password our pages ask MLflow who comes; whoever it does not know is answered as MLflow answers.
+"""
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,3 +51,38 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+WHO_AM_I = "/api/2.0/mlflow/users/current"
+TELLING = frozenset({b"authorization", b"cookie", b"host"})
+"""Headers that say who asks, and of whom."""
+
+
+class Guard:
+    """Asks MLflow who somebody is before a page is shown."""
+
+    def __init__(self, *, ours: ASGIApp, mlflow: ASGIApp) -> None:
+        self._ours, self._mlflow = ours, mlflow
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        answer: list[Message] = []
+        waiting: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def ask() -> Message:
+            return waiting.pop() if waiting else {"type": "http.disconnect"}
+
+        async def hear(message: Message) -> None:
+            answer.append(message)
+
+        await self._mlflow(_who_am_i(scope), ask, hear)
+        if answer and answer[0].get("status") == 200:
+            return await self._ours(scope, receive, send)
+        for message in answer:
+            await send(message)
+
+
+def _who_am_i(scope: Scope) -> Scope:
+    headers = [(key, value) for key, value in scope.get("headers", []) if key in TELLING]
+    asked = {"method": "GET", "path": WHO_AM_I, "raw_path": WHO_AM_I.encode(), "query_string": b"", "headers": headers}
+    return {**scope, **asked, "state": {}}

@@ -4,7 +4,7 @@ Exit codes: 0 done, 1 something the user asked for failed, 2 the request itself 
 Tables and JSON go to standard output, progress and remarks to standard error. The imports are in the order of the help.
 """
 
-from orchestrator.cli import sweeps, control, upkeep, serve, evaluate, export, here, doctor, cluster  # isort: skip  # noqa: F401
+from orchestrator.cli import sweeps, control, upkeep, serve, evaluate, here, doctor, cluster  # isort: skip  # noqa: F401
 from orchestrator.cli.application import app, explain, main
 
 __all__ = ["app", "explain", "main"]

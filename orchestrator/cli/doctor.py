@@ -55,16 +55,16 @@ def doctor(
     give way twice and must come back each time; overrides are its own, such as resources.account=mine. Exit code 1
     where something failed.
     """
-    from orchestrator.doctor import Errand, examine
+    from orchestrator.doctor import CanaryRequest, examine
     from orchestrator.host import console
     from orchestrator.records.layout import Layout
 
     if (overrides or partitions) and not canary:
         raise RequestError("overrides and --partition are for a canary: add --canary")
-    errand = Errand(
+    request = CanaryRequest(
         partitions=tuple(partitions or ()), overrides=tuple(overrides or ()), sweeps=sweeps, wait_s=wait * 60
     )
-    report = examine(Layout.of(root), errand=errand if canary else None, say=console.err().print)
+    report = examine(Layout.of(root), request=request if canary else None, say=console.err().print)
     if json:
         console.print_json(report.to_dict())
     else:

@@ -1,12 +1,13 @@
-"""The verb about a trained model: evaluate."""
+"""The verbs about a trained model: evaluate, export."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli import completing
 from orchestrator.cli.application import app
-from orchestrator.cli.options import DEFAULT_ROOT, Json, Launcher, Overrides, Root, Sweeps
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Launcher, OneTrial, Overrides, Root, Sweeps, nameable
 
 Tested = Annotated[
     str,
@@ -64,3 +65,32 @@ def evaluate(
     if dependency.unfinished(layout, parents):
         console.out().print(f"starts when trial {parents[0][:8]} has finished")
     console.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
+
+
+File = Annotated[
+    Path | None, typer.Option("--output", "-o", callback=nameable, help="The file [encoder.pt in the trial's folder].")
+]
+Online = Annotated[bool, typer.Option("--online", help="The trained encoder itself, not its moving average.")]
+
+
+@app.command()
+def export(
+    trial: OneTrial, output: File = None, online: Online = False, root: Root = DEFAULT_ROOT, json: Json = False
+) -> None:
+    """Write a trial's encoder as a file that timm loads.
+
+    The moving average of the encoder by default. Prints the line of Python that loads it; without --output the file
+    lies in the trial's folder.
+    """
+    from orchestrator import service
+    from orchestrator.host import console
+    from orchestrator.records.layout import Layout
+    from orchestrator.worker.export import export_encoder
+
+    layout = Layout.of(root)
+    with service.observed(layout) as store:
+        (found,) = service.find_trial(layout, store, trial).trial_ids
+    file, line = export_encoder(layout.trial(found), output=output, online=online)
+    if json:
+        return console.print_json({"file": str(file), "create_model": line})
+    typer.echo(f"{file}\n{line}")

@@ -7,23 +7,27 @@ It uses what everybody uses: the packaged sweep `demo`, the local launcher, the 
 it was, and shows the answer at once where everything is finished.
 """
 
+import shutil
 import signal
 import time
+from dataclasses import replace
 
 from rich.console import Console
 
+from iwm_core.events import Finished
 from orchestrator import service
 from orchestrator.demo.answer import gathered, places, print_answer
-from orchestrator.demo.twin import train_twin
 from orchestrator.demo.watch import Watch, check, describe, is_ripe
 from orchestrator.errors import IwmError
 from orchestrator.host import console
 from orchestrator.host.locks import is_held
 from orchestrator.launching import slots
+from orchestrator.launching.foreground import train_here
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Mode
-from orchestrator.records.layout import Layout
-from orchestrator.trial.lifecycle import ENDED, TrialStatus
+from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.records.scan import Census
+from orchestrator.trial.lifecycle import ENDED, State, TrialStatus
 from orchestrator.trial.results import SweepResults
 from orchestrator.trial.sweep import Cell, Sweep
 
@@ -119,3 +123,21 @@ def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
     return (
         f"\n{story}.\n  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
     )
+
+
+def train_twin(layout: Layout, victim: Cell, *, say: Console) -> str:
+    """Trains the victim's twin in this process, under a root of its own, from its first step to its last; its weights.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; a twin that was is begun anew the next time.
+    """
+    root = layout.root / "twin"
+    alone = replace(layout, root=root, state=root, database_url=sqlite_url(root / "orchestrator.db"))
+    say.print(f"training an uninterrupted twin of {victim.trial.id[:8]}")
+    status = Census(alone).status(victim.trial.id)
+    if len(status.attempts) > 1 or status.state is not State.FINISHED:
+        shutil.rmtree(root, ignore_errors=True)
+    ended = train_here(alone, victim).event
+    if not isinstance(ended, Finished):
+        raise KeyboardInterrupt
+    return ended.weights_sha256

@@ -7,12 +7,13 @@ partitions.py   what a partition offers                         [pure]
 settings.py     what slurm.conf means for a sweep               [pure]
 folder.py       what the root's file system can do
 reach.py        the database and MLflow
-canary.py       a real trial through a real partition, asked to give way, and back
+canary.py       a real trial through a real partition, asked to give way, and back; canary_stages.py: its stages
 examination.py  all of it
+verify_resume.py, twins.py   `iwm verify-resume`: interrupted and uninterrupted runs, compared bit by bit
 """
 
-from orchestrator.doctor.errand import Errand
 from orchestrator.doctor.examination import examine
 from orchestrator.doctor.finding import Finding, Report, Verdict
+from orchestrator.doctor.partitions import CanaryRequest
 
-__all__ = ["Errand", "Finding", "Report", "Verdict", "examine"]
+__all__ = ["CanaryRequest", "Finding", "Report", "Verdict", "examine"]

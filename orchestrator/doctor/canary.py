@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator import service
-from orchestrator.doctor.errand import Errand, choose
+from orchestrator.doctor.canary_stages import CanaryStages
 from orchestrator.doctor.finding import Finding, Verdict
-from orchestrator.doctor.flight import Flight
-from orchestrator.doctor.partitions import Partition, parse_partitions, partitions_command
+from orchestrator.doctor.partitions import CanaryRequest, Partition, choose, parse_partitions, partitions_command
 from orchestrator.doctor.site import Ask
 from orchestrator.host.signals import stop_flag
 from orchestrator.planning.expand import single
@@ -36,15 +35,15 @@ STEPS_CPU, STEPS_GPU = 300, 6000
 """Half a minute: long enough to be interrupted twice."""
 
 
-def prepare(errand: Errand, *, ask: Ask) -> list[tuple[str, Cell]]:
+def prepare(request: CanaryRequest, *, ask: Ask) -> list[tuple[str, Cell]]:
     """(partition, trial) of every canary; none where SLURM does not answer.
 
     Raises:
         RequestError, ConfigError: no such partition, or overrides that mean nothing.
     """
     partitions = parse_partitions(ask(partitions_command()).out)
-    chosen = choose(partitions, names=errand.partitions) if partitions else []
-    return [(one.name, canary_cell(one, errand.overrides, sweeps=errand.sweeps)) for one in chosen]
+    chosen = choose(partitions, names=request.partitions) if partitions else []
+    return [(one.name, canary_cell(one, request.overrides, sweeps=request.sweeps)) for one in chosen]
 
 
 def send_all(
@@ -77,12 +76,12 @@ def canary_cell(partition: Partition, overrides: Sequence[str] = (), *, sweeps: 
 
 
 def send(layout: Layout, cell: Cell, *, subject: str, wait_s: float, say: Callable[[str], None]) -> list[Finding]:
-    """Sends one trial. A failure ends its flight, and keeps its files."""
+    """Sends one trial. A failure ends its stages, and keeps its files."""
     findings: list[Finding] = []
     with stop_flag() as stop, _Cage(layout) as cage, Store.open(cage.layout.database_url) as store:
-        flight = Flight(cage.layout, store, cell, subject=subject, wait_s=wait_s, stop=stop)
+        stages = CanaryStages(cage.layout, store, cell, subject=subject, wait_s=wait_s, stop=stop)
         try:
-            for finding in flight.legs():
+            for finding in stages.legs():
                 say(f"{finding.subject}: {finding.name}: {finding.verdict} ({finding.value})")
                 findings.append(finding)
                 if finding.verdict is Verdict.FAILED:
@@ -90,7 +89,7 @@ def send(layout: Layout, cell: Cell, *, subject: str, wait_s: float, say: Callab
                     findings[-1] = replace(finding, means=f"{finding.means}; its files stay in {cage.layout.root}")
                     break
         finally:
-            flight.end()
+            stages.end()
     return findings
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
-from orchestrator.doctor.errand import Errand
 from orchestrator.doctor.finding import Finding, Report, Verdict
 from orchestrator.doctor.folder import examine_folder
 from orchestrator.doctor.packages import examine_packages
+from orchestrator.doctor.partitions import CanaryRequest
 from orchestrator.doctor.reach import examine_reach
 from orchestrator.doctor.site import Ask, examine_site
 from orchestrator.host import slurm
@@ -15,16 +15,16 @@ from orchestrator.records.layout import Layout
 def examine(
     layout: Layout,
     *,
-    errand: Errand | None = None,
+    request: CanaryRequest | None = None,
     ask: Ask = slurm.run,
     say: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """Everything about this host, this site and this root; starts no job without an errand, and leaves nothing behind.
+    """Everything about this host, this site and this root; starts no job without a request, and leaves nothing behind.
 
     Raises:
-        RequestError, ConfigError: an errand to no such partition, or with overrides that mean nothing.
+        RequestError, ConfigError: a request for no such partition, or with overrides that mean nothing.
     """
-    send = _canaries(layout, errand, ask=ask, say=say) if errand else list
+    send = _canaries(layout, request, ask=ask, say=say) if request else list
     say("looking at packages")
     packages = examine_packages()
     say("asking SLURM")
@@ -36,10 +36,10 @@ def examine(
 
 
 def _canaries(
-    layout: Layout, errand: Errand, *, ask: Ask, say: Callable[[str], None]
+    layout: Layout, request: CanaryRequest, *, ask: Ask, say: Callable[[str], None]
 ) -> Callable[[], Iterable[Finding]]:
     """What sends them, once they are known to be possible. Hydra is loaded here, not to look at a site."""
     from orchestrator.doctor import canary
 
-    prepared = canary.prepare(errand, ask=ask)
-    return lambda: canary.send_all(layout, prepared, wait_s=errand.wait_s, say=say)
+    prepared = canary.prepare(request, ask=ask)
+    return lambda: canary.send_all(layout, prepared, wait_s=request.wait_s, say=say)

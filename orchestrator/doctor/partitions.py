@@ -4,8 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.doctor.finding import Finding, Verdict
+from orchestrator.errors import RequestError
 
 PARTITION = "partition"
 SHORT_MIN = 5
@@ -186,3 +188,31 @@ def _duration(total: int) -> str:
     hours, mins = divmod(rest, 60)
     parts = [f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (mins, "min")) if number]
     return " ".join(parts) or "0 min"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryRequest:
+    """Partitions (none: the default one), what their trials are like, and how long each step of the way may take."""
+
+    partitions: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    sweeps: Path | None = None
+    wait_s: float = 600.0
+
+
+def choose(partitions: Sequence[Partition], *, names: Sequence[str]) -> list[Partition]:
+    """The partitions of these names, the default one where none is named.
+
+    Raises:
+        RequestError: there is no such partition.
+    """
+    by_name = {one.name: one for one in partitions}
+    for name in names:
+        if name not in by_name:
+            raise RequestError(f"unknown partition '{name}'; choose from {', '.join(by_name)}")
+    if names:
+        return [by_name[name] for name in dict.fromkeys(names)]
+    default = [one for one in partitions if one.is_default]
+    if not default:
+        raise RequestError(f"no partition is the default one; name one with --partition: {', '.join(by_name)}")
+    return default

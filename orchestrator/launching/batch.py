@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class ArraySubmission:
     """One submission. `tasks` holds, for each index of the array, the ids of the trials that this task runs."""
 
     token: str
@@ -39,7 +39,7 @@ class Batch:
         return json.dumps({**asdict(self), "resources": asdict(self.resources)}).encode()
 
     @classmethod
-    def from_json(cls, text: bytes) -> "Batch":
+    def from_json(cls, text: bytes) -> "ArraySubmission":
         """The batch of a `batch.json`."""
         raw = json.loads(text)
         return cls(
@@ -64,7 +64,9 @@ def cut(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
         yield items[start : start + size]
 
 
-def sbatch_parameters(batch: Batch, *, root: str, claim_variable: str, avoid: Sequence[str] = ()) -> dict[str, Any]:
+def sbatch_parameters(
+    batch: ArraySubmission, *, root: str, claim_variable: str, avoid: Sequence[str] = ()
+) -> dict[str, Any]:
     """What submitit's SLURM executor is told. `avoid` are nodes that failed before.
 
     Raises:
@@ -143,6 +145,6 @@ def words(text: str, *, key: str) -> list[str]:
         raise RequestError(f"resources.{key}: {error} in {text!r}") from error
 
 
-def places(batch: Batch) -> Mapping[str, int]:
+def places(batch: ArraySubmission) -> Mapping[str, int]:
     """The array index of each trial."""
     return {trial_id: index for index, ids in enumerate(batch.tasks) for trial_id in ids}

@@ -17,7 +17,7 @@ from orchestrator.host import provenance, slurm
 from orchestrator.host.locks import holding, is_held
 from orchestrator.host.slurm import Job
 from orchestrator.launching import dependency, launch_slurm
-from orchestrator.launching.batch import Batch, places
+from orchestrator.launching.batch import ArraySubmission, places
 from orchestrator.launching.decisions import ORPHAN_S, Action, Sight, Step, decide
 from orchestrator.launching.launch_slurm import Wanted
 from orchestrator.launching.leases import claim_again
@@ -74,7 +74,7 @@ class _Look:
     unwritten: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._batches: dict[str, Batch | None] = {}
+        self._batches: dict[str, ArraySubmission | None] = {}
         self._waiting = dependency.waiting(self.layout, self.statuses)
         self._by_token = {(job.token, job.index): job for job in self.queue.live.values() if job.token}
         self._ended_by_token = {(job.token, job.index): job for job in self.queue.ended.values() if job.token}

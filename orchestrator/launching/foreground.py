@@ -21,7 +21,7 @@ from orchestrator.trial.launchers import FOREGROUND
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.sweep import Cell
 from orchestrator.worker import ranks
-from orchestrator.worker.attempt import Job, NoRightToRun, Superseded, run_attempt
+from orchestrator.worker.attempt import Job, LeaseLost, Superseded, run_attempt
 
 if TYPE_CHECKING:
     from orchestrator.worker.ranks import World
@@ -93,7 +93,7 @@ def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
     with stop_flag() as stop, _Bar(total=cell.trial.config.train.steps) as bar:
         try:
             event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen, world=world)
-        except (NoRightToRun, Superseded) as reason:
+        except (LeaseLost, Superseded) as reason:
             raise BusyError(f"trial {folder.id}: {reason}") from reason
     return Ended(cell.trial.id, finished_event(folder) or event)
 

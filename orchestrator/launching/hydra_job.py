@@ -27,7 +27,7 @@ from orchestrator.trial.events import Submitted
 from orchestrator.trial.launchers import FOREGROUND, HYDRA
 from orchestrator.trial.lifecycle import newest_claim
 from orchestrator.trial.sweep import Cell, Resources
-from orchestrator.worker.attempt import CANCELLED, Job, NoRightToRun, Superseded, run_attempt
+from orchestrator.worker.attempt import CANCELLED, Job, LeaseLost, Superseded, run_attempt
 from orchestrator.worker.workers import prepare, requeue
 
 EXECUTOR = "SUBMITIT_EXECUTOR"
@@ -68,7 +68,7 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
             prepare(folder, job_id=job.job_id, restart=job.restart)
         try:
             ended = run_attempt(folder, job=job, should_stop=stop)
-        except (NoRightToRun, Superseded) as leave:
+        except (LeaseLost, Superseded) as leave:
             log.info("leaving trial %s: %s", folder.id, leave)
             return {}
         if isinstance(ended, Finished):

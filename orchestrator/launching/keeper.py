@@ -38,14 +38,14 @@ class Keeper:
 
     def tick(self) -> bool:
         """One round; False when nothing is left to do."""
-        self._bury_the_dead()
+        self._record_lost_jobs()
         statuses = self.census.look()
         while slots.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
             statuses = self.census.look()
         self._fill_slots(statuses)
         return bool(self.jobs) or slots.has_work(self.layout, statuses)
 
-    def _bury_the_dead(self) -> None:
+    def _record_lost_jobs(self) -> None:
         """A job that ended before its first attempt left no journal: say so for it."""
         ended = [job for job in self.jobs if job.done()]
         self.jobs = [job for job in self.jobs if job not in ended]

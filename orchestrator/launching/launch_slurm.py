@@ -24,7 +24,7 @@ from orchestrator.host import slurm
 from orchestrator.host.locks import holding
 from orchestrator.host.progress import track
 from orchestrator.host.slurm import Answer
-from orchestrator.launching.batch import GUARD, Batch, by_class, cut, ranks, sbatch_parameters
+from orchestrator.launching.batch import GUARD, ArraySubmission, by_class, cut, ranks, sbatch_parameters
 from orchestrator.launching.leases import claim, new_token, write_trial
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
@@ -113,7 +113,7 @@ def _start(
         if not claims:
             return None
         tasks = tuple(tuple(part) for part in cut(list(claims), resources.trials_per_gpu))
-        batch = Batch(token=token, name=name, resources=resources, tasks=tasks)
+        batch = ArraySubmission(token=token, name=name, resources=resources, tasks=tasks)
         journal.replace_file(layout.batch(token) / "batch.json", batch.to_json())
         try:
             job_ids = _sbatch(layout, batch, avoid=avoid)
@@ -151,7 +151,7 @@ def check(layout: Layout, resources: Resources, *, name: str) -> None:
         RefusedError: it would not; its own words.
         LaunchError: it does not answer.
     """
-    batch = Batch(token=new_token(), name=name, resources=resources, tasks=(("",),))
+    batch = ArraySubmission(token=new_token(), name=name, resources=resources, tasks=(("",),))
     with TemporaryDirectory(prefix="iwm-") as folder:
         script = Path(folder) / "job.sh"
         script.write_text(_executor(layout, batch, folder=Path(folder)).script())
@@ -170,7 +170,7 @@ def _raise_unless(answer: Answer) -> None:
     raise LaunchError(f"SLURM does not answer: {answer.words}")
 
 
-def _executor(layout: Layout, batch: Batch, *, folder: Path, avoid: Sequence[str] = ()):  # noqa: ANN202
+def _executor(layout: Layout, batch: ArraySubmission, *, folder: Path, avoid: Sequence[str] = ()):  # noqa: ANN202
     """submitit's executor; a class of its own, so that submitit is only loaded where something is submitted.
 
     Raises:
@@ -193,7 +193,7 @@ def _executor(layout: Layout, batch: Batch, *, folder: Path, avoid: Sequence[str
     return executor
 
 
-def _sbatch(layout: Layout, batch: Batch, *, avoid: Sequence[str]) -> list[str]:
+def _sbatch(layout: Layout, batch: ArraySubmission, *, avoid: Sequence[str]) -> list[str]:
     """Submits the batch; the job id of each task.
 
     Raises:
@@ -227,7 +227,7 @@ def callable_of(layout: Layout, trial_ids: Sequence[str]) -> Callable[[], str]:
     return workers[0] if len(workers) == 1 else Pack(workers)
 
 
-def adopt(layout: Layout, batch: Batch, *, job_id: str) -> None:
+def adopt(layout: Layout, batch: ArraySubmission, *, job_id: str) -> None:
     """Gives a task whose submitter died in between what it waits for, up to a minute after its start: its pickle."""
     from submitit.core.utils import DelayedSubmission, JobPaths
 
@@ -242,10 +242,10 @@ def adopt(layout: Layout, batch: Batch, *, job_id: str) -> None:
     aside.replace(paths.submitted_pickle)
 
 
-def read_batch(layout: Layout, token: str) -> Batch | None:
+def read_batch(layout: Layout, token: str) -> ArraySubmission | None:
     """The batch of this token, if it came as far as being written."""
     with contextlib.suppress(OSError, ValueError, KeyError):
-        return Batch.from_json((layout.batch(token) / "batch.json").read_bytes())
+        return ArraySubmission.from_json((layout.batch(token) / "batch.json").read_bytes())
     return None
 
 

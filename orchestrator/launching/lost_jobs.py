@@ -7,7 +7,7 @@ again; such an orphan would find a newer claim and end at once, so it is cancell
 from collections.abc import Iterable, Iterator
 
 from orchestrator.host.slurm import Job
-from orchestrator.launching.batch import Batch
+from orchestrator.launching.batch import ArraySubmission
 from orchestrator.launching.decisions import Action, Step
 from orchestrator.launching.launch_slurm import read_batch
 from orchestrator.records import journal
@@ -51,7 +51,7 @@ def orphans(layout: Layout, statuses: Iterable[TrialStatus], *, live: Iterable[J
     The trials of a job that the statuses do not know are read again: it may be just now that they were submitted.
     """
     waited_for = {(status.job_id, status.token) for status in statuses}
-    batches: dict[str, Batch | None] = {}
+    batches: dict[str, ArraySubmission | None] = {}
     for job in live:
         if job.token and job.state == "PENDING" and (job.id, job.token) not in waited_for:
             if job.token not in batches:
@@ -60,5 +60,5 @@ def orphans(layout: Layout, statuses: Iterable[TrialStatus], *, live: Iterable[J
                 yield job
 
 
-def _is_orphan(layout: Layout, batch: Batch, *, job: Job) -> bool:
+def _is_orphan(layout: Layout, batch: ArraySubmission, *, job: Job) -> bool:
     return all(read_status(layout.trial(trial_id)).token != batch.token for trial_id in batch.tasks[job.index])

@@ -12,14 +12,14 @@ from itertools import islice
 from iwm_core.config import TrialConfig, flatten, to_dict
 from orchestrator.planning.forecast import (
     NEAREST,
+    ComparableTrial,
     Cost,
     Forecast,
-    Precedent,
     Task,
     by_distance,
+    comparable_trial,
     cost_of,
     forecast,
-    precedent,
     task,
 )
 from orchestrator.planning.plan import Action, Plan
@@ -46,7 +46,7 @@ def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus
     """
     left = [item.cell for item in plan.trials if item.action in STARTS or item.state in WAITED_FOR]
     places, tasks = _places([cell.resources for cell in left], launcher=launcher), _tasks(left, known)
-    return forecast(tasks, precedents(layout, {one.cost for one in tasks}), places=places)
+    return forecast(tasks, comparable_trials(layout, {one.cost for one in tasks}), places=places)
 
 
 def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
@@ -71,10 +71,10 @@ def _tasks(cells: Sequence[Cell], known: Mapping[str, TrialStatus]) -> list[Task
     return found
 
 
-def precedents(layout: Layout, wanted: Iterable[Cost]) -> list[Precedent]:
+def comparable_trials(layout: Layout, wanted: Iterable[Cost]) -> list[ComparableTrial]:
     """The trials with times that are nearest to each of these."""
     by_cost = _newest_by_cost(layout)
-    read: dict[Cost, list[Precedent]] = {}
+    read: dict[Cost, list[ComparableTrial]] = {}
     for cost in wanted:
         for near in by_distance(cost, by_cost):
             if near not in read:
@@ -84,8 +84,8 @@ def precedents(layout: Layout, wanted: Iterable[Cost]) -> list[Precedent]:
     return [one for found in read.values() for one in found]
 
 
-def _timed(layout: Layout, cost: Cost, trial_ids: Iterable[str]) -> Iterable[Precedent]:
-    return filter(None, (precedent(cost, read_outline(layout.trial(trial_id))) for trial_id in trial_ids))
+def _timed(layout: Layout, cost: Cost, trial_ids: Iterable[str]) -> Iterable[ComparableTrial]:
+    return filter(None, (comparable_trial(cost, read_outline(layout.trial(trial_id))) for trial_id in trial_ids))
 
 
 def _newest_by_cost(layout: Layout) -> dict[Cost, list[str]]:

@@ -36,7 +36,7 @@ NEAREST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Precedent:
+class ComparableTrial:
     """What an earlier trial took; its rest is known once it has finished. `gpus`: how many it held, 0 on a CPU."""
 
     cost: Cost
@@ -80,9 +80,9 @@ NOTHING = Span(least=0.0, likely=0.0, most=0.0)
 class Forecast:
     """What is left. `work` and `gpu` are of the trials that something is known of, in seconds; `end` from now.
 
-    `known` trials have a precedent that costs the same or a speed of their own, `guessed` ones go by a precedent that
-    differs in `differences`, of `unknown` ones nothing is known. `restless` ones are told without their rest, since no
-    precedent has come to its end. `end` is None where something is unknown, or how many run at once.
+    `known` trials have a comparable one that costs the same or a speed of their own, `guessed` ones go by a comparable
+    one that differs in `differences`, of `unknown` ones nothing is known. `restless` ones are told without their rest,
+    since no comparable one has come to its end. `end` is None where something is unknown, or how many run at once.
     """
 
     trials: int
@@ -90,7 +90,7 @@ class Forecast:
     guessed: int
     unknown: int
     restless: int
-    precedents: int
+    comparable_trials: int
     work: Span
     gpu: Span
     places: int | None
@@ -106,7 +106,7 @@ class Forecast:
             "guessed": self.guessed,
             "unknown": self.unknown,
             "without_their_end": self.restless,
-            "earlier_trials": self.precedents,
+            "earlier_trials": self.comparable_trials,
             "devices": list(self.devices),
             "differences": list(self.differences),
             "slot_hours": _hours(self.work),
@@ -120,7 +120,7 @@ def _hours(span: Span) -> dict[str, float]:
     return {key: round(seconds / 3600, 4) for key, seconds in vars(span).items()}
 
 
-def precedent(cost: Cost, status: TrialStatus) -> Precedent | None:
+def comparable_trial(cost: Cost, status: TrialStatus) -> ComparableTrial | None:
     """What a trial says of those to come; None where it has not finished and no step of it was timed."""
     own, is_whole = speed(status), status.state is State.FINISHED and status.wall_s > 0
     if own is None and not is_whole:
@@ -128,7 +128,7 @@ def precedent(cost: Cost, status: TrialStatus) -> Precedent | None:
     last = status.attempts[-1]
     rest_s = sum(attempt.wall_s - attempt.stepping_s for attempt in status.attempts) if is_whole else None
     device = str(last.fingerprint.get("device", ""))
-    return Precedent(cost=cost, s_per_step=own or 0.0, rest_s=rest_s, gpus=gpus(last), device=device)
+    return ComparableTrial(cost=cost, s_per_step=own or 0.0, rest_s=rest_s, gpus=gpus(last), device=device)
 
 
 def speed(status: TrialStatus) -> float | None:
@@ -152,11 +152,11 @@ def steps_of(config: Mapping[str, Any]) -> int:
     return int(config["tune.steps" if config.get("pretrain") else "train.steps"])
 
 
-def forecast(tasks: Sequence[Task], earlier: Iterable[Precedent], *, places: int | None) -> Forecast:
+def forecast(tasks: Sequence[Task], earlier: Iterable[ComparableTrial], *, places: int | None) -> Forecast:
     """The forecast of these tasks, of which so many run at once (None: nobody knows)."""
     oracle = _Oracle(earlier)
     told = [one for one in (_tell(task, oracle.nearest(task.cost)) for task in tasks) if one]
-    used = {id(item): item for one in told for item in one.near.precedents}
+    used = {id(item): item for one in told for item in one.near.comparable_trials}
     order = sorted(told, key=lambda one: not one.task.is_running)
     guessed = [one for one in told if one.is_guessed]
     return Forecast(
@@ -165,7 +165,7 @@ def forecast(tasks: Sequence[Task], earlier: Iterable[Precedent], *, places: int
         guessed=len(guessed),
         unknown=len(tasks) - len(told),
         restless=sum(one.rest is None for one in told),
-        precedents=len(used),
+        comparable_trials=len(used),
         work=sum((one.span for one in told), NOTHING),
         gpu=sum((one.span.times(one.gpus) for one in told), NOTHING),
         places=places,
@@ -179,19 +179,19 @@ def forecast(tasks: Sequence[Task], earlier: Iterable[Precedent], *, places: int
 class _Near:
     """The nearest earlier trials of a place, and how near they are."""
 
-    precedents: tuple[Precedent, ...]
+    comparable_trials: tuple[ComparableTrial, ...]
     distance: float
     differences: tuple[str, ...]
 
     @property
     def per_step(self) -> Span | None:
         """Seconds."""
-        return self._span([item.s_per_step for item in self.precedents])
+        return self._span([item.s_per_step for item in self.comparable_trials])
 
     @property
     def rest(self) -> Span | None:
         """Seconds; None where none has come to its end."""
-        return self._span([item.rest_s for item in self.precedents if item.rest_s is not None])
+        return self._span([item.rest_s for item in self.comparable_trials if item.rest_s is not None])
 
     def _span(self, values: Sequence[float]) -> Span | None:
         if not values:
@@ -200,7 +200,7 @@ class _Near:
         return Span(least=min(values) / wide, likely=statistics.median(values), most=max(values) * wide)
 
 
-NOBODY = _Near(precedents=(), distance=0.0, differences=())
+NOBODY = _Near(comparable_trials=(), distance=0.0, differences=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,7 @@ class _Told:
 
     @property
     def gpus(self) -> int:
-        return self.near.precedents[0].gpus if self.near.precedents else self.task.gpus
+        return self.near.comparable_trials[0].gpus if self.near.comparable_trials else self.task.gpus
 
 
 def _tell(one: Task, near: _Near) -> _Told | None:
@@ -235,8 +235,8 @@ def _tell(one: Task, near: _Near) -> _Told | None:
 class _Oracle:
     """Finds the nearest; trials that cost the same are looked up once."""
 
-    def __init__(self, earlier: Iterable[Precedent]) -> None:
-        self._by_cost: dict[Cost, list[Precedent]] = {}
+    def __init__(self, earlier: Iterable[ComparableTrial]) -> None:
+        self._by_cost: dict[Cost, list[ComparableTrial]] = {}
         for one in earlier:
             self._by_cost.setdefault(one.cost, []).append(one)
         self._found: dict[Cost, _Near] = {}
@@ -252,7 +252,7 @@ class _Oracle:
             return NOBODY
         whole_first = sorted(self._by_cost[near], key=lambda one: one.rest_s is None)
         return _Near(
-            precedents=tuple(whole_first[:NEAREST]),
+            comparable_trials=tuple(whole_first[:NEAREST]),
             distance=distance(wanted, near),
             differences=tuple(differences(wanted, near)),
         )
@@ -320,6 +320,6 @@ def outlook(results: SweepResults) -> Forecast:
     tasks = [
         task(costs[trial.id], trial.status, steps=trial.status.total_steps or steps_of(trial.config)) for trial in left
     ]
-    earlier = (precedent(costs[trial.id], trial.status) for trial in results.trials)
+    earlier = (comparable_trial(costs[trial.id], trial.status) for trial in results.trials)
     running = sum(trial.state is State.RUNNING for trial in left)
     return forecast(tasks, filter(None, earlier), places=running or None)

@@ -22,7 +22,7 @@ def lines(forecast: Forecast, *, now: float) -> list[str]:
         when = f"; {forecast.places} at a time: done in {time_of(forecast.end)}, about {at}"
     return [
         f"forecast: {hours}{when}",
-        f"  from {_count(forecast.precedents, 'earlier trial')} of this root{_on(forecast)}{_guesses(forecast)}",
+        f"  from {_count(forecast.comparable_trials, 'earlier trial')} of this root{_on(forecast)}{_guesses(forecast)}",
         *_unknown(forecast),
         f"  {_not_in_it(forecast)}",
     ]

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from orchestrator.records import slurm_seen
 from orchestrator.records.layout import Layout
-from orchestrator.serving.press import Press
+from orchestrator.serving.report_builder import ReportBuilder
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 from orchestrator.tracking import gather
-from orchestrator.tracking.sender import Told
+from orchestrator.tracking.sender import SentRuns
 from orchestrator.trial.lifecycle import State
 
 SEND_S = 15.0
@@ -40,12 +40,12 @@ class Gatherer:
 
     def __init__(self, layout: Layout, *, ended: Callable[[], bool] = lambda: False) -> None:
         self._layout, self._ended = layout, ended
-        self._press = Press(layout)
+        self._press = ReportBuilder(layout)
         self._reported: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._began, self._mark = 0.0, 0
         self._seen = _NOTHING
-        self._told: Told = {}
+        self._told: SentRuns = {}
 
     def __call__(self) -> bool:
         with Store.open(self._layout.database_url) as store:

@@ -22,11 +22,11 @@ from orchestrator.errors import BusyError
 from orchestrator.host.locks import holding
 from orchestrator.host.signals import StopFlag, stop_flag
 from orchestrator.records.layout import Layout
-from orchestrator.serving import address
+from orchestrator.serving import command
 from orchestrator.serving.command import pages_command, server_command
-from orchestrator.serving.duty import Duty
 from orchestrator.serving.gathering import Gatherer
 from orchestrator.serving.password import is_asked_for, password_environment
+from orchestrator.serving.periodic import PeriodicTask
 from orchestrator.serving.server import Server
 from orchestrator.store.database import Store
 from orchestrator.tracking.mlflow_ui import PORT, is_server, ui_url
@@ -68,10 +68,10 @@ def serve(
         if not alone:
             raise BusyError(f"root '{layout.root}' is served already{_by_whom(_note_of(layout))}")
         wait_s = FREE_S if _note_of(layout) else 0.0
-        place = address.choose(host, port=port, wait_s=wait_s, has_password=asks)
-        command = pages_command if is_server(layout) else server_command
+        place = command.choose(host, port=port, wait_s=wait_s, has_password=asks)
+        called = pages_command if is_server(layout) else server_command
         extra = password_environment(layout, environ=os.environ) if asks else {}
-        server = Server(layout, place, command=command, extra=extra)
+        server = Server(layout, place, command=called, extra=extra)
         _note(layout, {"pid": os.getpid()})
         with _at_work(layout, server, poll_s=poll_s, gather_s=gather_s):
             _wait(layout, server, stop=stop, announce=announce)
@@ -87,9 +87,9 @@ def _asks(layout: Layout, *, host: str, port: int) -> bool:
     """
     asks = is_asked_for(os.environ)
     if is_server(layout):
-        address.check_alone(host, port=port, wants_password=asks)
+        command.check_alone(host, port=port, wants_password=asks)
         return False
-    address.check_host(host, port=port, has_password=asks)
+    command.check_host(host, port=port, has_password=asks)
     return asks
 
 
@@ -111,9 +111,9 @@ def _at_work(layout: Layout, server: Server, *, poll_s: float, gather_s: float) 
     ended = threading.Event()
     gatherer = Gatherer(layout, ended=ended.is_set)
     threads = [
-        Duty(server.look, name="MLflow's server", every_s=TICK_S, ended=ended),
-        Duty(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
-        Duty(gatherer, name="gatherer", every_s=gather_s, ended=ended, rest=GATHER_REST),
+        PeriodicTask(server.look, name="MLflow's server", every_s=TICK_S, ended=ended),
+        PeriodicTask(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
+        PeriodicTask(gatherer, name="gatherer", every_s=gather_s, ended=ended, rest=GATHER_REST),
     ]
     for thread in threads:
         thread.start()

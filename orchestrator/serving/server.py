@@ -19,9 +19,8 @@ from pathlib import Path
 
 from orchestrator.errors import TrackingError
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import Address
-from orchestrator.serving.command import server_command, server_environment
-from orchestrator.serving.warden import END_S
+from orchestrator.serving.command import Address, server_command, server_environment
+from orchestrator.serving.supervisor import END_S
 from orchestrator.tracking.mlflow_ui import is_server
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class Server:
         if self._warden is None:
             return self._start() if time.monotonic() >= self._not_before else None
         if self._warden.poll() is not None:
-            self._mourn()
+            self._on_exit()
         elif self._database != inode(self._layout):
             log.info("MLflow's database was deleted or made anew; its server is started again")
             self._end()
@@ -90,7 +89,7 @@ class Server:
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with _fresh(self._layout.server_log).open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.serving.warden", *self._command(self.address)],
+                [sys.executable, "-m", "orchestrator.serving.supervisor", *self._command(self.address)],
                 env={**server_environment(self._layout, environ=os.environ), **self._extra},
                 stdin=subprocess.PIPE,
                 stdout=out,
@@ -98,14 +97,14 @@ class Server:
                 start_new_session=True,
             )
 
-    def _mourn(self) -> None:
+    def _on_exit(self) -> None:
         log_file = self._layout.server_log
         said = " / ".join(last_lines(log_file, count=2)) or "it said nothing"
         self._bury()
         self._later(f"MLflow's server has ended ({said}; see '{log_file}'); it is started again")
 
     def _bury(self) -> None:
-        """Nobody of the warden's group is left after this, even where the warden itself was killed."""
+        """Nobody of the supervisor's group is left after this, even where the supervisor itself was killed."""
         if self._warden is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._warden.pid, signal.SIGKILL)
@@ -119,9 +118,9 @@ class Server:
         self._failures += 1
 
 
-def _close_pipe(warden: "subprocess.Popen[bytes]") -> None:
-    if warden.stdin is not None:
-        warden.stdin.close()
+def _close_pipe(supervisor: "subprocess.Popen[bytes]") -> None:
+    if supervisor.stdin is not None:
+        supervisor.stdin.close()
 
 
 def answers(address: Address) -> bool:

@@ -31,7 +31,7 @@ from orchestrator.store.refresh import refresh
 from orchestrator.tracking.client import Tracking, without_credentials
 from orchestrator.tracking.mlflow_ui import is_server, ui_command, view, view_tag
 from orchestrator.tracking.run_card import TAG_LENGTH, RunCard, milliseconds
-from orchestrator.tracking.sender import Sender, Told
+from orchestrator.tracking.sender import Sender, SentRuns
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -79,7 +79,7 @@ def sync(
     *,
     limit_s: float | None = None,
     ended: Callable[[], bool] = lambda: False,
-    told: Told | None = None,
+    told: SentRuns | None = None,
 ) -> Synced:
     """Sends what MLflow does not have yet, for at most about `limit_s` seconds or until `ended` says so.
 
@@ -149,7 +149,7 @@ def _over(limit_s: float | None, ended: Callable[[], bool]) -> Callable[[], bool
     return lambda: time.monotonic() >= until or ended()
 
 
-def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: Told) -> Synced:
+def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: SentRuns) -> Synced:
     """One pass over the trials that MLflow does not know as they are."""
     tracking = Tracking(layout)
     experiment_id = _aim(tracking, store)

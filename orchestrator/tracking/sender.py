@@ -1,6 +1,6 @@
 """One trial's way to MLflow. Several may be under way at once: while a server takes one's batch, another's is prepared.
 
-What was last said of a trial is remembered (`Told`) for as long as one sender lives. Of a trial whose tags alone have
+What was last said of a trial is remembered (`SentRuns`) as long as one sender lives. Of a trial whose tags alone have
 changed since, as those of a running one do, the new tags travel with its points, in one request. Whatever else there is
 to say, or where MLflow does not want that (somebody deleted the run), all of it is compared and said again.
 """
@@ -28,7 +28,7 @@ METRICS_PER_BATCH = 1_000
 NOTE_LINES = 12
 """Of a log, in a run's description."""
 
-Told = dict[str, tuple[str, RunCard]]
+SentRuns = dict[str, tuple[str, RunCard]]
 """A trial's run, and the card that it has, by the trial's id."""
 
 
@@ -50,7 +50,7 @@ class Sender:
     experiment_id: str
     seen: Mapping[str, Mapping[str, str]]
     is_over: Callable[[], bool]
-    told: Told
+    told: SentRuns
     _is_broken: bool = field(default=False, init=False)
 
     def send(self, trial_id: str) -> Outcome:

@@ -52,7 +52,7 @@ class Superseded(Exception):  # noqa: N818 - a turn of events, not an error
     """A newer attempt of this trial has started: whatever this one would write is not read any more."""
 
 
-class NoRightToRun(Exception):  # noqa: N818
+class LeaseLost(Exception):  # noqa: N818
     """The attempt leaves; the message says why."""
 
 
@@ -94,16 +94,16 @@ def run_attempt(
     """Runs the trial to its end, or to a request to stop; as the first rank of `world`, where there are others.
 
     Raises:
-        NoRightToRun: nothing was done.
+        LeaseLost: nothing was done.
         Superseded: a newer attempt took over.
         Exception: whatever training raised, after it was journalled as `failed`.
     """
     with holding(folder.worker_lock, wait_s=0 if job.in_slurm else wait_s) as alone:
         if not alone and not job.in_slurm:
-            raise NoRightToRun("another worker of this trial is alive on this host")
+            raise LeaseLost("another worker of this trial is alive on this host")
         claim = check_right(folder, token=job.token)
         if not job.in_slurm and journal.is_held(folder, claim=claim.claim):  # SLURM starts nothing that is held there
-            raise NoRightToRun("the trial is held")
+            raise LeaseLost("the trial is held")
         slot = _take_slot(job.slot_lock, should_stop=should_stop)
         try:
             return _Attempt(folder, claim=claim, job=job, should_stop=should_stop, listen=listen, world=world).run()
@@ -116,17 +116,17 @@ def check_right(folder: TrialFolder, *, token: str) -> Claimed:
     """The claim that this attempt runs under.
 
     Raises:
-        NoRightToRun: there is none, it is another's, or the trial needs no attempt.
+        LeaseLost: there is none, it is another's, or the trial needs no attempt.
     """
     control = journal.read_control(folder)
     status = fold(control, journal.read_journals(folder))
     newest = newest_claim(control)
     if not newest:
-        raise NoRightToRun("nobody claimed this trial")
+        raise LeaseLost("nobody claimed this trial")
     if status.state in (State.FINISHED, State.CANCELLED, State.FAILED):
-        raise NoRightToRun(f"the trial is {status.state}")
+        raise LeaseLost(f"the trial is {status.state}")
     if newest.token != token:
-        raise NoRightToRun("a newer claim has taken over")
+        raise LeaseLost("a newer claim has taken over")
     return newest
 
 
@@ -138,7 +138,7 @@ def _take_slot(path: str, *, should_stop: Callable[[], str | None]) -> Lock | No
     while not lock.take(wait_s=0.5):
         if should_stop():
             lock.close()
-            raise NoRightToRun("asked to stop while waiting for a slot")
+            raise LeaseLost("asked to stop while waiting for a slot")
     return lock
 
 
@@ -167,7 +167,7 @@ class _Attempt:
     def run(self) -> Finished | Preempted:
         try:
             return self._run_trial()
-        except (Superseded, NoRightToRun, KeyboardInterrupt):
+        except (Superseded, LeaseLost, KeyboardInterrupt):
             raise
         except BaseException as error:
             self._journal_failure(error)
@@ -250,7 +250,7 @@ class _Attempt:
         try:
             self.journal = Journal(self.folder.attempt(self.number), attempt=self.number)
         except FileExistsError:
-            raise NoRightToRun(f"attempt {self.number} started elsewhere at the same moment") from None
+            raise LeaseLost(f"attempt {self.number} started elsewhere at the same moment") from None
         self.emit(started)
 
     def emit(self, event: Event) -> None:

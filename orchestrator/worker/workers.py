@@ -43,7 +43,7 @@ class Worker:
         if GPU in os.environ:  # submitit's local executor hides them all
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
-            from orchestrator.worker.attempt import CANCELLED, Job, NoRightToRun, Superseded, run_attempt
+            from orchestrator.worker.attempt import CANCELLED, Job, LeaseLost, Superseded, run_attempt
 
             folder, job = TrialFolder(self.path), Job.from_environment()
             prepare(folder, job_id=job.job_id if job.in_slurm else "", restart=job.restart, rank=place.rank)
@@ -52,7 +52,7 @@ class Worker:
             try:
                 with ranks.leading(place) as world:
                     ended = run_attempt(folder, job=job, should_stop=stop, world=world)
-            except (NoRightToRun, Superseded) as leave:
+            except (LeaseLost, Superseded) as leave:
                 log.info("leaving: %s", leave)
                 return f"left: {leave}"
             if job.in_slurm and ended.name == "preempted" and getattr(ended, "signal", "") != CANCELLED:

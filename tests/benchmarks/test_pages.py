@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import choose
+from orchestrator.serving.command import choose
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dashboards.ablation import is_numeric, tabulate
+from dashboards.ablation import is_numeric, score, score_of, tabulate
 from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.paper_sweep import paper_sweep
 from tests.fakes.results import finished, results, sweep, trial
@@ -88,3 +88,22 @@ def test_evaluations_join_the_cell_of_their_trial():
     assert cell.scores("unknown") == {}
     assert (len(cell.trials), cell.cost.trials) == (2, 6)
     assert "predictor_finetune_top1" not in table.metrics
+
+
+@pytest.mark.parametrize(
+    ("protocol", "metric"),
+    [
+        ("knn", "knn_top1"),
+        ("linear", "linear_probe_top1"),
+        ("segmentation", "segmentation_miou"),
+        ("per_class", "per_class_s100_top1"),
+    ],
+)
+def test_a_protocol_has_one_score(protocol, metric):
+    assert score_of(protocol) == metric
+    done = trial({}, status=finished({metric: 0.5, "other": 1.0}), config={"evaluate.protocol": protocol})
+    assert score(done) == 0.5
+
+
+def test_a_protocol_without_a_score_has_none():
+    assert score(trial({}, status=finished({"block_1": 0.5}), config={"evaluate.protocol": "knn"})) is None

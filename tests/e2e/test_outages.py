@@ -17,10 +17,9 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import Address, choose
-from orchestrator.serving.command import server_environment
-from orchestrator.serving.duty import Duty
+from orchestrator.serving.command import Address, choose, server_environment
 from orchestrator.serving.gathering import Gatherer
+from orchestrator.serving.periodic import PeriodicTask
 from orchestrator.serving.server import answers
 from orchestrator.store.database import Store
 from orchestrator.tracking.client import Tracking, open_client
@@ -103,7 +102,7 @@ def test_a_server_that_is_killed_five_times_or_comes_late_has_every_value(
 def gathering(layout: Layout) -> Iterator[None]:
     """The gatherer of `iwm serve`, at work while the block lasts."""
     ended, gatherer = threading.Event(), Gatherer(layout)
-    duty = Duty(gatherer, name="gatherer", every_s=0.3, ended=ended)
+    duty = PeriodicTask(gatherer, name="gatherer", every_s=0.3, ended=ended)
     duty.start()
     yield
     ended.set()

@@ -64,7 +64,7 @@ def finished(url: str) -> list[Any]:
 
 
 def servers(port: int) -> list[int]:
-    """The processes of MLflow's server on that port, the warden's among them."""
+    """The processes of MLflow's server on that port, the supervisor's among them."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

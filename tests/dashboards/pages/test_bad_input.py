@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from dashboards.pages.asking import QUERIES
-from dashboards.pages.site import site
+from dashboards.pages.routes import site
 from iwm_core.config import DataConfig, TrialConfig
 from iwm_core.events import Evaluated, Failed, Step
 from orchestrator.records import journal

@@ -6,7 +6,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from dashboards.pages.site import site
+from dashboards.pages.routes import site
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 

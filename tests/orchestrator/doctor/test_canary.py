@@ -1,17 +1,17 @@
-"""The trial that is sent. Its flight: tests/slurm/test_doctor.py."""
+"""The trial that is sent. Its stages: tests/slurm/test_doctor.py."""
 
 from dataclasses import replace
 
 import pytest
 
 from orchestrator.doctor.canary import STEPS_CPU, STEPS_GPU, canary_cell, prepare, send_all
-from orchestrator.doctor.errand import Errand
+from orchestrator.doctor.canary_stages import signal_command
 from orchestrator.doctor.finding import Verdict
-from orchestrator.doctor.flight import signal_command
-from orchestrator.errors import OverrideError
+from orchestrator.doctor.partitions import CanaryRequest, choose
+from orchestrator.errors import OverrideError, RequestError
 from orchestrator.host.slurm import Answer
 from orchestrator.records.layout import Layout
-from tests.orchestrator.doctor.test_partitions import GPU, PARTITIONS
+from tests.orchestrator.doctor.test_partitions import GPU, PARTITIONS, URGENT
 
 
 def test_it_suits_the_partition():
@@ -32,13 +32,13 @@ def test_all_are_composed_before_one_is_sent():
     def ask(command):
         return Answer(code=0, out=PARTITIONS, err="")
 
-    assert [name for name, _ in prepare(Errand(partitions=("urgent", "gpu")), ask=ask)] == ["urgent", "gpu"]
+    assert [name for name, _ in prepare(CanaryRequest(partitions=("urgent", "gpu")), ask=ask)] == ["urgent", "gpu"]
     with pytest.raises(OverrideError, match="acount"):
-        prepare(Errand(overrides=("resources.acount=mine",)), ask=ask)
+        prepare(CanaryRequest(overrides=("resources.acount=mine",)), ask=ask)
 
 
 def test_without_slurm_it_is_not_sent(tmp_path):
-    prepared = prepare(Errand(), ask=lambda command: Answer(code=127, out="", err="not installed"))
+    prepared = prepare(CanaryRequest(), ask=lambda command: Answer(code=127, out="", err="not installed"))
     (line,) = send_all(Layout.of(tmp_path, environ={}), prepared, wait_s=1, say=print)
     assert line.verdict is Verdict.FAILED
     assert not list(tmp_path.iterdir())
@@ -46,3 +46,17 @@ def test_without_slurm_it_is_not_sent(tmp_path):
 
 def test_the_signal():
     assert signal_command("12_0") == ["scancel", "--signal=USR2", "12_0"]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"), [((), [GPU]), (("urgent",), [URGENT]), (("urgent", "gpu", "urgent"), [URGENT, GPU])]
+)
+def test_named_ones_or_the_default_one(names, chosen):
+    assert choose([GPU, URGENT], names=names) == chosen
+
+
+def test_an_unknown_partition_or_none():
+    with pytest.raises(RequestError, match="unknown partition 'gpus'; choose from gpu, urgent"):
+        choose([GPU, URGENT], names=["gpus"])
+    with pytest.raises(RequestError, match="--partition: urgent"):
+        choose([URGENT], names=[])

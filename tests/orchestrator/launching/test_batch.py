@@ -5,10 +5,19 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.launching.batch import Batch, by_class, cut, gpus_per_node, options, places, ranks, sbatch_parameters
+from orchestrator.launching.batch import (
+    ArraySubmission,
+    by_class,
+    cut,
+    gpus_per_node,
+    options,
+    places,
+    ranks,
+    sbatch_parameters,
+)
 from orchestrator.trial.sweep import Resources
 
-BATCH = Batch(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a", "b"), ("c",)))
+BATCH = ArraySubmission(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a", "b"), ("c",)))
 
 
 def parameters(*, avoid=(), **resources):
@@ -18,14 +27,14 @@ def parameters(*, avoid=(), **resources):
 
 def test_a_batch_survives_its_file():
     asked = replace(BATCH, resources=Resources(mem_gb=1.5, setup="a\nb", exclude="n1"))
-    assert Batch.from_json(asked.to_json()) == asked
+    assert ArraySubmission.from_json(asked.to_json()) == asked
     assert asked.job_name == "depth-0123456789abcdef"
     assert places(asked) == {"a": 0, "b": 0, "c": 1}
 
 
 def test_a_batch_of_another_version_is_read():
     text = BATCH.to_json().replace(b'"slots"', b'"a_resource_of_tomorrow"')
-    assert Batch.from_json(text) == BATCH
+    assert ArraySubmission.from_json(text) == BATCH
 
 
 def test_equal_resources_share_an_array():

@@ -13,7 +13,7 @@ from submitit.core.utils import DelayedSubmission
 from iwm_core.config import TrialConfig
 from orchestrator.errors import LaunchError, RefusedError
 from orchestrator.launching import launch_slurm
-from orchestrator.launching.batch import Batch
+from orchestrator.launching.batch import ArraySubmission
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Claimed, Submitted, Withdrawn
@@ -158,7 +158,7 @@ def test_a_task_knows_folders_and_nothing_else(on_disk):
 
 
 def test_an_orphan_gets_what_it_waits_for_once(on_disk):
-    batch = Batch(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a",), ("b",)))
+    batch = ArraySubmission(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a",), ("b",)))
     journal.replace_file(on_disk.layout.batch(batch.token) / "batch.json", batch.to_json())
     launch_slurm.adopt(on_disk.layout, batch, job_id="101_1")
     assert {path.name for path in on_disk.layout.batch(batch.token).iterdir()} == {"batch.json", "101_1_submitted.pkl"}

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.host.slurm import Job
-from orchestrator.launching.batch import Batch
+from orchestrator.launching.batch import ArraySubmission
 from orchestrator.launching.lost_jobs import orphans
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
@@ -21,7 +21,7 @@ def trials(on_disk):
         journal.claim(folder, Claimed(claim=1, token=OLD, launcher="slurm"))
     journal.claim(folders[1], Claimed(claim=2, token=NEW, launcher="slurm"))
     tasks = tuple((folder.id,) for folder in folders)
-    batch = Batch(token=OLD, name="pair", resources=Resources(), tasks=tasks)
+    batch = ArraySubmission(token=OLD, name="pair", resources=Resources(), tasks=tasks)
     journal.replace_file(on_disk.layout.batch(OLD) / "batch.json", batch.to_json())
     return folders
 

@@ -47,7 +47,7 @@ def test_nothing_is_known_under_a_new_root_and_nothing_is_made(on_disk):
 def test_seeds_of_what_was_run_before_take_as_long_per_step(on_disk):
     timed(on_disk, 7)
     told = foresee(on_disk, sweep(seeds=3, slots=2))
-    assert (told.known, told.precedents, told.work.likely) == (3, 1, 3 * 202)
+    assert (told.known, told.comparable_trials, told.work.likely) == (3, 1, 3 * 202)
     assert told.end
     assert told.end.likely == 2 * 202
     first, second, third = forecast_text.lines(told, now=0.0)

@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from orchestrator.planning.forecast import Precedent, Span, Task, cost_of, distance, forecast, outlook, precedent, task
+from orchestrator.planning.forecast import (
+    ComparableTrial,
+    Span,
+    Task,
+    comparable_trial,
+    cost_of,
+    distance,
+    forecast,
+    outlook,
+    task,
+)
 from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import GPU, attempt, finished, results, trial
 
@@ -13,7 +23,7 @@ DEEP = {"predictor.depth": 4, "seed": 0}
 
 
 def earlier(place=SHALLOW, *, s_per_step=1.0, rest_s=10.0, **fields):
-    return Precedent(cost=cost_of(place), s_per_step=s_per_step, rest_s=rest_s, **fields)
+    return ComparableTrial(cost=cost_of(place), s_per_step=s_per_step, rest_s=rest_s, **fields)
 
 
 def left(place=SHALLOW, *, steps=100, **fields):
@@ -22,7 +32,7 @@ def left(place=SHALLOW, *, steps=100, **fields):
 
 def test_equal_trials_give_the_range_of_what_they_took():
     told = forecast([left()], [earlier(s_per_step=0.9), earlier(), earlier(s_per_step=1.3)], places=1)
-    assert (told.known, told.guessed, told.unknown, told.precedents) == (1, 0, 0, 3)
+    assert (told.known, told.guessed, told.unknown, told.comparable_trials) == (1, 0, 0, 3)
     assert told.work == told.end == Span(least=100.0, likely=110.0, most=140.0)
 
 
@@ -75,7 +85,7 @@ def test_gpu_hours_are_those_of_as_many_gpus_as_before():
 
 def test_a_finished_trial_tells_steps_from_what_came_after_them():
     run = attempt(seconds=80.0, stepped_t=1_050.0, fingerprint=GPU)
-    told = precedent(cost_of({}), finished({}, attempts=[run]))
+    told = comparable_trial(cost_of({}), finished({}, attempts=[run]))
     assert told
     assert (told.s_per_step, told.rest_s, told.gpus) == (0.5, 30.0, 1)
 
@@ -83,21 +93,21 @@ def test_a_finished_trial_tells_steps_from_what_came_after_them():
 def test_repeated_steps_are_not_cheaper_and_an_evaluation_without_steps_is_all_rest():
     first = attempt(0, end="preempted", seconds=30.0, step=60, stepped_t=1_030.0)
     second = attempt(1, seconds=60.0, resumed_from_step=50, stepped_t=2_025.0)
-    told = precedent(cost_of({}), finished({}, attempts=[first, second]))
+    told = comparable_trial(cost_of({}), finished({}, attempts=[first, second]))
     assert told
     assert (told.s_per_step, told.rest_s) == (0.5, 35.0)
-    measured = precedent(cost_of({}), finished({}))
+    measured = comparable_trial(cost_of({}), finished({}))
     assert measured
     assert (measured.s_per_step, measured.rest_s) == (0.0, 60.0)
 
 
 def test_one_that_runs_tells_its_speed_and_not_its_end():
     status = TrialStatus(state=State.RUNNING, step=50, attempts=(attempt(end=None, step=50, stepped_t=1_025.0),))
-    own = precedent(cost_of(SHALLOW), status)
+    own = comparable_trial(cost_of(SHALLOW), status)
     assert own
     told = forecast([task(cost_of(SHALLOW), status, steps=100), left()], [own], places=1)
     assert (told.known, told.restless, told.work.likely) == (2, 2, 25 + 50)
-    assert precedent(cost_of({}), TrialStatus(state=State.QUEUED)) is None
+    assert comparable_trial(cost_of({}), TrialStatus(state=State.QUEUED)) is None
 
 
 DONE = finished({}, attempts=[attempt(stepped_t=1_050.0)])  # 100 steps in 50 seconds, and 10 more

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.records.layout import Layout
-from orchestrator.serving.address import choose
+from orchestrator.serving.command import choose
 from orchestrator.serving.server import LOG_BYTES, Server, answers
 from tests.e2e.conftest import until
 
@@ -63,13 +63,13 @@ def test_it_is_started_and_ended(start):
     assert not server.is_ready
 
 
-@pytest.mark.parametrize("whom", ["warden", "server"])
+@pytest.mark.parametrize("whom", ["supervisor", "server"])
 def test_killed_it_is_started_again(start, caplog, whom):
     server = start()
     until_ready(server)
-    warden = server._warden.pid
-    (child,) = Path(f"/proc/{warden}/task/{warden}/children").read_text().split()
-    os.kill(warden if whom == "warden" else int(child), signal.SIGKILL)
+    supervisor = server._warden.pid
+    (child,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    os.kill(supervisor if whom == "supervisor" else int(child), signal.SIGKILL)
 
     def was_noticed():
         server.look()

@@ -19,7 +19,7 @@ from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Held
 from orchestrator.trial.lifecycle import Attempt, State
 from orchestrator.trial.value import Trial
-from orchestrator.worker.attempt import Job, NoRightToRun, _Attempt, check_right, one_line, place, run_attempt
+from orchestrator.worker.attempt import Job, LeaseLost, _Attempt, check_right, one_line, place, run_attempt
 from tests.fakes.tiny import TINY
 
 
@@ -37,24 +37,24 @@ def claimed(on_disk, *tokens):
 def test_the_newest_claim_s_token_is_the_right(on_disk):
     folder = claimed(on_disk, "a", "b")
     assert check_right(folder, token="b").claim == 2
-    with pytest.raises(NoRightToRun, match="newer claim"):
+    with pytest.raises(LeaseLost, match="newer claim"):
         check_right(folder, token="a")
 
 
 def test_a_finished_or_cancelled_trial_needs_no_attempt(on_disk):
     folder = claimed(on_disk, "a")
     journal.record(folder, Cancelled(claim=1))
-    with pytest.raises(NoRightToRun, match="cancelled"):
+    with pytest.raises(LeaseLost, match="cancelled"):
         check_right(folder, token="a")
     on_disk.attempt(folder, [Finished(step=1)]).close()
-    with pytest.raises(NoRightToRun, match="finished"):
+    with pytest.raises(LeaseLost, match="finished"):
         check_right(folder, token="a")
 
 
 def test_what_is_held_here_does_not_start_and_what_slurm_starts_was_released_there(on_disk):
     folder = claimed(on_disk, "a")
     journal.record(folder, Held(claim=1))
-    with pytest.raises(NoRightToRun, match="held"):
+    with pytest.raises(LeaseLost, match="held"):
         run_attempt(folder, job=Job(token="a"), should_stop=never)
     assert check_right(folder, token="a").claim == 1
 
@@ -136,7 +136,7 @@ def test_an_evaluation_of_what_is_not_there_is_refused_in_one_sentence(on_disk):
 
 def test_one_worker_per_trial(on_disk):
     folder = claimed(on_disk, "a")
-    with holding(folder.worker_lock), pytest.raises(NoRightToRun, match="alive"):
+    with holding(folder.worker_lock), pytest.raises(LeaseLost, match="alive"):
         run_attempt(folder, job=Job(token="a"), should_stop=never, wait_s=0)
     assert journal.attempt_numbers(folder) == []
 
@@ -144,7 +144,7 @@ def test_one_worker_per_trial(on_disk):
 def test_a_worker_waits_for_its_slot_and_leaves_when_asked(on_disk, tmp_path):
     folder = claimed(on_disk, "a")
     slot = tmp_path / "slot"
-    with holding(slot), pytest.raises(NoRightToRun, match="slot"):
+    with holding(slot), pytest.raises(LeaseLost, match="slot"):
         run_attempt(folder, job=Job(token="a", slot_lock=str(slot)), should_stop=lambda: "SIGTERM", wait_s=0)
 
 
@@ -184,7 +184,7 @@ def test_an_attempt_that_another_finished_under_while_it_loaded_leaves_without_a
     )
     overtaken.append(Finished(step=1))
     overtaken.close()
-    with pytest.raises(NoRightToRun, match="finished"):
+    with pytest.raises(LeaseLost, match="finished"):
         late._open(0, [], {"device": "any"})
     assert journal.attempt_numbers(folder) == [0]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.serving.press import Press, ReportError
+from orchestrator.serving.report_builder import ReportBuilder, ReportError
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 from tests.e2e.conftest import until
@@ -10,7 +10,7 @@ from tests.e2e.conftest import until
 
 @pytest.fixture
 def press(on_disk):
-    press = Press(on_disk.layout)
+    press = ReportBuilder(on_disk.layout)
     yield press
     press.close()
 

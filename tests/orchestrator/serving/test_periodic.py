@@ -4,7 +4,7 @@ import logging
 import threading
 
 from orchestrator.errors import TrackingError
-from orchestrator.serving.duty import Duty
+from orchestrator.serving.periodic import PeriodicTask
 
 
 class Work:
@@ -25,7 +25,7 @@ class Work:
 
 def perform(*results, every_s=0.001):
     work = Work(*results)
-    duty = Duty(work, name="gatherer", every_s=every_s, ended=work.ended)
+    duty = PeriodicTask(work, name="gatherer", every_s=every_s, ended=work.ended)
     duty.start()
     duty.join(timeout=10)
     assert not duty.is_alive()

@@ -1,6 +1,6 @@
 """A sweep beside the paper: its tables with ours, and where the order is the same. Pure.
 
-What a cell stands for is decided in dashboards/standins.py, what an order is worth in orchestrator/inference/orders.py.
+What a cell stands for is decided in paper_rows.py, what an order is worth in orchestrator/inference/orders.py.
 Nothing is said of what the paper or the sweep has not measured.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from dashboards.ablation import Cell, Table
 from dashboards.document import Block, Bullets, Grid, Heading, Paragraph
 from dashboards.paper import CORRELATIONS, LARGE, SHEETS, Column, Model, Sheet
-from dashboards.standins import standins, values
+from dashboards.paper_rows import paper_rows, values
 from dashboards.tables import spread
 from dashboards.wording import counted, listed, number, plain, signed
 from orchestrator.inference.estimate import Estimate, estimate
@@ -23,7 +23,7 @@ SPELLED = 4
 
 def beside(table: Table) -> Iterator[Block]:
     """The section; nothing where no order of the paper can be looked at."""
-    models = standins(table)
+    models = paper_rows(table)
     orders = tuple(_orders(models))
     if not orders:
         return

@@ -1,9 +1,9 @@
 """The small process between `iwm serve` and MLflow's server: ends all of the server's processes when we are gone.
 
-    serve --pipe--> warden --> mlflow server --> uvicorn                           (warden and below: one process group)
+    serve --pipe--> supervisor --> mlflow server --> uvicorn                   (supervisor and below: one process group)
 
 MLflow's own parent process does not do that: killed, it leaves uvicorn behind, with the port. The pipe closes whichever
-way `iwm serve` ends, SIGKILL among them. The warden itself is killed by its own last act, which is the one way to know
+way `iwm serve` ends, SIGKILL among them. The supervisor is killed by its own last act, which is the one way to know
 that nobody of its group is left. It imports nothing but the standard library: ten megabytes.
 """
 

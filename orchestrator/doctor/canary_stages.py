@@ -27,7 +27,7 @@ GONE_S = 60.0
 """How long a job that was cancelled may take to end."""
 
 
-class Flight:
+class CanaryStages:
     """One trial on its way. No single wait is longer than `wait_s`; `stop` says when somebody is in a hurry."""
 
     def __init__(

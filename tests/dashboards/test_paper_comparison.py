@@ -1,8 +1,8 @@
 import pytest
 
 from dashboards.ablation import tabulate
-from dashboards.beside import beside
 from dashboards.document import Bullets, Grid, Paragraph
+from dashboards.paper_comparison import beside
 from dashboards.report import render
 from tests.fakes.golden_sweep import golden_sweep
 from tests.fakes.paper_sweep import paper_sweep

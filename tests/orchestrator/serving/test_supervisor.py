@@ -1,4 +1,4 @@
-"""Whatever ends, the warden leaves nobody of the group behind."""
+"""Whatever ends, the supervisor leaves nobody of the group behind."""
 
 import os
 import signal
@@ -28,25 +28,25 @@ def start():
         command = [
             sys.executable,
             "-m",
-            "orchestrator.serving.warden",
+            "orchestrator.serving.supervisor",
             sys.executable,
             "-c",
             STUBBORN.format(then=then),
         ]
-        warden = subprocess.Popen(
+        supervisor = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        wardens.append(warden)
-        assert warden.stdout
-        assert warden.stdout.readline() == "up\n"
-        return warden
+        wardens.append(supervisor)
+        assert supervisor.stdout
+        assert supervisor.stdout.readline() == "up\n"
+        return supervisor
 
     yield start
-    for warden in wardens:
-        warden.kill()
-        warden.wait()
-        warden.stdin.close()
-        warden.stdout.close()
+    for supervisor in wardens:
+        supervisor.kill()
+        supervisor.wait()
+        supervisor.stdin.close()
+        supervisor.stdout.close()
 
 
 def is_gone(group):
@@ -63,25 +63,25 @@ def is_gone(group):
 
 
 def test_all_end_when_the_pipe_closes(start):
-    warden = start("time.sleep(60)")
-    warden.stdin.close()
-    until(lambda: is_gone(warden.pid))
-    assert warden.wait() == -signal.SIGKILL
+    supervisor = start("time.sleep(60)")
+    supervisor.stdin.close()
+    until(lambda: is_gone(supervisor.pid))
+    assert supervisor.wait() == -signal.SIGKILL
 
 
 def test_all_end_on_a_signal(start):
-    warden = start("time.sleep(60)")
-    warden.terminate()
-    until(lambda: is_gone(warden.pid))
+    supervisor = start("time.sleep(60)")
+    supervisor.terminate()
+    until(lambda: is_gone(supervisor.pid))
 
 
 def test_all_end_with_the_command_and_its_exit_code_is_told(start):
-    warden = start("sys.exit(3)")
-    until(lambda: is_gone(warden.pid))
-    assert warden.stdout.read() == "exit code 3\n"
+    supervisor = start("sys.exit(3)")
+    until(lambda: is_gone(supervisor.pid))
+    assert supervisor.stdout.read() == "exit code 3\n"
 
 
 def test_it_is_small():
-    code = "import orchestrator.serving.warden, sys; print(*sys.modules)"
+    code = "import orchestrator.serving.supervisor, sys; print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"sqlalchemy", "mlflow", "numpy", "typer"} & set(told.stdout.split())

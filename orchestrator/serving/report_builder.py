@@ -28,8 +28,8 @@ class Making:
     words: IO[bytes]
 
 
-class Press:
-    """One root's press."""
+class ReportBuilder:
+    """One root's builder."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

@@ -16,7 +16,7 @@ AFTER_FAILURE = 5.0
 """After a failure the pause is so many times as long."""
 
 
-class Duty(threading.Thread):
+class PeriodicTask(threading.Thread):
     """Calls `act` every `every_s` seconds until `ended` is set. `act` may answer that more is waiting already."""
 
     def __init__(

@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.ablation import tabulate
 from dashboards.paper import EQUI, IJEPA, INV, SHEETS, Column, Model
-from dashboards.standins import model_of, standins, transforms_of, values
+from dashboards.paper_rows import model_of, paper_rows, transforms_of, values
 from iwm_core.config import flatten, to_dict
 from orchestrator.planning.expand import expand
 from orchestrator.trial.lifecycle import State, TrialStatus
@@ -16,7 +16,7 @@ MRR = SHEETS[0].columns[0]
 
 
 def test_the_models_of_a_sweep():
-    models = standins(tabulate(paper_sweep()))
+    models = paper_rows(tabulate(paper_sweep()))
     assert list(models) == [INV, EQUI, Model("iwm", "18×384", conditioning="sequence"), MRR_NONE]
     assert values(models[INV], MRR) == pytest.approx({0: 0.09, 1: 0.10, 2: 0.11})
 
@@ -34,7 +34,7 @@ def test_protocols_count_before_what_pretraining_has_measured():
 
 def test_a_model_of_two_cells_is_left_out():
     both = [trial({"predictor": "d12w384", "optim.lr": lr}, status=finished({"mrr": 0.1})) for lr in (1, 2)]
-    assert standins(tabulate(results(both, axes=["predictor", "optim.lr"]))) == {}
+    assert paper_rows(tabulate(results(both, axes=["predictor", "optim.lr"]))) == {}
 
 
 def test_only_a_known_predictor_stands_for_one():
@@ -66,7 +66,7 @@ def test_every_value_of_the_paper_has_its_trial(name, without):
         )
         for cell in sweep.cells
     ]
-    models = standins(tabulate(results(trials, axes=sweep.axes)))
+    models = paper_rows(tabulate(results(trials, axes=sweep.axes)))
     for column in (column for sheet in SHEETS for column in sheet.columns if column.label not in without):
         for model in column.values:
             labels = [label for label in models[model].evaluations if fnmatchcase(label, column.label)]

@@ -28,7 +28,7 @@ STRONG_FROM = 0.8
 """Jitter of this maximum of brightness is the strong one; the default's is 0.4."""
 
 
-def standins(table: Table) -> dict[Model, Cell]:
+def paper_rows(table: Table) -> dict[Model, Cell]:
     """The cells that stand for a model of the paper alone."""
     found = [(model, cell) for cell in table.cells if (model := model_of(cell))]
     times = Counter(model for model, _ in found)
