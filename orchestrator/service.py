@@ -17,8 +17,8 @@ from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
 from orchestrator.host import provenance
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
-from orchestrator.launching import cluster, dependency, launch_slurm, leases, slots
-from orchestrator.launching.launch_slurm import Array
+from orchestrator.launching import dependency, leases, slots, slurm_arrays, slurm_jobs
+from orchestrator.launching.slurm_arrays import Array
 from orchestrator.planning.plan import Mode, Plan, plan_sweep
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
@@ -80,7 +80,7 @@ def observe(layout: Layout, store: Store) -> None:
     """One pass of folding and reconciling."""
     refresh(layout, store)
     live = store.statuses(states=LOOKED_AFTER)
-    acted = [slots.reconcile(layout, live), cluster.reconcile(layout, live)]
+    acted = [slots.reconcile(layout, live), slurm_jobs.reconcile(layout, live)]
     if any(acted):
         refresh(layout, store, trial_ids=live)
         live = store.statuses(live)
@@ -123,7 +123,7 @@ def submit(layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, launcher: 
         planned = plan_sweep(layout, sweep, mode=mode, read=store.states())
         _obey(planned.to_start)
         if launcher == SLURM:
-            launch_slurm.check_classes(layout, planned.to_start, name=sweep.name)
+            slurm_arrays.check_classes(layout, planned.to_start, name=sweep.name)
         leases.write_sweep(layout, sweep, t=round(time.time(), 3))
         jobs, waiting = _start(layout, planned.to_start, launcher=launcher, name=sweep.name)
         found = links.links(layout, sweep.to_record(t=0.0), experiment_id=store.experiment_id())
@@ -148,7 +148,7 @@ def _start(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -
 
 def _start_ready(layout: Layout, cells: Sequence[Cell], *, launcher: str, name: str) -> list[Array]:
     if launcher == SLURM:
-        return launch_slurm.submit_slurm(layout, cells, name=name)
+        return slurm_arrays.submit_slurm(layout, cells, name=name)
     token = leases.new_token()
     won = slots.submit_local(layout, cells, token=token)
     return [Array(f"local-{token}", tuple(won))] if won else []
@@ -164,7 +164,7 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     by_launcher: dict[str, list[Cell]] = {}
     for trial_id, status in statuses.items():
         if status.state in RUNNABLE:
-            where = SLURM if cluster.is_of_slurm(status) else LOCAL
+            where = SLURM if slurm_jobs.is_of_slurm(status) else LOCAL
             by_launcher.setdefault(where, []).append(known_cell(layout, trial_id))
     for launcher, cells in by_launcher.items():
         _obey(cells)
@@ -191,7 +191,7 @@ def cancel(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     cancelled = [
         trial_id for trial_id in track(trial_ids, "cancelling trials") if _cancel(layout.trial(trial_id), layout=layout)
     ]
-    cluster.cancel_jobs(layout, {trial_id: before[trial_id] for trial_id in cancelled})
+    slurm_jobs.cancel_jobs(layout, {trial_id: before[trial_id] for trial_id in cancelled})
     return cancelled
 
 
@@ -208,8 +208,8 @@ def _cancel(folder: TrialFolder, *, layout: Layout) -> bool:
 def hold(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Keeps trials from running until they are released; a live worker checkpoints first. Returns what is held."""
     statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state in HOLDABLE}
-    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status) and not status.may_wait}
-    held = cluster.hold(layout, on_cluster) if on_cluster else []
+    on_cluster = {key: status for key, status in statuses.items() if slurm_jobs.is_ours(status) and not status.may_wait}
+    held = slurm_jobs.hold(layout, on_cluster) if on_cluster else []
     held += [key for key in statuses.keys() - on_cluster.keys() if _hold(layout.trial(key), layout=layout)]
     return [key for key in trial_ids if key in held]
 
@@ -227,8 +227,8 @@ def _hold(folder: TrialFolder, *, layout: Layout) -> bool:
 def release(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     """Lets held trials go on. Returns what was released."""
     statuses = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state is State.HELD}
-    on_cluster = {key: status for key, status in statuses.items() if cluster.is_ours(status)}
-    released = cluster.release(layout, on_cluster) if on_cluster else []
+    on_cluster = {key: status for key, status in statuses.items() if slurm_jobs.is_ours(status)}
+    released = slurm_jobs.release(layout, on_cluster) if on_cluster else []
     for key in statuses.keys() - on_cluster.keys():
         journal.record(layout.trial(key), Released(claim=statuses[key].claim))
         released.append(key)

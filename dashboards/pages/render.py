@@ -1,6 +1,10 @@
-"""Values to HTML, by Jinja2. Every value is escaped; what is HTML already is ours, and says so with `Markup`."""
+"""Values to HTML, by Jinja2. Every value is escaped; what is HTML already is ours, and says so with `Markup`.
+
+A report is shown as a page has room for it: of a long table its first rows. Its CSV and LaTeX keep them all.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -8,7 +12,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dashboards.document import Document
+from dashboards.document import Block, Document, Grid
 from dashboards.page import body as document_body
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
 from orchestrator.planning.forecast_text import duration, time_of
@@ -65,3 +69,19 @@ _environment.filters |= {
     "plain": plain,
     "short": short,
 }
+
+
+ROWS = 200
+"""Rows of one table."""
+
+
+def digest(document: Document, *, rows: int = ROWS) -> Document:
+    """The report, with no table longer than that."""
+    return replace(document, blocks=tuple(_short(block, rows=rows) for block in document.blocks))
+
+
+def _short(block: Block, *, rows: int) -> Block:
+    if not isinstance(block, Grid) or len(block.rows) <= rows:
+        return block
+    caption = f"{block.caption} The first {rows:,} of {len(block.rows):,} rows; all are in the LaTeX."
+    return replace(block, caption=caption, rows=block.rows[:rows])

@@ -33,19 +33,18 @@ from dashboards.latex import to_latex
 from dashboards.pages import exports
 from dashboards.pages.asking import Answer, asked, encoded, guarded, not_routed, page_number, part, refused
 from dashboards.pages.curves import curves
-from dashboards.pages.digest import digest
 from dashboards.pages.heat import GLYPHS, SQUARES, Heat, heat, metrics
 from dashboards.pages.lanes import lane, lanes, span
 from dashboards.pages.look import Look
 from dashboards.pages.neighbours import neighbours
 from dashboards.pages.paging import paged
-from dashboards.pages.render import FOLDER, link, page
+from dashboards.pages.render import FOLDER, digest, link, page
 from dashboards.pages.source import Source, now, trial_of
 from dashboards.rows import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.records.layout import Layout
 from orchestrator.store.database import SINGLE
-from orchestrator.tracking.mlflow_ui import is_server, run_link, sweep_link, ui_url
+from orchestrator.tracking.links import is_server, run_link, sweep_link, ui_url
 from orchestrator.trial.lifecycle import GOING_ON, State
 from orchestrator.trial.sweep import SweepRecord, command
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from dashboards.pages.routes import site
 from dashboards.pages.switch import Guard, Switch
 from orchestrator.records.layout import Layout
-from orchestrator.tracking.mlflow_ui import IS_ASKED
+from orchestrator.tracking.links import IS_ASKED
 
 
 def pages(layout: Layout) -> FastAPI:

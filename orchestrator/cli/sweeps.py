@@ -133,9 +133,9 @@ def status(
     if json:
         return console.print_json(render.status_json(watching.statuses(layout, name), seen=slurm_seen.read(layout)))
     if watch:
-        from orchestrator.cli import live
+        from orchestrator.cli import watching
 
-        return live.watch(layout, name, console=console.out())
+        return watching.watch(layout, name, console=console.out())
     with progress.shown():
         found = watching.statuses(layout, name)
     for table in watching.tables(layout, found):

@@ -13,7 +13,7 @@ from orchestrator.errors import DatabaseError
 from orchestrator.host.redact import redact, shown
 from orchestrator.records.layout import Layout, sqlite_url
 from orchestrator.store.database import Store
-from orchestrator.tracking.mlflow_ui import is_server, ui_url
+from orchestrator.tracking.links import is_server, ui_url
 
 SUBJECT = "services"
 TIMEOUT_S = 5.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from orchestrator.host.slurm import Job
 from orchestrator.launching.batch import ArraySubmission
 from orchestrator.launching.decisions import Action, Step
-from orchestrator.launching.launch_slurm import read_batch
+from orchestrator.launching.slurm_arrays import read_batch
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import read_status

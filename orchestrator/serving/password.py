@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout, sqlite_url
-from orchestrator.tracking.mlflow_ui import IS_ASKED
+from orchestrator.tracking.links import IS_ASKED
 
 CONFIG_PATH = "MLFLOW_AUTH_CONFIG_PATH"
 ADMIN_PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"

@@ -29,7 +29,7 @@ from orchestrator.serving.password import is_asked_for, password_environment
 from orchestrator.serving.periodic import PeriodicTask
 from orchestrator.serving.server import Server
 from orchestrator.store.database import Store
-from orchestrator.tracking.mlflow_ui import PORT, is_server, ui_url
+from orchestrator.tracking.links import PORT, is_server, ui_url
 
 log = logging.getLogger(__name__)
 

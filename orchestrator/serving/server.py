@@ -21,7 +21,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.records.layout import Layout
 from orchestrator.serving.command import Address, server_command, server_environment
 from orchestrator.serving.supervisor import END_S
-from orchestrator.tracking.mlflow_ui import is_server
+from orchestrator.tracking.links import is_server
 
 log = logging.getLogger(__name__)
 

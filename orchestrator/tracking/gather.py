@@ -29,7 +29,7 @@ from orchestrator.records.layout import Layout
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 from orchestrator.tracking.client import Tracking, without_credentials
-from orchestrator.tracking.mlflow_ui import is_server, ui_command, view, view_tag
+from orchestrator.tracking.links import is_server, ui_command, view, view_tag
 from orchestrator.tracking.run_card import TAG_LENGTH, RunCard, milliseconds
 from orchestrator.tracking.sender import Sender, SentRuns
 

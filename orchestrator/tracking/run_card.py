@@ -6,6 +6,9 @@
 
 A trial has a run from its first attempt on, and the run starts when that attempt did: MLflow never lets go of a start
 time, and an attempt's start, in milliseconds, also tells the runs of two roots apart that hold the same trial.
+
+Its description is Markdown: what made the trial, how to make it again, where it is. While a trial runs it stays as it
+is: curves say more, and a hundred descriptions need not be sent again.
 """
 
 import math
@@ -17,8 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.store.rows import Shipment
-from orchestrator.trial.lifecycle import Point, State
+from orchestrator.trial.lifecycle import Point, State, TrialStatus
 from orchestrator.trial.results import gpu_hours, identity
+from orchestrator.trial.sweep import command
 
 PASSING = frozenset({"slurm_state", "pending_reason"})
 """Tags that are emptied when there is nothing more to say; the others stay away until there is something."""
@@ -159,3 +163,32 @@ def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str
         tags[tag] = f"{tags[tag]} {sweep.id}" if tag in tags else sweep.id
         tags |= {f"axis.{key}": value for key, value in member.overrides.items()}
     return {key: value for key, value in tags.items() if value != "" or (key in PASSING and status.launcher == "slurm")}
+
+
+def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pages: bool) -> str:
+    """The description. `folder`: the trial's; `log`: the newest one's name and last lines; `pages`: ours are served."""
+    status = shipment.status
+    parts = [_state(status)]
+    if pages:
+        parts.append(f"[Curves, attempts and neighbours](/iwm/trials/{shipment.id})")
+    for sweep, member in shipment.sweeps:
+        settings = "\n".join(f"| `{_code(key)}` | `{_code(value)}` |" for key, value in member.overrides.items())
+        table = f"\n\n| setting | value |\n|---|---|\n{settings}" if settings else ""
+        parts.append(f"Sweep `{_code(sweep.id)}`{table}\n\n    {command(sweep, member.overrides)}")
+    parts.append(f"Checkpoints: `{_code(folder)}/checkpoints`")
+    if log[1] and status.state is not State.RUNNING:
+        indented = "\n".join(f"    {line}" for line in log[1].splitlines())
+        parts.append(f"End of `{_code(log[0])}`\n\n{indented}")
+    return "\n\n".join(parts)
+
+
+def _state(status: TrialStatus) -> str:
+    told = status.total_steps and status.state is not State.RUNNING
+    steps = f", step {status.step} of {status.total_steps}" if told else ""
+    why = f": {_code(status.error)}" if status.error else ""
+    return f"**{status.state.value}**{steps}{why}"
+
+
+def _code(text: object) -> str:
+    """On one line, without what would end a span of code or a cell of a table."""
+    return " ".join(str(text).split()).replace("`", "'").replace("|", "/")

@@ -15,9 +15,8 @@ from orchestrator.records.logs import log_tails, pictures
 from orchestrator.store.database import Store
 from orchestrator.store.rows import Shipment
 from orchestrator.tracking.client import TAGS_PER_BATCH, RefusedError, Tracking
-from orchestrator.tracking.mlflow_ui import is_server
-from orchestrator.tracking.run_card import TRIAL_TAG, Row, RunCard, row, run_card
-from orchestrator.tracking.run_note import note
+from orchestrator.tracking.links import is_server
+from orchestrator.tracking.run_card import TRIAL_TAG, Row, RunCard, note, row, run_card
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

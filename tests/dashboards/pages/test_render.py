@@ -1,7 +1,7 @@
 import pytest
 
-from dashboards.document import Document, Paragraph
-from dashboards.pages.render import document, link, page, shade
+from dashboards.document import Document, Grid, Paragraph
+from dashboards.pages.render import digest, document, link, page, shade
 
 
 def test_addresses_are_quoted():
@@ -22,3 +22,13 @@ def test_every_value_is_escaped():
     assert "<script>alert" not in text
     assert "&lt;script&gt;" in text
     assert str(document(Document("t", (Paragraph("<b>"),)))) == "<p>&lt;b&gt;</p>"
+
+
+def test_a_long_table_is_cut_and_says_so():
+    long = Grid("Rows.", ("a",), tuple((str(at),) for at in range(5)), labels=1)
+    whole = Document("t", (Paragraph("p"), long))
+    paragraph, cut = digest(whole, rows=2).blocks
+    assert paragraph == Paragraph("p")
+    assert isinstance(cut, Grid)
+    assert (cut.rows, cut.caption) == ((("0",), ("1",)), "Rows. The first 2 of 5 rows; all are in the LaTeX.")
+    assert digest(whole) == whole

@@ -17,7 +17,7 @@ from orchestrator.store.refresh import refresh
 from orchestrator.tracking import gather
 from orchestrator.tracking.client import Tracking, open_client
 from orchestrator.tracking.gather import Synced, attach_report, rebuild, sync
-from orchestrator.tracking.mlflow_ui import view, view_tag
+from orchestrator.tracking.links import view, view_tag
 from orchestrator.trial.events import Cancelled, Claimed
 
 METRICS = ("loss", "images_per_s", "mrr", "mrr_floor")

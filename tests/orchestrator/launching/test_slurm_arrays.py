@@ -12,7 +12,7 @@ from submitit.core.utils import DelayedSubmission
 
 from iwm_core.config import TrialConfig
 from orchestrator.errors import LaunchError, RefusedError
-from orchestrator.launching import launch_slurm
+from orchestrator.launching import slurm_arrays
 from orchestrator.launching.batch import ArraySubmission
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
@@ -65,7 +65,7 @@ def cells(count, **resources):
 
 
 def submit(on_disk, some):
-    return launch_slurm.submit_slurm(on_disk.layout, some, name="depth")
+    return slurm_arrays.submit_slurm(on_disk.layout, some, name="depth")
 
 
 def test_an_array_per_resource_class_and_per_three_tasks(on_disk, site):
@@ -95,7 +95,7 @@ def test_packed_trials_share_a_task(on_disk, site):
     jobs = [read_status(on_disk.layout.trial(key)).job_id for key in array.trial_ids]
     assert jobs == ["101_0"] * 3 + ["101_1"] * 3 + ["101_2"]
     token = read_status(on_disk.layout.trial(array.trial_ids[0])).token
-    batch = launch_slurm.read_batch(on_disk.layout, token)
+    batch = slurm_arrays.read_batch(on_disk.layout, token)
     assert batch
     assert [len(ids) for ids in batch.tasks] == [3, 3, 1]
 
@@ -126,7 +126,7 @@ def test_where_sbatch_was_not_reached_the_claims_stand(on_disk, site):
         submit(on_disk, cells(2))
     folders = [on_disk.layout.trial(cell.trial.id) for cell in cells(2)]
     assert [read_status(folder).state for folder in folders] == [State.QUEUED, State.QUEUED]
-    batch = launch_slurm.read_batch(on_disk.layout, read_status(folders[0]).token)
+    batch = slurm_arrays.read_batch(on_disk.layout, read_status(folders[0]).token)
     assert batch
     assert batch.tasks == tuple((folder.id,) for folder in folders)
 
@@ -138,7 +138,7 @@ def test_where_sbatch_was_not_reached_the_claims_stand(on_disk, site):
 def test_before_anything_is_claimed_slurm_is_asked(on_disk, site, sbatch, error):
     site.put("sbatch", sbatch)
     with pytest.raises(error):
-        launch_slurm.check_classes(on_disk.layout, cells(2), name="depth")
+        slurm_arrays.check_classes(on_disk.layout, cells(2), name="depth")
     assert not on_disk.layout.root.exists() or list(on_disk.layout.root.iterdir()) == []
 
 
@@ -147,25 +147,25 @@ def test_without_slurm_it_says_so(on_disk, site, monkeypatch):
     with pytest.raises(LaunchError, match="scontrol is not installed here"):
         submit(on_disk, cells(1))
     with pytest.raises(LaunchError, match="no srun on the PATH; try --launcher local"):
-        launch_slurm.check_classes(on_disk.layout, cells(1), name="depth")
+        slurm_arrays.check_classes(on_disk.layout, cells(1), name="depth")
     assert not on_disk.layout.trials.exists()
 
 
 def test_a_task_knows_folders_and_nothing_else(on_disk):
     a, b = Worker(on_disk.layout.trial("a").path), Worker(on_disk.layout.trial("b").path)
-    assert launch_slurm.callable_of(on_disk.layout, ["a"]) == a
-    assert launch_slurm.callable_of(on_disk.layout, ["a", "b"]) == Pack((a, b))
+    assert slurm_arrays.callable_of(on_disk.layout, ["a"]) == a
+    assert slurm_arrays.callable_of(on_disk.layout, ["a", "b"]) == Pack((a, b))
 
 
 def test_an_orphan_gets_what_it_waits_for_once(on_disk):
     batch = ArraySubmission(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a",), ("b",)))
     journal.replace_file(on_disk.layout.batch(batch.token) / "batch.json", batch.to_json())
-    launch_slurm.adopt(on_disk.layout, batch, job_id="101_1")
+    slurm_arrays.adopt(on_disk.layout, batch, job_id="101_1")
     assert {path.name for path in on_disk.layout.batch(batch.token).iterdir()} == {"batch.json", "101_1_submitted.pkl"}
     pickle = on_disk.layout.batch(batch.token) / "101_1_submitted.pkl"
     assert DelayedSubmission.load(pickle).function == Worker(on_disk.layout.trial("b").path)
     before = pickle.stat().st_ino
-    launch_slurm.adopt(on_disk.layout, batch, job_id="101_1")
+    slurm_arrays.adopt(on_disk.layout, batch, job_id="101_1")
     assert pickle.stat().st_ino == before
 
 
@@ -173,13 +173,13 @@ def test_an_orphan_gets_what_it_waits_for_once(on_disk):
 def test_a_batch_that_is_not_there_or_torn(on_disk, text):
     if text is not None:
         journal.replace_file(on_disk.layout.batch("0") / "batch.json", text)
-    assert launch_slurm.read_batch(on_disk.layout, "0") is None
+    assert slurm_arrays.read_batch(on_disk.layout, "0") is None
 
 
 def test_a_job_around_us_hands_nothing_on(monkeypatch):
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "64")
-    with launch_slurm.outside_of_a_job():
+    with slurm_arrays.outside_of_a_job():
         assert {key for key in os.environ if key.startswith("SLURM_")} == {"SLURM_CONF"}
     assert os.environ["SLURM_MEM_PER_CPU"] == "64"
 

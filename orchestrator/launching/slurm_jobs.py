@@ -16,12 +16,12 @@ from orchestrator.errors import IwmError
 from orchestrator.host import provenance, slurm
 from orchestrator.host.locks import holding, is_held
 from orchestrator.host.slurm import Job
-from orchestrator.launching import dependency, launch_slurm
+from orchestrator.launching import dependency, slurm_arrays
 from orchestrator.launching.batch import ArraySubmission, places
 from orchestrator.launching.decisions import ORPHAN_S, Action, Sight, Step, decide
-from orchestrator.launching.launch_slurm import Wanted
 from orchestrator.launching.leases import claim_again
 from orchestrator.launching.lost_jobs import orphans, record
+from orchestrator.launching.slurm_arrays import Wanted
 from orchestrator.launching.slurm_queue import Queue, ask, bad_nodes, worst_half
 from orchestrator.records import journal, slurm_seen
 from orchestrator.records.layout import Layout, TrialFolder
@@ -120,7 +120,7 @@ class _Look:
 
     def _place(self, key: str, status: TrialStatus) -> tuple[str, int]:
         if status.token not in self._batches:
-            self._batches[status.token] = launch_slurm.read_batch(self.layout, status.token)
+            self._batches[status.token] = slurm_arrays.read_batch(self.layout, status.token)
         batch = self._batches[status.token]
         return status.token, places(batch).get(key, -1) if batch else -1
 
@@ -153,7 +153,7 @@ class _Look:
         assert batch
         assert job
         if not job.is_over:
-            launch_slurm.adopt(self.layout, batch, job_id=job.id)
+            slurm_arrays.adopt(self.layout, batch, job_id=job.id)
         journal.record(self.layout.trial(key), Submitted(claim=status.claim, job_id=job.id))
 
     def _error_summary(self, key: str, status: TrialStatus) -> str:
@@ -180,12 +180,12 @@ class _Look:
             by_name.setdefault(name, []).append(_wanted_again(folder))
         for name, wanted in by_name.items():
             try:
-                launch_slurm.start(self.layout, wanted, name=name, avoid=avoid)
+                slurm_arrays.start(self.layout, wanted, name=name, avoid=avoid)
             except (IwmError, OSError) as error:
                 log.warning("%d trials could not be submitted again: %s", len(wanted), error)
 
     def _name(self, status: TrialStatus) -> str:
-        batch = launch_slurm.read_batch(self.layout, status.token)
+        batch = slurm_arrays.read_batch(self.layout, status.token)
         return batch.name if batch else f"after-{status.after[:8]}" if status.after else "iwm"
 
 
@@ -232,7 +232,7 @@ def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[
             by_job.setdefault(status.job_id, []).append(key)
     for job_id, keys in by_job.items():
         status = statuses[keys[0]]
-        batch = launch_slurm.read_batch(layout, status.token)
+        batch = slurm_arrays.read_batch(layout, status.token)
         task = batch.tasks[int(job_id.partition("_")[2] or 0)] if batch else tuple(keys)
         others = [key for key in task if key not in keys and is_ours(read_status(layout.trial(key)))]
         if not others:
