@@ -1,7 +1,7 @@
 """What a trial waits for: an evaluation starts once its parent has finished. Until then it has a claim and no job.
 
     Claimed.after = the parent      ->  queued, without a job: no slot, no place in SLURM's queue, no GPU
-    the parent has finished         ->  the keeper starts it, or `cluster.reconcile` submits it under a claim of its own
+    the parent has finished         ->  the keeper starts it, or `slurm_jobs` submits it under a claim of its own
 
 A parent that failed or was cancelled may be resumed, so whoever waits for it goes on waiting, and says so.
 """

@@ -3,7 +3,7 @@
     ask (sbatch --test-only) -> claim -> batch.json -> sbatch -> `submitted` under each claim
 
 Killed between any two of these, nothing is lost and nothing doubled: a job carries the token of its claims in its name
-and its environment, so `cluster.reconcile` finds a job that nobody recorded (it is adopted) and claims that no job came
+and its environment, so `slurm_jobs` finds a job that nobody recorded (it is adopted) and claims that no job came
 of (they are claimed again). A job whose token is not the newest claim's ends at once.
 """
 

@@ -1,6 +1,6 @@
 """What the files amount to, in SQL: a projection, which can be deleted and made again.
 
-`projection.refresh` writes here what changed on disk; tables, reports and `gather` read. SQLite by default, PostgreSQL
+`refresh` writes here what changed on disk; tables, reports and `gather` read. SQLite by default, PostgreSQL
 by URL. A trial is projected in one transaction, and only over the state that the writer had seen before it read the
 files, so that of two concurrent writers the one with the older view gives way.
 

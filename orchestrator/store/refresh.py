@@ -1,6 +1,6 @@
 """Files to store: folds again whatever changed on disk since it was last folded.
 
-A trial whose files look as they did (`census`: a glance) is left alone. Of another the signature (names, sizes and
+A trial whose files look as they did (`scan`: a glance) is left alone. Of another the signature (names, sizes and
 times of its control files and journals) is taken before they are read, so a line that is written meanwhile is seen by
 the next pass. Two processes may refresh at once: whoever comes second with an older view looks again. A broken file is
 named in a warning and left out until it is mended.
