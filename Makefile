@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 NEEDED_GB := 9
 STEPS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-slurm test lint docs clean
+.PHONY: help setup demo demo-slurm test test-fast lint docs clean
 
 help:  ## show this
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(VENV)/.installed  ## make .venv with tested versions of everything
 
@@ -32,6 +32,9 @@ demo-slurm: setup  ## the same on a SLURM in a box that preempts and loses a nod
 
 test: setup  ## run the whole suite
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-fast: setup  ## run what takes no cluster, no whole process and no long training
+	@$(BIN)/python -m pytest -n 2 -m "not slurm and not e2e and not browser and not slow and not gpu" $(ARGS)
 
 lint: setup  ## ruff and pyright
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

@@ -5,7 +5,7 @@
 change between two attempts of one trial without changing what the trial is.
 
 Declared defaults are left out of a trial's id, so a new field with a default keeps old ids; changing a default, or the
-numerics behind it, bumps `orchestrator.trial.ID_VERSION`. Marks such as [C2] say how sure a constant is:
+numerics behind it, bumps `orchestrator.trial.value.ID_VERSION`. Marks such as [C2] say how sure a constant is:
 [C1] read in a primary text, [C2] in notes made from the complete paper, [IMPL] in a public re-implementation,
 [OURS] chosen here because no source settles it.
 """

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,18 @@ def databases(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     names = {"IWM_DATABASE_URL": "served", "MLFLOW_TRACKING_URI": "served_mlflow"}
     yield {variable: server.create(name) for variable, name in names.items()}
     server.drop(*names.values())
+
+
+FOLDERS = {"slurm": "slurm", "e2e": "e2e", "gpu": "gpu"}
+"""Folder below tests/ -> the marker of every test in it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by their folder, so that `make test-fast` leaves out what needs clusters and whole processes."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in FOLDERS:
+            item.add_marker(FOLDERS[folder])
 
 
 def pytest_configure() -> None:

@@ -20,10 +20,9 @@ REHEARSED = os.environ.get("IWM_GPU_TESTS_ON") == "cpu"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of this folder. What a driver or a compiler warns of is shown and no error here."""
+    """What a driver or a compiler warns of is shown and no error here."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker("gpu")
             item.add_marker(pytest.mark.filterwarnings("default"))
 
 

@@ -35,6 +35,7 @@ axes:
   conditioning: [none, feature]
   predictor.depth: [1, 2]
 """
+pytestmark = pytest.mark.browser
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 60_000
 
