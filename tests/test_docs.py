@@ -70,3 +70,14 @@ def test_the_annotated_tree_names_every_room():
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
         assert target.startswith("http") or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("file", ["docs/glossary.md", "docs/architecture.md", "CONTRIBUTING.md"])
+def test_files_that_a_page_names_exist(file):
+    named = re.findall(r"`((?:orchestrator|iwm_core|dashboards|tests)/[\w/.]+)`", (ROOT / file).read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_index_lists_every_page():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs" / "index.md").read_text()))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}

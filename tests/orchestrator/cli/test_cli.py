@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from importlib.metadata import version
 
 import pytest
 
@@ -56,6 +57,11 @@ def test_a_wrong_request_is_answered_plainly(iwm, words, said):
     assert all(word in err for word in said), err
     assert err.startswith("iwm: ")
     assert len(err.splitlines()) <= 2, err
+
+
+def test_the_version_is_that_of_the_package(iwm):
+    code, out, _ = iwm("--version")
+    assert (code, out) == (0, f"iwm {version('iwm-orchestrator')}\n")
 
 
 def test_sweeps_are_listed_with_what_they_ask(iwm):
