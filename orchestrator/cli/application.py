@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 app = typer.Typer(
     name="iwm",
-    help="Ablations of Image World Models: submit sweeps, watch them, and have every run resume by itself.",
+    help="Ablations of image world models: submit sweeps, watch them; interrupted runs resume by themselves.",
     add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -41,18 +41,18 @@ def up(
     gpus: Annotated[int, typer.Option("--gpus", help="GPUs per node.")] = 2,
     cpus: Annotated[int, typer.Option("--cpus", help="CPUs per node.")] = 4,
     memory: Annotated[int, typer.Option("--mem", help="MB of memory per node.")] = 16000,
-    grace: Annotated[int, typer.Option("--grace", help="Least seconds a preempted job has to end.")] = 5,
+    grace: Annotated[int, typer.Option("--grace", help="Seconds a preempted job has to end, at least.")] = 5,
     kill_wait: Annotated[int, typer.Option("--kill-wait", help="Seconds between SIGTERM and SIGKILL.")] = 3,
     requeue_delay: Annotated[int, typer.Option("--requeue-delay", help="Seconds a requeued job waits.")] = 5,
     node_timeout: Annotated[int, typer.Option("--node-timeout", help="Seconds until a silent node is down.")] = 10,
     user_signal: Annotated[bool, typer.Option("--user-signal", help="Preempt with the signal of --signal.")] = False,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A line of slurm.conf, instead of ours.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A line of slurm.conf that replaces ours.")
     ] = None,
 ) -> None:
     """Boot a cluster, in seconds.
 
-    Prints the line that turns a shell to it: eval "$(iwm cluster up)".
+    Prints the export lines that select it: eval "$(iwm cluster up)".
     """
     from orchestrator.devcluster import ClusterSpec, DevCluster
 
@@ -77,7 +77,7 @@ def up(
 @cluster.command()
 def down(
     directory: Directory = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the files: logs, and a state to start from.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the files: logs, and the state to start from.")] = False,
 ) -> None:
     """End a cluster and all its jobs, and delete its directory."""
     from orchestrator.devcluster import DevCluster
@@ -89,7 +89,7 @@ def down(
 
 @cluster.command()
 def status(directory: Directory = None, json: Json = False) -> None:
-    """Show daemons, nodes and jobs; exit code 1 where a daemon is down."""
+    """Show daemons, nodes and jobs; exits with 1 if a daemon is down."""
     from orchestrator.devcluster import DevCluster
     from orchestrator.host import console
 
@@ -106,7 +106,7 @@ def status(directory: Directory = None, json: Json = False) -> None:
 
 @cluster.command()
 def env(directory: Directory = None) -> None:
-    """Print the line that turns a shell to a cluster.
+    """Print the export lines that select a cluster.
 
     Use it as eval "$(iwm cluster env)".
     """

@@ -11,9 +11,9 @@ from orchestrator.cli.options import DEFAULT_ROOT, Json, Names, Root, Where
 
 @app.command()
 def cancel(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """End trials on purpose.
+    """Cancel trials.
 
-    A running one checkpoints first, and `iwm resume` brings it back.
+    A running trial writes a checkpoint first; `iwm resume` starts it again.
     """
     from orchestrator import service
 
@@ -22,9 +22,9 @@ def cancel(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: J
 
 @app.command()
 def hold(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """Keep trials from running until they are released.
+    """Hold trials until they are released.
 
-    A running one checkpoints first and gives its place away.
+    A running trial writes a checkpoint first and frees its GPU or slot.
     """
     from orchestrator import service
 
@@ -33,7 +33,7 @@ def hold(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Jso
 
 @app.command()
 def release(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """Let held trials go on."""
+    """Release held trials."""
     from orchestrator import service
 
     _act(service.release, names, where, root=root, verb="released", json=json)
@@ -41,9 +41,9 @@ def release(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: 
 
 @app.command()
 def resume(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
-    """Go on with what was cancelled, held, failed or preempted.
+    """Resume cancelled, held, failed or preempted trials.
 
-    Each trial starts from its last checkpoint, where it ran before: on SLURM or on this machine.
+    Each trial continues from its last checkpoint, where it ran before: on SLURM or on this machine.
     """
     from orchestrator import service
 

@@ -1,4 +1,4 @@
-"""Verbs that look before anybody trusts: verify-resume, doctor."""
+"""Verbs that check before a sweep runs: verify-resume, doctor."""
 
 from typing import Annotated
 
@@ -16,10 +16,10 @@ def verify_resume(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Try whether interruptions change a result.
+    """Check that interrupted and uninterrupted runs are bit-identical.
 
-    Trains a short twin of the configuration once straight, once interrupted by SIGKILL and SIGTERM, in a temporary
-    folder, and compares the weights and every metric at every step. Exit code 1 where anything differs.
+    Trains a short version of the configuration twice in a temporary folder, once uninterrupted and once interrupted by
+    SIGKILL and SIGTERM, and compares the weights and every metric at every step. Exits with 1 if anything differs.
     """
     from orchestrator.doctor import verify_resume as verification
     from orchestrator.host import console
@@ -37,23 +37,23 @@ def verify_resume(
 @app.command()
 def doctor(
     overrides: Overrides = None,
-    canary: Annotated[bool, typer.Option("--canary", help="Send a one-minute trial through SLURM.")] = False,
+    canary: Annotated[bool, typer.Option("--canary", help="Also run and preempt a small trial.")] = False,
     partitions: Annotated[
-        list[str] | None, typer.Option("--partition", help="Of the canary; may be given more than once.")
+        list[str] | None, typer.Option("--partition", help="Partition of the canary; can be repeated.")
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0.1, max=10_000, help="Minutes that a canary may wait at each step.")
+        float, typer.Option("--wait", min=0.1, max=10_000, help="Minutes a canary may wait at each stage.")
     ] = 10,
     root: Root = DEFAULT_ROOT,
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Say what this site offers to a sweep.
+    """Check whether this host or cluster can run sweeps.
 
-    Versions, SLURM's partitions and settings, the root's file system, the database and MLflow, each with a verdict and
-    what it means. Starts no job and leaves nothing behind, unless a canary is asked for: a small trial that is told to
-    give way twice and must come back each time; overrides are its own, such as resources.account=mine. Exit code 1
-    where something failed.
+    Checks versions, SLURM's partitions and settings, the root's file system, the database and MLflow, and gives a
+    verdict for each. Starts no job and leaves nothing behind. With --canary it also runs a small trial that is
+    preempted twice and must resume each time; overrides apply to it, such as resources.account=mine. Exits with 1 if a
+    check failed.
     """
     from orchestrator.doctor import CanaryRequest, examine
     from orchestrator.host import console

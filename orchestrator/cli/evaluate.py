@@ -14,7 +14,7 @@ Tested = Annotated[
     typer.Argument(
         metavar="TRIAL",
         autocompletion=completing.trials,
-        help="A trial's id, or its beginning; or timm:NAME, a model of timm.",
+        help="A trial's id or a unique prefix of it; or timm:NAME, a timm model.",
     ),
 ]
 Protocol = Annotated[
@@ -22,7 +22,7 @@ Protocol = Annotated[
     typer.Argument(
         metavar="[PROTOCOL]",
         autocompletion=completing.protocols,
-        help="mrr, linear, knn, attentive, ...; as after pretraining where left out.",
+        help="mrr, linear, knn, attentive, ...; default: those at the end of pretraining.",
     ),
 ]
 
@@ -37,11 +37,11 @@ def evaluate(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a trial's final weights in another way.
+    """Evaluate a trial's final weights by another protocol.
 
-    The evaluation is a trial of its own, with the settings of the one that it evaluates; those of evaluate.*, tune.*,
-    data.* and resources.* can be set anew. Returns at once. Where the trial has not finished the evaluation waits for
-    it, without a slot or a GPU, and starts then.
+    The evaluation is a trial of its own with the evaluated trial's settings; override those of evaluate.*, tune.*,
+    data.* and resources.*. Returns at once. If the trial has not finished, the evaluation waits for it without
+    occupying a slot or a GPU.
     """
     from orchestrator import service
     from orchestrator.cli import render
@@ -79,8 +79,8 @@ def export(
 ) -> None:
     """Write a trial's encoder as a file that timm loads.
 
-    The moving average of the encoder by default. Prints the line of Python that loads it; without --output the file
-    lies in the trial's folder.
+    Exports the encoder's moving average by default. Prints the Python line that loads it; without --output the file is
+    written to the trial's folder.
     """
     from orchestrator import service
     from orchestrator.host import console

@@ -13,10 +13,10 @@ def train(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Run one trial here, or go on with it.
+    """Train one trial in this terminal, or resume it.
 
-    It has the same folder, journal and checkpoints as everywhere else: interrupted and run again, it goes on from its
-    last checkpoint and ends with the same weights. Under torchrun or srun all ranks train it together.
+    Uses the same folder, journal and checkpoints as any launcher: interrupted and run again, it resumes from its last
+    checkpoint and ends with the same weights. Under torchrun or srun all ranks train it together.
     """
     from iwm_core.training.place import Place
     from orchestrator.host import console
@@ -38,10 +38,10 @@ def train(
 
 @app.command()
 def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT_ROOT) -> None:
-    """Train a first ablation and show the answer.
+    """Train a first ablation and print its answer.
 
-    12 trials on real images, about a minute of one core each, one of them interrupted on purpose. With --launcher slurm
-    on a throwaway SLURM of this machine, where two are preempted and one loses its node.
+    Trains 12 models on real images, about a minute of one core each, and interrupts one on purpose. --launcher slurm
+    runs them on a throwaway SLURM on this machine that preempts two and crashes the node of a third.
     """
     from orchestrator.records.layout import Layout
 

@@ -67,7 +67,7 @@ Names = Annotated[
 OneSweep = Annotated[
     str | None,
     typer.Argument(
-        metavar="SWEEP", autocompletion=completing.submitted, help="A sweep's name or id; all where left out."
+        metavar="SWEEP", autocompletion=completing.submitted, help="A sweep's name or id; default: all sweeps."
     ),
 ]
 Submitted = Annotated[
@@ -75,7 +75,7 @@ Submitted = Annotated[
 ]
 AnyNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SWEEP|TRIAL", autocompletion=completing.either, help="All trials where left out."),
+    typer.Argument(metavar="SWEEP|TRIAL", autocompletion=completing.either, help="Default: all trials."),
 ]
 Where = Annotated[
     list[str] | None,
@@ -83,7 +83,7 @@ Where = Annotated[
         "--where",
         metavar="SETTING=VALUE",
         autocompletion=completing.settings,
-        help="Only such cells, by setting or axis: --where predictor.depth=12,18",
+        help="Only matching trials, by setting or axis: --where predictor.depth=12,18",
     ),
 ]
 Output = Annotated[
@@ -91,7 +91,8 @@ Output = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, max=MANY, help="Steps per trial, instead of the sweep's.")]
 OneTrial = Annotated[
-    str, typer.Argument(metavar="TRIAL", autocompletion=completing.trials, help="A trial's id, or its beginning.")
+    str,
+    typer.Argument(metavar="TRIAL", autocompletion=completing.trials, help="A trial's id or a prefix of it."),
 ]
 DEFAULT_ROOT = Path("runs")
 Launcher = Annotated[

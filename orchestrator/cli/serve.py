@@ -15,7 +15,7 @@ from orchestrator.cli.options import DEFAULT_ROOT, Json, Root
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
     host: Annotated[
-        str, typer.Option("--host", help="Another than this machine alone needs a password.")
+        str, typer.Option("--host", help="Any address but this machine's own needs a password.")
     ] = "127.0.0.1",
     poll: Annotated[
         float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between looks at jobs and workers.")
@@ -23,14 +23,13 @@ def serve(
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Keep the MLflow UI, metrics and trials up to date, until Ctrl-C.
+    """Run the MLflow UI and keep metrics and trials up to date, until Ctrl-C.
 
-    Runs MLflow's tracking server, with pages of our own beside it (/iwm/: a sweep as a grid, its answer, its time
-    line, each trial), sends metrics, states and reports to it as they come, names lost workers, and sees to
-    it that preempted trials go on. Where MLFLOW_TRACKING_URI names a server, that one is used, and only the pages are
-    served here. Otherwise whoever comes is asked for a password where
-    MLFLOW_AUTH_ADMIN_PASSWORD is set. Training needs none of
-    this: it may be ended and started at any time.
+    Starts MLflow's tracking server with our pages beside it (/iwm/: a sweep as a grid, its answer, its time line, each
+    trial), sends metrics, states and reports to it as they arrive, detects lost workers and resumes preempted trials.
+    If MLFLOW_TRACKING_URI names a server, that server is used, and only the pages are served here. If
+    MLFLOW_AUTH_ADMIN_PASSWORD is set, MLflow and the pages ask for a password. Training does not depend on it: stop
+    and start it at any time.
     """
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving

@@ -26,9 +26,9 @@ from orchestrator.errors import RequestError
 
 @app.command(name="sweeps")
 def known_sweeps(sweeps: Sweeps = None, json: Json = False) -> None:
-    """List the sweeps that there are to submit.
+    """List the sweeps that can be submitted.
 
-    The packaged ones and those of ./sweeps, each with its description.
+    Packaged sweeps and those in ./sweeps, each with its description.
     """
     from orchestrator.cli import render
     from orchestrator.host import console
@@ -49,9 +49,9 @@ def plan(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Show what submitting a sweep would do, and what it would take.
+    """Show what submitting a sweep would do and how long it would take.
 
-    Starts nothing and writes nothing. The forecast is made of earlier trials of this root, and says of how many.
+    Starts nothing and writes nothing. The forecast uses comparable trials under this root and says how many.
     """
     from orchestrator.cli import render
     from orchestrator.host import console, progress
@@ -86,7 +86,7 @@ def submit(
 ) -> None:
     """Start a sweep and return at once.
 
-    Trials that are finished are reused, those under way are left alone, preempted and failed ones go on from their last
+    Reuses finished trials and leaves running ones alone; preempted and failed trials resume from their last
     checkpoint.
     """
     from orchestrator import service
@@ -114,13 +114,13 @@ def submit(
 @app.command()
 def status(
     name: OneSweep = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until all has ended, or Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep updating until all trials have ended.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Show where every trial stands.
+    """Show the state of every trial.
 
-    Also names lost workers, and sees to it that preempted trials go on.
+    Also detects lost workers and resumes preempted trials.
     """
     from orchestrator.cli import render, watching
     from orchestrator.host import console, progress
@@ -147,12 +147,12 @@ def status(
 @app.command()
 def logs(
     trial: OneTrial,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the trial writes.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing as the trial writes.")] = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Print what a trial's attempts wrote, oldest first.
+    """Print a trial's logs, oldest attempt first.
 
-    With --follow also what the attempts to come write, until the trial has ended or Ctrl-C.
+    --follow keeps printing, later attempts included, until the trial ends or Ctrl-C.
     """
     from orchestrator import service
     from orchestrator.cli import following

@@ -11,7 +11,7 @@ from orchestrator.errors import TrackingError
 
 @app.command()
 def sync(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all files again; send what MLflow lacks.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fold all files again; send what is missing.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
@@ -41,13 +41,13 @@ def sync(
 @app.command()
 def gc(
     names: AnyNames = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is touched.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is deleted.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Delete checkpoints that nobody needs.
+    """Delete checkpoints that are no longer needed.
 
-    Says what that would free; --apply deletes them.
+    Lists what would be freed; --apply deletes.
     """
     from orchestrator import service
     from orchestrator.host import console, progress
