@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from iwm_core.config import TrialConfig
-from iwm_core.data import noise, sequences
-from iwm_core.data.masks import Masks
+from iwm_core.data import masks as masking
+from iwm_core.data import noise
+from iwm_core.data.masks import Masks, Sequences
 from iwm_core.data.photometric import ACTION_DIM
-from iwm_core.data.sequences import Sequences
 from iwm_core.data.views import clean
 from iwm_core.models.encoder import ViTEncoder
 from iwm_core.models.predictor import Predictor
@@ -63,7 +63,7 @@ class Drawn:
 def draw(part: Part, config: TrialConfig) -> Drawn:
     """What a step sees of these crops."""
     rows, device = slice(part.first, part.first + len(part.image_BCHW)), part.image_BCHW.device
-    masks = sequences.sample(config, part.step, batch=config.train.batch_size, device=device, rows=rows)
+    masks = masking.sequences(config, part.step, batch=config.train.batch_size, device=device, rows=rows)
     targets = masks.target_BSM.shape[1:].numel()
     noise_BXD = noise.positions(config, part.step, targets=targets, rows=rows, device=device)
     return Drawn(clean(part.image_BCHW), masks, noise_BXD)

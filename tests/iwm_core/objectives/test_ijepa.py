@@ -5,9 +5,8 @@ import torch
 from torch.nn import functional
 
 from iwm_core.config import ConditioningConfig, MasksConfig, ObjectiveConfig
-from iwm_core.data.masks import Masks
+from iwm_core.data.masks import Masks, Sequences
 from iwm_core.data.photometric import ACTION_DIM
-from iwm_core.data.sequences import Sequences
 from iwm_core.evaluation.mrr import floor
 from iwm_core.events import Finished
 from iwm_core.objectives.ijepa import IJEPA, Drawn
