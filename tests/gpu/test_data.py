@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from iwm_core.config import MasksConfig
-from iwm_core.data import datasets, noise, sequences
+from iwm_core.data import datasets, masks, noise
 from iwm_core.data.loader import batch_at
 from iwm_core.data.views import make_views
 from iwm_core.objectives import table as objectives
@@ -67,7 +67,7 @@ def test_every_photometric_operation(hue, factors, device):
 def test_every_kind_of_mask(settings, device):
     config = changed(SMALL, {"masks.context_ratio": 0.25, "masks.target_ratio": 0.14, **settings})
     for rows in (slice(0, 16), slice(4, 8)):
-        assert_same(*(sequences.sample(config, 5, batch=16, device=where, rows=rows) for where in (device, CPU)))
+        assert_same(*(masks.sequences(config, 5, batch=16, device=where, rows=rows) for where in (device, CPU)))
 
 
 def test_noise_comes_of_the_same_integers(device):
