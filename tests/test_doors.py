@@ -45,7 +45,6 @@ DOORS = {
         "orchestrator/devcluster/",
     },
     "sqlalchemy": {"orchestrator/store/"},
-    "alembic": {"orchestrator/store/"},
     "mlflow": {"orchestrator/tracking/", "dashboards/"},
     "psutil": {"orchestrator/host/system_metrics.py"},
     "pynvml": {"orchestrator/host/system_metrics.py"},

@@ -3,5 +3,6 @@
 database.py      tables in, values out
 refresh.py       folds again whatever changed on disk
 rows.py          rows to values and back; status_json.py a status as text
-migrations/      the tables, and how a database comes to have them
+tables.py        the tables and their version
+engine.py        opening a database: its tables made, or dropped and made anew
 """

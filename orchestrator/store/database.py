@@ -20,9 +20,9 @@ from sqlalchemy.dialects import sqlite
 
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
 from orchestrator.store import rows, status_json
-from orchestrator.store.migrations.opening import open_engine, transaction
-from orchestrator.store.migrations.schema import destination, looks, points, sweep_trials, sweeps, trials
+from orchestrator.store.engine import open_engine, transaction
 from orchestrator.store.rows import Folded, Known, Shipment
+from orchestrator.store.tables import destination, looks, points, sweep_trials, sweeps, trials
 from orchestrator.trial.lifecycle import Point, State, TrialStatus
 from orchestrator.trial.results import SweepResults
 from orchestrator.trial.sweep import Member, SweepRecord
@@ -44,7 +44,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The store at this URL, with its tables made or migrated.
+        """The store at this URL, with its tables made.
 
         Raises:
             DatabaseError: out of reach, not writable, no database of ours, or of a newer version.

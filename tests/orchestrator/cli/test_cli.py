@@ -106,7 +106,7 @@ def test_a_root_that_is_a_file(iwm, tmp_path):
 def test_a_database_of_a_newer_version(iwm, tmp_path):
     assert iwm("status")[0] == 0
     with sqlite3.connect(tmp_path / "runs" / "orchestrator.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE iwm_schema SET version = 9999")
     database.close()
     code, _, err = iwm("status")
     assert code == 2

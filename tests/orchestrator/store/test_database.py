@@ -6,14 +6,13 @@ import sqlite3
 import sys
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, inspect, text, update
 
 from orchestrator.errors import DatabaseError, UnknownSweepError, UnknownTrialError
 from orchestrator.store.database import SINGLE, Store
-from orchestrator.store.migrations.opening import open_engine
-from orchestrator.store.migrations.schema import VERSION, metadata
+from orchestrator.store.engine import open_engine
 from orchestrator.store.rows import Folded, Known, digests
+from orchestrator.store.tables import VERSION, iwm_schema, metadata
 from orchestrator.trial.lifecycle import Attempt, Point, State, TrialStatus
 from orchestrator.trial.sweep import Member, SweepRecord
 
@@ -30,6 +29,7 @@ def store(request, tmp_path):
     with Store.open(url) as store:
         store.reset()
         yield store
+        metadata.drop_all(store._engine)  # whatever a test made of them
 
 
 def record(name="tiny", trials=("a", "b"), t=1.0):
@@ -263,11 +263,6 @@ def test_what_was_put_is_there_after_reopening(url):
         assert values(store) == [(1, 1.0)]
 
 
-def test_the_scripts_make_the_tables_of_the_schema(store):
-    with store._engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-
-
 def test_sqlite_uses_write_ahead_logging(url):
     engine = open_engine(url)
     with engine.connect() as connection:
@@ -292,43 +287,61 @@ def test_processes_that_open_a_fresh_database_at_once_take_turns(url):
         assert store.sweep_records() == (record(),)
 
 
-def test_a_migration_that_was_killed_leaves_nothing_behind(url, monkeypatch):
-    def killed(*_):
+def set_version(engine, version):
+    with engine.begin() as connection:
+        connection.execute(update(iwm_schema).values(version=version))
+
+
+def tables(engine):
+    return set(inspect(engine).get_table_names())
+
+
+def test_older_tables_are_dropped_and_made_anew(store):
+    store.put_trial(folded(points=history(1.0)), seen=None)
+    set_version(store._engine, VERSION - 1)
+    with Store.open(store._engine.url.render_as_string(hide_password=False)) as again:
+        assert (again.known(), again.sweep_ids()) == ({}, set())
+        assert again.put_trial(folded(points=history(1.0)), seen=None)
+
+
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_tables_of_the_first_versions_are_dropped_with_their_version_s_own(version, store):
+    store.put_trial(folded(), seen=None)
+    with store._engine.begin() as connection:
+        iwm_schema.drop(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+        connection.execute(text(f"INSERT INTO alembic_version VALUES ('{version}')"))
+    with Store.open(store._engine.url.render_as_string(hide_password=False)) as again:
+        assert again.known() == {}
+        assert "alembic_version" not in tables(again._engine)
+
+
+def test_tables_of_another_program_are_refused_and_kept(store):
+    store.put_trial(folded(), seen=None)
+    with store._engine.begin() as connection:
+        iwm_schema.drop(connection)  # now nothing says that `trials` is ours
+    with pytest.raises(DatabaseError, match="already exists"):
+        Store.open(store._engine.url.render_as_string(hide_password=False))
+    assert store.trial_ids() == ["a"]
+
+
+def test_a_process_that_is_killed_on_the_way_changes_nothing(store, monkeypatch):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
+    store.put_trial(folded(), seen=None)
+    set_version(store._engine, VERSION - 1)
     with monkeypatch.context() as patch:
-        patch.setattr("alembic.runtime.migration.HeadMaintainer.update_to_step", killed)
+        patch.setattr(MetaData, "create_all", killed)
         with pytest.raises(KeyboardInterrupt):
-            open_engine(url)
-    with Store.open(url) as store:
-        assert store.trial_ids() == []
+            open_engine(store._engine.url.render_as_string(hide_password=False))
+    assert store.trial_ids() == ["a"]
 
 
-def set_version(url, version):
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE alembic_version SET version_num = ?", [version])
-    database.close()
-
-
-def test_a_database_of_the_first_version_keeps_what_it_has(url):
-    with Store.open(url) as store:
-        store.put_trial(folded(points=history(1.0)), seen=None)
-        store.mark_sent("a", "s1")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("DROP TABLE looks")
-    database.close()
-    set_version(url, "0001")
-    with Store.open(url) as store:
-        assert store.known() == {"a": Known("s1")}
-        assert (values(store), store.unsent()) == ([(1, 1.0)], [])
-
-
-@pytest.mark.parametrize("version", ["0999", "abcdef"])
-def test_a_newer_database_is_refused_with_both_versions(url, version):
-    Store.open(url).close()
-    set_version(url, version)
-    with pytest.raises(DatabaseError, match=f"of version {version}, newer than this program's {VERSION}"):
-        Store.open(url)
+def test_newer_tables_are_refused_with_both_versions(store):
+    set_version(store._engine, VERSION + 1)
+    with pytest.raises(DatabaseError, match=f"of version {VERSION + 1}, newer than this program's {VERSION}"):
+        Store.open(store._engine.url.render_as_string(hide_password=False))
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

@@ -1,8 +1,11 @@
-"""An engine on a database of this program's version: made or migrated where it is older, refused where it is newer.
+"""An engine on a database with this program's tables.
 
-The check is one query. Alembic, which takes a tenth of a second to import, is loaded only when there is something to
-do; processes that open a fresh database at once take turns (a lock file beside SQLite, an advisory lock on PostgreSQL)
-and a migration is one transaction, so that a killed one leaves nothing behind.
+The database is a copy of what files hold, so a change of the tables needs no migration: older tables are dropped and
+made anew, empty, and the next refresh folds every file again. Newer ones are refused: two programs on one database
+would drop each other's. Tables that are not known to be ours are never touched.
+
+Processes that open a database at once take turns (a lock file beside SQLite, an advisory lock on PostgreSQL), and all
+of it is one transaction, so a process that is killed changes nothing.
 """
 
 import contextlib
@@ -10,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from orchestrator.errors import DatabaseError
 from orchestrator.host.locks import holding
 from orchestrator.host.redact import redact, shown
-from orchestrator.store.migrations.schema import VERSION
+from orchestrator.store.tables import VERSION, iwm_schema, metadata
 
 BUSY_S = 30
 CONNECT_S = 5
@@ -25,7 +28,7 @@ VALID = "choose sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
 
 
 def open_engine(text_url: str) -> Engine:
-    """An engine on the database, which has the tables of this version.
+    """An engine on the database, which has this version's tables, empty where it had none or older ones.
 
     Raises:
         DatabaseError: out of reach, not writable, no database of ours, or of a newer version.
@@ -36,8 +39,8 @@ def open_engine(text_url: str) -> Engine:
     engine = _engine(url)
     try:
         with plain_errors(url):
-            if _version(engine, url=url) != VERSION:
-                _migrate(engine, url=url)
+            if _version(engine) != VERSION:
+                _make_tables(engine, url=url)
     except BaseException:
         engine.dispose()
         raise
@@ -114,39 +117,49 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
 
-def _version(engine: Engine, *, url: URL) -> str | None:
-    """The version that the database has; None where it has no tables yet.
+def _version(engine: Engine) -> int | None:
+    """The version of our tables in the database; None where there are none.
 
     Raises:
-        DatabaseError: it is newer than this program.
+        DatabaseError: it is newer than this program's.
     """
     try:
         with engine.connect() as connection:
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            found = connection.scalar(select(iwm_schema.c.version))
     except (OperationalError, ProgrammingError) as error:
         if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
             return None
         raise
-    if found is not None and not (found.isdigit() and int(found) <= int(VERSION)):
+    if found is not None and found > VERSION:
         raise DatabaseError(
-            f"database '{url.render_as_string(hide_password=True)}' is of version {found}, newer than this program's "
-            f"{VERSION}; update iwm-orchestrator, or choose another database with IWM_DATABASE_URL"
+            f"database '{engine.url.render_as_string(hide_password=True)}' is of version {found}, newer than this "
+            f"program's {VERSION}; update iwm-orchestrator, or choose another database with IWM_DATABASE_URL"
         )
     return found
 
 
-def _migrate(engine: Engine, *, url: URL) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+def _make_tables(engine: Engine, *, url: URL) -> None:
+    """Drops our tables of an older version, if there are any, and makes those of this one."""
     with _alone(engine, url=url), transaction(engine, writes=True) as connection:
         if url.get_backend_name() == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        there = set(inspect(connection).get_table_names())
+        if iwm_schema.name in there and connection.scalar(select(iwm_schema.c.version)) == VERSION:
+            return  # another process was faster
+        if iwm_schema.name in there or _has_first_versions(connection, there=there):
+            metadata.drop_all(connection)
+        metadata.create_all(connection, checkfirst=False)
+        connection.execute(insert(iwm_schema), {"version": VERSION})
+
+
+def _has_first_versions(connection: Connection, *, there: set[str]) -> bool:
+    """Whether the tables are ours of versions 1 or 2, which Alembic made; its own table goes with them."""
+    if "alembic_version" not in there:
+        return False
+    if connection.scalar(text("SELECT version_num FROM alembic_version")) not in ("0001", "0002"):
+        return False
+    connection.execute(text("DROP TABLE alembic_version"))
+    return True
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ trials         one row per trial.json, what its files have come to, and what MLf
 looks          how a trial's files looked when it was last folded; its own table, since it is read and written whole
 points         every (metric, step) once; `id` counts up in the order of the trial's history
 destination    at most one row: the experiment in MLflow that was told what `trials` says it was told
+iwm_schema     one row: the version of these tables; where it is an older one, they are dropped and folded again
 """
 
 from sqlalchemy import (
@@ -23,8 +24,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = "0002"
-"""The newest script in versions/."""
+VERSION = 3
+"""Raised with every change of the tables."""
 
 metadata = MetaData()
 
@@ -96,3 +97,5 @@ destination = Table(
         "created_ms", BigInteger, primary_key=True, autoincrement=False
     ),  # tells a new database's first from the old
 )
+
+iwm_schema = Table("iwm_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
