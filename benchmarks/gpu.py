@@ -189,7 +189,8 @@ class Session:
     def _environment(self) -> dict[str, str]:
         """Of a part: prints at once, and the tests know where to run and to write."""
         chosen = {"IWM_REQUIRE_GPU": "1"} if self._device == "cuda" else {"IWM_GPU_TESTS_ON": "cpu"}
-        return {**os.environ, **chosen, "PYTHONUNBUFFERED": "1", "IWM_ROWS": str(self._rows.resolve())}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return {**inherited, **chosen, "PYTHONUNBUFFERED": "1", "IWM_ROWS": str(self._rows.resolve())}
 
     def _watch(self, process: subprocess.Popen[bytes], *, until: float) -> State:
         """Waits for the process, and keeps the report up to date meanwhile."""

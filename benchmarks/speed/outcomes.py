@@ -19,10 +19,22 @@ class Row:
     said: str
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Adds a row for a test's call, or for a set-up that skipped it or failed."""
-    if "PYTEST_XDIST_WORKER" in os.environ or (report.when != "call" and report.passed):
-        return
+def pytest_configure(config: pytest.Config) -> None:
+    """Hears of outcomes in the process that started the others."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Outcomes())
+
+
+class Outcomes:
+    """Adds the rows."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Of a test's call, or of a set-up that skipped it or failed."""
+        if report.when == "call" or not report.passed:
+            _add(report)
+
+
+def _add(report: pytest.TestReport) -> None:
     outcome = "error" if report.failed and report.when != "call" else report.outcome
     Rows("tests", Path(os.environ["IWM_ROWS"])).add(
         Row(
