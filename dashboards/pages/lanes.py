@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dashboards.wording import NAME_MAX, level_name, plain, shortened
-from orchestrator.planning.forecast_text import duration
+from orchestrator.planning.forecast import duration
 from orchestrator.trial.lifecycle import Attempt, State
 from orchestrator.trial.results import SweepResults, TrialResult, gpus
 from orchestrator.trial.sweep import Scalar

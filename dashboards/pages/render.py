@@ -15,7 +15,7 @@ from markupsafe import Markup
 from dashboards.document import Block, Document, Grid
 from dashboards.page import body as document_body
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
-from orchestrator.planning.forecast_text import duration, time_of
+from orchestrator.planning.forecast import duration
 
 FOLDER = Path(__file__).parent
 SHADES = 20
@@ -64,7 +64,6 @@ _environment.filters |= {
     "metric": metric_name,
     "number": number,
     "duration": duration,
-    "span": time_of,
     "report": document,
     "plain": plain,
     "short": short,

@@ -51,13 +51,12 @@ def plan(
 ) -> None:
     """Show what submitting a sweep would do and how long it would take.
 
-    Starts nothing and writes nothing. The forecast uses comparable trials under this root and says how many.
+    Starts nothing and writes nothing. The ETA comes from comparable trials under this root; without any it is unknown.
     """
     from orchestrator.cli import render
     from orchestrator.host import console, progress
-    from orchestrator.planning import forecast_text
-    from orchestrator.planning.comparable import forecast_plan
     from orchestrator.planning.expand import expand
+    from orchestrator.planning.forecast import forecast_plan
     from orchestrator.planning.plan import outlines, plan_sweep
     from orchestrator.records.layout import Layout
 
@@ -71,7 +70,7 @@ def plan(
         return console.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
     console.out().print(render.plan_table(planned))
     console.out().print(console.counts_line(planned.counts))
-    for line in forecast_text.lines(foreseen, now=time.time()):
+    for line in foreseen.lines(now=time.time()):
         console.out().print(line, soft_wrap=True)
 
 

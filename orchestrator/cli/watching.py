@@ -18,8 +18,7 @@ from orchestrator.cli import render
 from orchestrator.cli.following import goes_on
 from orchestrator.host import console, progress
 from orchestrator.launching import dependency
-from orchestrator.planning.forecast import outlook, speed
-from orchestrator.planning.forecast_text import duration, time_of
+from orchestrator.planning.forecast import duration, outlook, speed
 from orchestrator.records import slurm_seen
 from orchestrator.records.layout import Layout
 from orchestrator.store.database import SINGLE, Store
@@ -209,7 +208,7 @@ def _pace(status: TrialStatus, total: int) -> tuple[str, str]:
 def _below(results: SweepResults, *, hidden: int) -> list[str]:
     left = outlook(results)
     lines = [f"... {hidden} more, not shown; all of them: iwm status --json"] if hidden else []
-    if left.end and left.end.most >= 1:
-        without = ", without what comes after the last step" if left.restless else ""
-        lines.append(f"{left.trials} left: {time_of(left.end)} until the end, {left.places} at a time{without}")
+    if left.eta_s and left.eta_s >= 1:
+        without = ", evaluation apart" if left.restless else ""
+        lines.append(f"{left.trials} left: ETA in {duration(left.eta_s)}, {left.places} at a time{without}")
     return lines

@@ -7,5 +7,5 @@ axes.py          the algebra of axes: zipped, conditional, excluded
 protocols.py     what is measured of each trained trial; evaluation.py a trial that evaluates another
 limits.py        settings that cannot work
 plan.py          what submitting would do
-forecast.py      what work will take, from what earlier trials took (comparable.py finds them, forecast_text.py tells)
+forecast.py      how long work will take, from comparable trials
 """

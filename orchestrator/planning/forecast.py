@@ -1,43 +1,44 @@
-"""What work will take, from what earlier trials took. Pure.
+"""How long work will take: the medians of comparable trials, and without one "ETA unknown".
 
-    seconds of a trial = steps left x seconds per step + the rest       (the rest: what comes after the last step)
+    seconds of a trial = steps left x seconds a step + seconds after its last step      (its evaluation)
 
-Both are those of the earlier trials that are nearest by configuration, from the least to the most among them; a trial
-that is under way has a speed of its own. How far two configurations are apart counts what costs time alone:
-
-    distance = sum over settings that differ of |log2(a / b)| for numbers, 1 for anything else
-
-At distance d the range is 2^d times as wide on either side, and beyond `FAR` nothing is said: nobody knows what a large
-network takes from what a toy took. A pretraining is never compared with an evaluation, nor two protocols.
-Starting a worker and waiting for a place come on top.
+Trials are comparable where one costs what the other does: their configurations differ only in what costs no time
+(`FREE`), such as the seed. A trial that runs goes by its own speed. Starting workers and waiting for a place in a queue
+come on top.
 """
 
 import heapq
-import math
-import statistics
+import json
+import os
+import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from iwm_core.config import TrialConfig, flatten, to_dict
+from orchestrator.planning.plan import Action, Plan
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_outline
+from orchestrator.trial.launchers import LOCAL, check_launcher
 from orchestrator.trial.lifecycle import GOING_ON, State, TrialStatus
 from orchestrator.trial.results import SweepResults, gpus
-from orchestrator.trial.sweep import Scalar
+from orchestrator.trial.sweep import Cell, Resources, Scalar
 
-Place = Mapping[str, Scalar]
-"""Settings by name: a whole configuration, or a trial's values on the axes of its sweep."""
 Cost = frozenset[tuple[str, Scalar]]
-"""What of a place costs time."""
+"""What of a configuration costs time; equal for comparable trials."""
 
 FREE = ("seed", "pretrain", "optim", "photometric.strength", "train.steps", "train.log_every", "tune.steps", "tune.lr")
-"""Settings, or groups of them, that one step costs nothing of."""
-FAR = 2.0
-NEAREST = 10
-"""Of the nearest earlier trials so many are enough."""
+"""Settings, or groups of them, that change no step's duration."""
+LOOKED_AT, ENOUGH, TRIED = 2_000, 10, 30
+"""So many trials under a root are looked at, the newest first; of equal ones so many with times are enough, and so many
+are opened to find them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparableTrial:
-    """What an earlier trial took; its rest is known once it has finished. `gpus`: how many it held, 0 on a CPU."""
+    """What an earlier trial took. `rest_s`, after its last step, is known once it has finished; 0 GPUs: on a CPU."""
 
     cost: Cost
     s_per_step: float
@@ -48,7 +49,7 @@ class ComparableTrial:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A trial that is not finished: its steps that are left, and its own speed where it has one."""
+    """A trial that has not finished: its steps that are left, and its own speed where it has one."""
 
     cost: Cost
     steps: int
@@ -58,70 +59,98 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
-    """A quantity that nobody knows exactly."""
-
-    least: float
-    likely: float
-    most: float
-
-    def __add__(self, other: "Span") -> "Span":
-        return Span(least=self.least + other.least, likely=self.likely + other.likely, most=self.most + other.most)
-
-    def times(self, factor: float) -> "Span":
-        """So many times as much."""
-        return Span(least=self.least * factor, likely=self.likely * factor, most=self.most * factor)
-
-
-NOTHING = Span(least=0.0, likely=0.0, most=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is left. `work` and `gpu` are of the trials that something is known of, in seconds; `end` from now.
+    """What is left of so many trials, in seconds; of `unknown` ones nothing is known.
 
-    `known` trials have a comparable one that costs the same or a speed of their own, `guessed` ones go by a comparable
-    one that differs in `differences`, of `unknown` ones nothing is known. `restless` ones are told without their rest,
-    since no comparable one has come to its end. `end` is None where something is unknown, or how many run at once.
+    `restless` ones are told without what follows their last step. `eta_s` is None where a trial is unknown, or how many
+    run at once (`places`).
     """
 
     trials: int
-    known: int
-    guessed: int
     unknown: int
     restless: int
     comparable_trials: int
-    work: Span
-    gpu: Span
+    work_s: float
+    gpu_s: float
     places: int | None
-    end: Span | None
-    differences: tuple[str, ...] = ()
+    eta_s: float | None
     devices: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, in hours."""
         return {
             "trials": self.trials,
-            "known": self.known,
-            "guessed": self.guessed,
             "unknown": self.unknown,
             "without_their_end": self.restless,
-            "earlier_trials": self.comparable_trials,
+            "comparable_trials": self.comparable_trials,
             "devices": list(self.devices),
-            "differences": list(self.differences),
-            "slot_hours": _hours(self.work),
-            "gpu_hours": _hours(self.gpu),
+            "slot_hours": round(self.work_s / 3600, 4),
+            "gpu_hours": round(self.gpu_s / 3600, 4),
             "at_a_time": self.places,
-            "end_hours": _hours(self.end) if self.end else None,
+            "eta_hours": None if self.eta_s is None else round(self.eta_s / 3600, 4),
         }
 
+    def lines(self, *, now: float) -> list[str]:
+        """For a person."""
+        if not self.trials:
+            return []
+        if self.unknown == self.trials:
+            return ["ETA unknown: no comparable trial"]
+        hours, kind = (self.gpu_s, "GPU-hours") if self.gpu_s else (self.work_s, "slot-hours")
+        work = f"forecast: {hours / 3600:.2g} {kind}" if hours < 36_000 else f"forecast: {hours / 3600:,.0f} {kind}"
+        by = (
+            f"by the median of {self.comparable_trials} comparable trials" if self.comparable_trials else "by own speed"
+        )
+        on = f" on {', '.join(self.devices)}" if self.devices else ""
+        without = f"; {self.unknown} of {self.trials} trials have none" if self.unknown else ""
+        if self.eta_s is None:
+            eta = "ETA unknown" + ("" if self.unknown else ": it depends on the queue")
+        else:
+            at = time.strftime("%a %H:%M", time.localtime(now + self.eta_s))
+            eta = f"ETA {at}, in {duration(self.eta_s)} at {self.places} at a time, starting workers apart"
+        return [f"{work}, {by}{on}{without}", eta]
 
-def _hours(span: Span) -> dict[str, float]:
-    return {key: round(seconds / 3600, 4) for key, seconds in vars(span).items()}
+
+def forecast(tasks: Sequence[Task], earlier: Iterable[ComparableTrial], *, places: int | None) -> Forecast:
+    """The forecast of these tasks, of which so many run at once (None: not known)."""
+    by_cost: dict[Cost, list[ComparableTrial]] = defaultdict(list)
+    for one in earlier:
+        by_cost[one.cost].append(one)
+    work_s, gpu_s, restless, spans = 0.0, 0.0, 0, list[float]()
+    for one in sorted(tasks, key=lambda one: not one.is_running):
+        alike = by_cost.get(one.cost, [])
+        if one.s_per_step is None and not alike:
+            continue
+        pace_s = median(each.s_per_step for each in alike) if one.s_per_step is None else one.s_per_step
+        rests_s = [each.rest_s for each in alike if each.rest_s is not None]
+        restless += not rests_s
+        spans.append(one.steps * pace_s + (median(rests_s) if rests_s else 0.0))
+        work_s += spans[-1]
+        gpu_s += spans[-1] * (alike[0].gpus if alike else one.gpus)
+    used = [each for cost in {one.cost for one in tasks} for each in by_cost.get(cost, ())]
+    return Forecast(
+        trials=len(tasks),
+        unknown=len(tasks) - len(spans),
+        restless=restless,
+        comparable_trials=len(used),
+        work_s=work_s,
+        gpu_s=gpu_s,
+        places=places,
+        eta_s=_end(spans, places=places) if places and len(spans) == len(tasks) else None,
+        devices=tuple(sorted({each.device for each in used if each.device})),
+    )
+
+
+def _end(spans_s: Iterable[float], *, places: int) -> float:
+    """When the last one ends, each started as soon as one of so many places is free."""
+    free_at = [0.0] * places
+    for span_s in spans_s:
+        heapq.heapreplace(free_at, free_at[0] + span_s)
+    return max(free_at)
 
 
 def comparable_trial(cost: Cost, status: TrialStatus) -> ComparableTrial | None:
-    """What a trial says of those to come; None where it has not finished and no step of it was timed."""
+    """What a trial says of others; None where it has not finished and no step of it was timed."""
     own, is_whole = speed(status), status.state is State.FINISHED and status.wall_s > 0
     if own is None and not is_whole:
         return None
@@ -147,179 +176,97 @@ def task(cost: Cost, status: TrialStatus | None, *, steps: int) -> Task:
     return Task(cost=cost, steps=left, s_per_step=speed(status), gpus=held, is_running=runs)
 
 
-def steps_of(config: Mapping[str, Any]) -> int:
-    """The steps of a trial with this (flat) configuration; of an evaluation those that tune."""
-    return int(config["tune.steps" if config.get("pretrain") else "train.steps"])
-
-
-def forecast(tasks: Sequence[Task], earlier: Iterable[ComparableTrial], *, places: int | None) -> Forecast:
-    """The forecast of these tasks, of which so many run at once (None: nobody knows)."""
-    oracle = _Oracle(earlier)
-    told = [one for one in (_tell(task, oracle.nearest(task.cost)) for task in tasks) if one]
-    used = {id(item): item for one in told for item in one.near.comparable_trials}
-    order = sorted(told, key=lambda one: not one.task.is_running)
-    guessed = [one for one in told if one.is_guessed]
-    return Forecast(
-        trials=len(tasks),
-        known=len(told) - len(guessed),
-        guessed=len(guessed),
-        unknown=len(tasks) - len(told),
-        restless=sum(one.rest is None for one in told),
-        comparable_trials=len(used),
-        work=sum((one.span for one in told), NOTHING),
-        gpu=sum((one.span.times(one.gpus) for one in told), NOTHING),
-        places=places,
-        end=_end([one.span for one in order], places=places) if places and len(told) == len(tasks) else None,
-        differences=tuple(dict.fromkeys(word for one in guessed for word in one.near.differences)),
-        devices=tuple(dict.fromkeys(item.device for item in used.values() if item.device)),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Near:
-    """The nearest earlier trials of a place, and how near they are."""
-
-    comparable_trials: tuple[ComparableTrial, ...]
-    distance: float
-    differences: tuple[str, ...]
-
-    @property
-    def per_step(self) -> Span | None:
-        """Seconds."""
-        return self._span([item.s_per_step for item in self.comparable_trials])
-
-    @property
-    def rest(self) -> Span | None:
-        """Seconds; None where none has come to its end."""
-        return self._span([item.rest_s for item in self.comparable_trials if item.rest_s is not None])
-
-    def _span(self, values: Sequence[float]) -> Span | None:
-        if not values:
-            return None
-        wide = 2.0**self.distance
-        return Span(least=min(values) / wide, likely=statistics.median(values), most=max(values) * wide)
-
-
-NOBODY = _Near(comparable_trials=(), distance=0.0, differences=())
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Told:
-    """What is said of one task."""
-
-    task: Task
-    near: _Near
-    steps: Span
-    rest: Span | None
-
-    @property
-    def span(self) -> Span:
-        return self.steps + (self.rest or NOTHING)
-
-    @property
-    def is_guessed(self) -> bool:
-        return self.near.distance > 0 and self.task.s_per_step is None
-
-    @property
-    def gpus(self) -> int:
-        return self.near.comparable_trials[0].gpus if self.near.comparable_trials else self.task.gpus
-
-
-def _tell(one: Task, near: _Near) -> _Told | None:
-    """None where nothing is known."""
-    own = one.s_per_step
-    per_step = Span(least=own, likely=own, most=own) if own is not None else near.per_step
-    return _Told(task=one, near=near, steps=per_step.times(one.steps), rest=near.rest) if per_step else None
-
-
-class _Oracle:
-    """Finds the nearest; trials that cost the same are looked up once."""
-
-    def __init__(self, earlier: Iterable[ComparableTrial]) -> None:
-        self._by_cost: dict[Cost, list[ComparableTrial]] = {}
-        for one in earlier:
-            self._by_cost.setdefault(one.cost, []).append(one)
-        self._found: dict[Cost, _Near] = {}
-
-    def nearest(self, cost: Cost) -> _Near:
-        if cost not in self._found:
-            self._found[cost] = self._search(cost)
-        return self._found[cost]
-
-    def _search(self, wanted: Cost) -> _Near:
-        near = next(iter(by_distance(wanted, self._by_cost)), None)
-        if near is None:
-            return NOBODY
-        whole_first = sorted(self._by_cost[near], key=lambda one: one.rest_s is None)
-        return _Near(
-            comparable_trials=tuple(whole_first[:NEAREST]),
-            distance=distance(wanted, near),
-            differences=tuple(differences(wanted, near)),
-        )
-
-
-def cost_of(place: Place) -> Cost:
-    """What of a place costs time; equal for trials of equal cost. Of `pretrain` it is whether and, of timm, what."""
-    kept = {(key, value) for key, value in place.items() if key not in FREE and key.partition(".")[0] not in FREE}
-    pretrain = str(place.get("pretrain") or "")
+def cost_of(settings: Mapping[str, Scalar]) -> Cost:
+    """What of these settings costs time. Of `pretrain` it is whether there is one and, of timm's models, which."""
+    kept = {(key, value) for key, value in settings.items() if key not in FREE and key.partition(".")[0] not in FREE}
+    pretrain = str(settings.get("pretrain") or "")
     return frozenset(kept | {("pretrain", pretrain if ":" in pretrain else bool(pretrain))})
 
 
-NEVER_ALIKE = frozenset({"pretrain", "evaluate.protocol", "protocol"})
-
-
-def by_distance(wanted: Cost, others: Iterable[Cost]) -> list[Cost]:
-    """Those that are not too far, the nearest first."""
-    apart = ((distance(wanted, other), other) for other in others)
-    return [other for _, other in sorted((pair for pair in apart if pair[0] <= FAR), key=lambda pair: pair[0])]
-
-
-def distance(wanted: Cost, other: Cost) -> float:
-    """How far apart two are."""
-    if wanted == other:
-        return 0.0
-    pairs = _differing(wanted, other)
-    return math.inf if NEVER_ALIKE & pairs.keys() else sum(_apart(left, right) for left, right in pairs.values())
-
-
-def differences(wanted: Cost, other: Cost) -> Iterable[str]:
-    """`predictor.depth 6 for 4`: what is asked for that the other does not have."""
-    return (f"{key} {left} for {right}" for key, (left, right) in sorted(_differing(wanted, other).items()))
-
-
-def _differing(wanted: Cost, other: Cost) -> dict[str, tuple[Scalar, Scalar]]:
-    left, right = dict(wanted - other), dict(other - wanted)
-    return {key: (left.get(key), right.get(key)) for key in left.keys() | right.keys()}
-
-
-def _apart(left: Scalar, right: Scalar) -> float:
-    numbers = [value for value in (left, right) if isinstance(value, int | float) and not isinstance(value, bool)]
-    return abs(math.log2(numbers[0] / numbers[1])) if len(numbers) == 2 and min(numbers) > 0 else 1.0
-
-
-def _end(spans: Sequence[Span], *, places: int) -> Span:
-    """When the last one ends, each started as soon as one of so many places is free."""
-    return Span(
-        least=_last([span.least for span in spans], places=places),
-        likely=_last([span.likely for span in spans], places=places),
-        most=_last([span.most for span in spans], places=places),
-    )
-
-
-def _last(seconds: Iterable[float], *, places: int) -> float:
-    free_at = [0.0] * places
-    for length in seconds:
-        heapq.heapreplace(free_at, free_at[0] + length)
-    return max(free_at)
-
-
 def outlook(results: SweepResults) -> Forecast:
-    """The forecast of a sweep at today's number of running trials. Its axes tell its trials apart."""
+    """The forecast of a sweep at today's number of running trials, from its own trials; its axes tell them apart."""
     costs = {trial.id: cost_of(trial.overrides) for trial in results.trials}
     left = [trial for trial in results.trials if trial.state in GOING_ON]
     tasks = [
-        task(costs[trial.id], trial.status, steps=trial.status.total_steps or steps_of(trial.config)) for trial in left
+        task(costs[trial.id], trial.status, steps=trial.status.total_steps or _steps(trial.config)) for trial in left
     ]
     earlier = (comparable_trial(costs[trial.id], trial.status) for trial in results.trials)
     running = sum(trial.state is State.RUNNING for trial in left)
     return forecast(tasks, filter(None, earlier), places=running or None)
+
+
+def _steps(config: Mapping[str, Any]) -> int:
+    """The steps of a trial with this flat configuration; of an evaluation those that tune."""
+    return int(config["tune.steps" if config.get("pretrain") else "train.steps"])
+
+
+def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus], launcher: str) -> Forecast:
+    """What is left once this plan is carried out, from a root's files; `known` says how far trials are.
+
+    Raises:
+        RequestError: there is no such launcher.
+    """
+    starts, waited_for = {Action.SUBMIT, Action.RESUME}, {State.QUEUED, State.RUNNING}
+    left = [item.cell for item in plan.trials if item.action in starts or item.state in waited_for]
+    places, tasks = _places([cell.resources for cell in left], launcher=launcher), _tasks(left, known)
+    return forecast(tasks, _comparable(layout, {one.cost for one in tasks}), places=places)
+
+
+def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
+    """How many trials run at once; None where the queue decides."""
+    if check_launcher(launcher) == LOCAL:
+        return resources[0].slots if resources else None
+    jobs = min((one.max_parallel for one in resources), default=0)
+    return jobs * min(one.trials_per_gpu for one in resources) or None if jobs else None
+
+
+def _tasks(cells: Sequence[Cell], known: Mapping[str, TrialStatus]) -> list[Task]:
+    """Within a sweep the axes tell trials apart, so the cost of each of their values is worked out once."""
+    costs: dict[Cost, Cost] = {}
+    found = []
+    for cell in cells:
+        on_axes, config = cost_of(cell.overrides), cell.trial.config
+        if on_axes not in costs:
+            costs[on_axes] = cost_of(flatten(to_dict(config)))
+        steps = config.tune.steps if config.pretrain else config.train.steps
+        found.append(task(costs[on_axes], known.get(cell.trial.id), steps=steps))
+    return found
+
+
+def _comparable(layout: Layout, wanted: set[Cost]) -> list[ComparableTrial]:
+    """Earlier trials of these costs. What cannot be read is passed over: `iwm status` names it."""
+    defaults = flatten(to_dict(TrialConfig()))
+    found: dict[Cost, list[ComparableTrial]] = defaultdict(list)
+    opened: dict[Cost, int] = defaultdict(int)
+    for trial_id in _newest(layout) if wanted else ():
+        folder = layout.trial(trial_id)
+        try:
+            cost = cost_of(defaults | flatten(json.loads(folder.value_file.read_bytes())["config"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if cost in wanted and len(found[cost]) < ENOUGH and opened[cost] < TRIED:
+            opened[cost] += 1
+            if one := comparable_trial(cost, read_outline(folder)):
+                found[cost].append(one)
+    return [one for alike in found.values() for one in alike]
+
+
+def _newest(layout: Layout) -> list[str]:
+    try:
+        with os.scandir(layout.trials) as entries:
+            times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(times, key=lambda name: (-times[name], name))[:LOOKED_AT]
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min`, `2 h 05`, `3 d 4 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60:02} s" if whole < 600 and whole % 60 else "")
+    if whole < 172800:
+        return f"{whole // 3600} h {whole % 3600 // 60:02}"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

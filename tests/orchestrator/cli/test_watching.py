@@ -65,7 +65,7 @@ def test_a_row_says_how_fast_how_long_and_how_well():
     _, heading, row, left = lines(watching.sweep_board(sweep, seen={}, waits={}, rows=9))
     assert heading.split() == ["trial", "seed", "state", "step", "rate", "left", "MRR", "note"]
     assert row.split() == [sweep.trials[0].id[:8], "0", "running", "40/100", "2/s", "30", "s", "0.25"]
-    assert left == "1 left: 30 s until the end, 1 at a time, without what comes after the last step"
+    assert left == "1 left: ETA in 30 s, 1 at a time, evaluation apart"
 
 
 def test_what_slurm_says_of_one_that_waits_is_its_note():
@@ -80,7 +80,7 @@ def test_ten_thousand_trials_are_not_drawn(tmp_path):
     assert len(shown) < 24
     assert any("running" in line and "2/s" in line for line in shown)
     assert any(line.startswith(f"... {10_000 - (24 - 1 - watching.FRAME):} more, not shown") for line in shown)
-    assert "until the end, 1 at a time" in shown[-1]
+    assert "ETA in " in shown[-1]
 
 
 def test_where_there_is_little_room_notes_give_way(tmp_path):
