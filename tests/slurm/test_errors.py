@@ -78,7 +78,7 @@ def test_more_memory_than_asked_for_is_tried_once_more_and_then_said(lab: Lab) -
 
 def test_a_job_that_never_comes_to_its_first_step_says_why(lab: Lab, code: Path) -> None:
     (exits,) = lab.submit("seed=0", "resources.setup='echo out of luck >&2; exit 3'")
-    worker = code / "orchestrator" / "worker.py"
+    worker = code / "orchestrator" / "worker" / "workers.py"
     worker.write_text("import a_module_that_is_gone\n" + worker.read_text())
     (imports,) = lab.submit("seed=1", ENOUGH, running(code))
     for trial in (exits, imports):
@@ -97,7 +97,7 @@ def test_code_that_changed_between_two_attempts(lab: Lab, code: Path) -> None:
     (again,) = lab.submit("seed=1", SHORT, ENOUGH, running(code), "resources.error_retries=1")
     for trial in (given_up, again):
         lab.until_checkpointed(trial)
-    loop = code / "iwm_core" / "training" / "loop.py"
+    loop = code / "iwm_core" / "pretrain.py"
     sound = loop.read_text()
     broken = sound.replace("    B, workers = run", "    raise RuntimeError('the bug of today')\n    B, workers = run")
     assert broken != sound
@@ -110,7 +110,7 @@ def test_code_that_changed_between_two_attempts(lab: Lab, code: Path) -> None:
     state, error = shown(lab, given_up)
     assert state == "failed"
     assert "RuntimeError: the bug of today" in error
-    assert "loop.py" in error
+    assert "pretrain.py" in error
     assert "the bug of today" in lab.iwm("status")
     lab.until_finished(again)
     lab.iwm("resume", given_up)
