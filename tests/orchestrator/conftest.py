@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,14 @@ def ended(steps: int, *, t0: float = T0) -> list[Event]:
 def journal_line(event: Event) -> str:
     """One line as a journal has it."""
     return to_json(event)
+
+
+@pytest.fixture(autouse=True)
+def _libraries_can_be_loaded_again() -> Iterator[None]:
+    """`iwm serve` keeps pandas out of its process; run in this one, it would keep it from every later test."""
+    yield
+    for name in [name for name in ("pandas", "pyarrow") if sys.modules.get(name, name) is None]:
+        del sys.modules[name]
 
 
 @pytest.fixture
