@@ -78,9 +78,7 @@ def sample(
 
 def _union(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """bool [B, N] twice (union, free) of each sample's first accepted draw, or of the one that lacks least."""
-    drawn = rectangles(u_BRM4, masks=config.masks, grid=config.grid)  # on the host: every device rounds alike
-    cells_G = torch.arange(config.grid, device=device)
-    on_device = (moved(drawn[0], device), drawn[1] and moved(drawn[1], device))
+    on_device, cells_G = _drawn(u_BRM4, config=config, device=device)
     union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G))
     context, target = counts(config)
     lacking_BR = (target - union_BRN.sum(2)).clip(min=0) + (context - free_BRN.sum(2)).clip(min=0)
@@ -123,9 +121,7 @@ def _of_blocks(config: TrialConfig, step: int, *, batch: int, device: torch.devi
 
 def _blocks(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """bool [B, S, N] (each block) and [B, N] (free) of each sample's first accepted draw, or the least lacking one."""
-    drawn = rectangles(u_BRM4, masks=config.masks, grid=config.grid)  # on the host: every device rounds alike
-    cells_G = torch.arange(config.grid, device=device)
-    on_device = (moved(drawn[0], device), drawn[1] and moved(drawn[1], device))
+    on_device, cells_G = _drawn(u_BRM4, config=config, device=device)
     block_BRSN = inside(on_device[0], cells_G).flatten(3)
     free_BRN = regions(on_device, cells_G=cells_G)[1].flatten(2)
     context, target = counts(config)
@@ -133,6 +129,14 @@ def _blocks(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | s
     chosen_B = lacking_BR.argmin(1)
     rows_B = torch.arange(len(chosen_B), device=chosen_B.device)
     return block_BRSN[rows_B, chosen_B], free_BRN[rows_B, chosen_B]
+
+
+def _drawn(
+    u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str
+) -> tuple[tuple[Blocks, Blocks | None], Tensor]:
+    """Blocks and the large block of each draw, and the cells along a side, on the device."""
+    blocks, large = rectangles(u_BRM4, masks=config.masks, grid=config.grid)  # on the host: every device rounds alike
+    return (moved(blocks, device), large and moved(large, device)), torch.arange(config.grid, device=device)
 
 
 def moved(rectangles: Blocks, device: torch.device | str) -> Blocks:
