@@ -41,7 +41,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -56,7 +55,7 @@ from iwm_core.data.loader import Batch
 from iwm_core.evaluation import knn, latents, logistic, protocols
 from iwm_core.evaluation.logistic import Fit, Split
 from iwm_core.evaluation.subject import Subject
-from iwm_core.evaluation.tuning import Learner, TuneState, optimise
+from iwm_core.evaluation.tuning import Learner, optimise, started
 from iwm_core.models.block import attention_path, take_path
 from iwm_core.training import flops, numerics, state
 
@@ -269,9 +268,9 @@ class Evaluation:
         counted = _step_flops(learner, self._batch(COUNTED))
 
         def at(batch: int) -> Row:
-            step = partial(
-                optimise, begun(learner, config.tune), self._batch(batch), config=config, device=self._device
-            )
+            learner.zero_grad(set_to_none=True)
+            tuned = started(learner, config.tune)
+            step = partial(optimise, tuned, self._batch(batch), config=config, device=self._device)
             precision = config.train.precision
             return self._of_networks(what, step=step, batch=batch, flops_per_image=counted, precision=precision)
 
@@ -349,13 +348,6 @@ class Evaluation:
             mfu=peak and _digits(achieved / peak),
             peak_gb=_digits(torch.cuda.max_memory_allocated(self._device) / 1e9) if cuda else None,
         )
-
-
-def begun(learner: Learner, tune: TuneConfig) -> TuneState:
-    """The state that `tuning.tune` begins with."""
-    learner.zero_grad(set_to_none=True)
-    groups = [{"params": r.parameters, "share": r.share, "decayed": r.decayed} for r in learner.rates() if r.parameters]
-    return TuneState(learner=learner, optimizer=AdamW(groups, lr=tune.lr, weight_decay=0.0, fused=True))
 
 
 def _step_flops(learner: Learner, batch: Batch) -> float:

@@ -32,7 +32,7 @@ Shapes: B images, C channels, S pixels, N patches, D width, K classes.
 import copy
 from abc import abstractmethod
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -129,37 +129,60 @@ class FineTuned(_OnClasses):
         """
         super().__init__(subject, protocol=protocol)
         self.tunes_encoder, self.predicts = encoder, predictor
-        self.networks = start_of(subject, predictor=predictor)
-        self.networks.requires_grad_(False)
-        if encoder:
-            thaw(self.networks.encoder)
-        if predictor:
-            predictor_of(self.networks).requires_grad_(True)
+        self.networks = start_of(subject, encoder=encoder, predictor=predictor)
         self.frozen = () if encoder else ("networks.encoder",)
         width = width_of_targets(subject.config) if predictor else self.networks.encoder.width
         classes = self.images.num_classes
         self.head = heads.attentive(subject.config, width=width, classes=classes).to(subject.device)
 
     def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
-        with torch.set_grad_enabled(self.tunes_encoder and torch.is_grad_enabled()):
-            z_BND = self.networks.encoder(x_BCSS)
-        if self.predicts:
-            z_BND = self.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND))
-        return {self.protocol: self.head(z_BND)}
+        return {self.protocol: self.head(latents_of(self, x_BCSS))}
 
     def rates(self) -> list[Rate]:
-        found, tune = rates_of(self.head, share=1.0), self.config.tune
-        if self.predicts:
-            found += rates_of(predictor_of(self.networks), share=predictor_share(tune))
-        return found + (encoder_rates(self.networks.encoder, tune) if self.tunes_encoder else [])
+        return rates_of(self.head, share=1.0) + network_rates(self)
 
 
-def start_of(subject: Subject, *, predictor: bool) -> Networks:
+class TunesNetworks(Protocol):
+    """A learner that tunes an encoder, a predictor or both behind its head."""
+
+    config: TrialConfig
+    networks: Networks
+    tunes_encoder: bool
+    predicts: bool
+
+
+def latents_of(learner: TunesNetworks, x_BCSS: Tensor) -> Tensor:
+    """z_BND that the head gets: the encoder's latents or, where there is a predictor, what it predicts of them."""
+    with torch.set_grad_enabled(learner.tunes_encoder and torch.is_grad_enabled()):
+        z_BND = learner.networks.encoder(x_BCSS)
+    return learner.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND)) if learner.predicts else z_BND
+
+
+def network_rates(learner: TunesNetworks) -> list[Rate]:
+    """The rates of what is tuned behind the head."""
+    tune, networks = learner.config.tune, learner.networks
+    found = rates_of(predictor_of(networks), share=predictor_share(tune)) if learner.predicts else []
+    return found + (encoder_rates(networks.encoder, tune) if learner.tunes_encoder else [])
+
+
+def start_of(subject: Subject, *, encoder: bool, predictor: bool) -> Networks:
     """What tuning starts from: the encoder under test in networks of their own, each part trained or random.
+
+    `encoder` and `predictor` say what has gradients; without the latter there is no predictor.
 
     Raises:
         ConfigError: a predictor is wanted and there is none.
     """
+    networks = _copied(subject, predictor=predictor)
+    networks.requires_grad_(False)
+    if encoder:
+        thaw(networks.encoder)
+    if predictor:
+        predictor_of(networks).requires_grad_(True)
+    return networks
+
+
+def _copied(subject: Subject, *, predictor: bool) -> Networks:
     tune = subject.config.tune
     fresh: Any = subject.untrained() if "random" in (tune.encoder, tune.predictor) else None
     encoder = fresh.encoder if tune.encoder == "random" else copy.deepcopy(subject.encoder)

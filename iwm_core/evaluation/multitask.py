@@ -57,8 +57,7 @@ class Multitask(Learner):
             if task.num_classes < 2:
                 raise DataError(f"task {name!r} has one class: leave it out of tune.tasks, or add class folders to it")
         self.digest = "+".join(dict.fromkeys(task.images.digest for task in self.tasks.values()))
-        self.networks: Any = finetune.start_of(subject, predictor=True).requires_grad_(False)
-        self.networks.predictor.requires_grad_(True)
+        self.networks: Any = finetune.start_of(subject, encoder=False, predictor=True)
         width = self.networks.encoder.width
         with heads.seeded(config):
             token_TD = nn.init.trunc_normal_(torch.empty(len(self.tasks), width), std=0.02)

@@ -36,9 +36,9 @@ from iwm_core.data.crops import draw_crops
 from iwm_core.data.loader import Batch, batches
 from iwm_core.data.segments import IGNORED
 from iwm_core.evaluation import heads
-from iwm_core.evaluation.finetune import encoder_rates, predictor_of, predictor_share, start_of, thaw
+from iwm_core.evaluation.finetune import latents_of, network_rates, start_of
 from iwm_core.evaluation.latents import spread
-from iwm_core.evaluation.subject import Subject, everywhere, null_action
+from iwm_core.evaluation.subject import Subject
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.tensors import onto
 
@@ -152,29 +152,17 @@ class TunedSegmentation(OnPixels):
         """
         super().__init__(subject, protocol=protocol)
         self.tunes_encoder, self.predicts = encoder, predictor
-        self.networks = start_of(subject, predictor=predictor)
-        self.networks.requires_grad_(False)
-        if encoder:
-            thaw(self.networks.encoder)
-        if predictor:
-            predictor_of(self.networks).requires_grad_(True)
+        self.networks = start_of(subject, encoder=encoder, predictor=predictor)
         self.frozen = () if encoder else ("networks.encoder",)
         width, classes = self.networks.encoder.width, self.images.num_classes
         self.head = heads.pixels(subject.config, width=width, classes=classes).to(subject.device)
 
     def logits(self, image_BCSS: Tensor) -> dict[str, Tensor]:
         x_BCSS = views.clean(onto(image_BCSS, self.device))
-        with torch.set_grad_enabled(self.tunes_encoder and torch.is_grad_enabled()):
-            z_BND = self.networks.encoder(x_BCSS)
-        if self.predicts:
-            z_BND = self.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND))
-        return {self.protocol: self.head(z_BND, size=x_BCSS.shape[-1])}
+        return {self.protocol: self.head(latents_of(self, x_BCSS), size=x_BCSS.shape[-1])}
 
     def rates(self) -> list[Rate]:
-        found, tune = rates_of(self.head, share=1.0), self.config.tune
-        if self.predicts:
-            found += rates_of(predictor_of(self.networks), share=predictor_share(tune))
-        return found + (encoder_rates(self.networks.encoder, tune) if self.tunes_encoder else [])
+        return rates_of(self.head, share=1.0) + network_rates(self)
 
 
 def confusions(class_BSS: Tensor, said_BSS: Tensor, *, classes: int) -> Tensor:

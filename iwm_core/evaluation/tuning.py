@@ -178,10 +178,15 @@ def tuned_sha256(learner: Learner) -> str:
     return sha256_of(learner.trained_state())
 
 
+def started(learner: Learner, tune: TuneConfig) -> TuneState:
+    """The state before the first step."""
+    groups = [{"params": r.parameters, "share": r.share, "decayed": r.decayed} for r in learner.rates() if r.parameters]
+    return TuneState(learner=learner, optimizer=AdamW(groups, lr=tune.lr, weight_decay=0.0, fused=True))
+
+
 def _resumed(learner: Learner, config: TrialConfig, *, checkpoints: CheckpointFolder) -> tuple[TuneState, list[str]]:
     _check(config.tune)
-    groups = [{"params": r.parameters, "share": r.share, "decayed": r.decayed} for r in learner.rates() if r.parameters]
-    tuned = TuneState(learner=learner, optimizer=AdamW(groups, lr=config.tune.lr, weight_decay=0.0, fused=True))
+    tuned = started(learner, config.tune)
     payload, _, skipped = checkpoints.newest()
     if payload is not None:
         tuned.load_state_dict(payload)
