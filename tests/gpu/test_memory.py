@@ -1,7 +1,6 @@
 """Memory of the device: fewer activations, checkpoints behind training, and an end that says what helps."""
 
 import gc
-import threading
 
 import pytest
 import torch
@@ -10,11 +9,11 @@ from torch.utils._pytree import tree_flatten, tree_map
 from iwm_core.config import RuntimeConfig
 from iwm_core.errors import DeviceMemoryError
 from iwm_core.training import numerics
-from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.distributed import ALONE
 from iwm_core.training.state import weights_sha256
 from iwm_core.training.step import optimise, prepared
 from iwm_core.training.writer import CheckpointWriter
+from tests.fakes.held_checkpoints import Held
 from tests.gpu.trials import CASES, SMALL, WIDE, attempt, built, changed, exact, images
 
 
@@ -45,18 +44,6 @@ def test_fewer_activations_take_less_memory(cuda):
         after_two_steps(config, cuda, recomputed=recomputed)
         peaks.append(torch.cuda.max_memory_allocated())
     assert peaks[1] < 0.7 * peaks[0], peaks
-
-
-class Held(CheckpointFolder):
-    """Writes only when it is let."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.let = threading.Event()
-
-    def save(self, payload, *, step):
-        assert self.let.wait(timeout=60)
-        return super().save(payload, step=step)
 
 
 def test_a_checkpoint_is_the_state_of_its_step_although_training_goes_on(device, tmp_path):

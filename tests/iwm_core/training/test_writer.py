@@ -8,6 +8,7 @@ from iwm_core.errors import CheckpointError
 from iwm_core.training import state
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.writer import CheckpointWriter, copy_to_host
+from tests.fakes.held_checkpoints import Held
 
 CPU = torch.device("cpu")
 
@@ -66,18 +67,6 @@ def test_the_next_waits_for_the_one_before_and_all_are_told_in_order(tmp_path, w
     found = CheckpointFolder(tmp_path).newest().payload
     assert found is not None
     assert found["weight"][0, 0] == 3
-
-
-class Held(CheckpointFolder):
-    """Writes only when it is let."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.let = threading.Event()
-
-    def save(self, payload, *, step):
-        assert self.let.wait(timeout=60)
-        return super().save(payload, step=step)
 
 
 def test_nothing_is_told_before_it_is_on_disk_and_then_by_the_thread_that_asks(tmp_path):
