@@ -8,7 +8,6 @@ and leaves the rest to another thread. `slowed` is what steps lose to that threa
 takes, less that of as many undisturbed steps. Seconds are of the wall clock, for a disk is waited for; medians.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import machine
 from benchmarks.speed.cases import Case
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics, state
@@ -58,13 +58,10 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every state that was asked for and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options_of(__doc__)
     parser.add_argument("--states", default="", help=f"of {', '.join(STATES)}")
     parser.add_argument("--runs", type=int, default=5, help="checkpoints per figure")
     parser.add_argument("--folder", type=Path, help="where to write; default: the system's temporary folder")
-    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
     options = parser.parse_args(arguments)
     names = (options.states or DEFAULT[options.device]).split(",")
     if unknown := [name for name in names if name not in STATES]:

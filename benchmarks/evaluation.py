@@ -22,7 +22,6 @@ Where a batch does not fit the GPU's memory, half of it is measured. What fails 
 too late for `--minutes` a row that says so.
 """
 
-import argparse
 import copy
 import gc
 import json
@@ -47,6 +46,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
 from benchmarks.speed.cases import Case
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.photos import write_photos
 from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, TrialConfig, TuneConfig
@@ -139,11 +139,8 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures one size and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options_of(__doc__)
     parser.add_argument("--size", choices=tuple(SIZES), help="default: toy on the CPU, B on CUDA")
-    parser.add_argument("--rows", type=Path, help="append every row to this file as soon as it is measured")
     parser.add_argument("--minutes", type=float, default=math.inf, help="what would begin later is skipped")
     options = parser.parse_args(arguments)
     deadline = time.monotonic() + 60 * options.minutes

@@ -6,7 +6,6 @@
 operation calls. `idle` is the share of the wall clock in which a GPU ran nothing: the host was too slow, or waited.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -21,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, machine
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.ours import ours
 from benchmarks.speed.rows import Rows
 
@@ -37,13 +37,10 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Watches a few steps and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options_of(__doc__)
     parser.add_argument("--case", type=int, default=0, help="number of the case, from 0")
     parser.add_argument("--steps", type=int, default=3, help="steps that are watched")
     parser.add_argument("--most", type=int, default=25, help="kernels that are shown")
-    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines")
     parser.add_argument("--toy", action="store_true", help="one tiny case, to see that it runs")
     options = parser.parse_args(arguments)
     device = torch.device(options.device)

@@ -6,7 +6,6 @@ MFU is stated against the data sheet (`iwm_core/training/flops.py`) and against 
 on zeros a card draws less power, and clocks higher. Mean of 10 after 3 that are not counted.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 
 COUNTED, BEFORE = 10, 3
@@ -34,11 +34,8 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options_of(__doc__)
     parser.add_argument("--size", type=int, default=8192, help="rows and columns of the matrices")
-    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
     options = parser.parse_args(arguments)
     device, kept, rows = torch.device(options.device), Rows("peak", options.rows), list[Row]()
     for measured in (bf16, tf32, fp32, copies):

@@ -16,7 +16,6 @@ Stages run in turns; a second is one of the processor's time (of the wall clock 
 which are several processes: there it is one of the wall clock. Files are cut from scikit-learn's two photographs.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -35,6 +34,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.ours import compile_blocks
 from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
 from benchmarks.speed.rows import Rows
@@ -60,13 +60,10 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every stage and prints a table, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser = options_of(__doc__)
     parser.add_argument("--workers", default="0,2", help="numbers of loader processes")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every stage")
     parser.add_argument("--batches", type=int, default=30, help="batches of `loader`; `whole` takes a fifth of them")
-    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
     parser.add_argument("--toy", action="store_true", help="tiny networks, to see that it runs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -8,7 +8,6 @@ its step is run in turns with ours, at equal encoder, predictor, batch, image si
 on one thread of one core. A case that fails costs itself alone; with `--rows` each is in the file once it is measured.
 """
 
-import argparse
 import gc
 import json
 import sys
@@ -26,6 +25,7 @@ from benchmarks.speed import cases, clock, machine, stages
 from benchmarks.speed.cases import Case
 from benchmarks.speed.contender import Contender
 from benchmarks.speed.official import official
+from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.ours import ours
 from benchmarks.speed.rows import Rows
 from iwm_core.objectives.table import OBJECTIVES
@@ -65,14 +65,11 @@ class Failed:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every case of the device and prints tables, or one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = options_of(__doc__)
     parser.add_argument("--official", type=Path, help="a checkout of facebookresearch/ijepa")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--objectives", default=",".join(JEPAS), help=f"of {', '.join(OBJECTIVES)}")
     parser.add_argument("--cases", default="", help="numbers of the cases, from 0; empty: all of the device")
     parser.add_argument("--rounds", type=int, default=7, help="turns of every contender")
-    parser.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
     parser.add_argument("--toy", action="store_true", help="one tiny case, to see that it runs")
     options = parser.parse_args(arguments)
     objectives = [name for name in options.objectives.split(",") if name]

@@ -7,6 +7,7 @@ stages.py      which part of a step its time goes to, by hooks on the modules th
 contender.py   a step that can be timed, whoever wrote it
 clock.py       seconds of a device, contenders in turns, waits of the host
 photos.py      JPEG files like ImageNet's
+options.py     the options that all of them have
 rows.py        rows in a file, each written when it is measured
 outcomes.py    a plugin of pytest: each test is a row
 gpu_report.py  the report of `benchmarks/gpu.py`, targets among it
