@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from dashboards.ledger import by_cause, entries
 from orchestrator import service
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import ClusterError
+from orchestrator.host import environment
 from orchestrator.launching.foreground import train_here
 from orchestrator.planning.expand import expand
 from orchestrator.records.layout import Layout
@@ -319,18 +320,8 @@ def _doubled_points(layout: Layout, store: Store) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-@contextlib.contextmanager
-def _turned_to(cluster: DevCluster) -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in ("SLURM_CONF", "PATH")}
-    os.environ.update({key: cluster.env[key] for key in before})
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+def _turned_to(cluster: DevCluster) -> contextlib.AbstractContextManager[None]:
+    return environment.changed({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")})
 
 
 def serve(root: Path) -> None:

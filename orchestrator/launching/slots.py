@@ -11,12 +11,11 @@ and `submit` once); claims are exclusive and events idempotent, so it does not m
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import LaunchError
-from orchestrator.host import provenance
+from orchestrator.host import environment, provenance
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
 from orchestrator.launching import dependency
@@ -91,7 +90,7 @@ class LocalJob:
         self.trial_id, self.slot = folder.id, slot
         executor = submitit.LocalExecutor(folder=folder.logs)
         executor.update_parameters(timeout_min=FOREVER_MIN, tasks_per_node=1)
-        with _environment({TOKEN: token, SLOT: str(slot_lock), GPU: gpu}):
+        with environment.changed({TOKEN: token, SLOT: str(slot_lock), GPU: gpu}):
             self._job = executor.submit(Worker(folder.path))
 
     @property
@@ -134,20 +133,6 @@ def _pid_exists(job_id: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 # One look.

@@ -1,0 +1,14 @@
+import contextlib
+import os
+
+from orchestrator.host import environment
+
+
+def test_variables_are_as_they_were_afterwards_whatever_happens(monkeypatch):
+    monkeypatch.setenv("IWM_ONE", "before")
+    monkeypatch.delenv("IWM_TWO", raising=False)
+    with contextlib.suppress(KeyError), environment.changed({"IWM_ONE": "inside", "IWM_TWO": "new"}):
+        assert (os.environ["IWM_ONE"], os.environ["IWM_TWO"]) == ("inside", "new")
+        raise KeyError
+    assert os.environ["IWM_ONE"] == "before"
+    assert "IWM_TWO" not in os.environ
