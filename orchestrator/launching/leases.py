@@ -5,8 +5,10 @@ when it begins: a job under an older claim ends at once (docs/decisions/0007).
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import RootError
 from orchestrator.host import provenance
@@ -31,11 +33,7 @@ def write_trial(layout: Layout, trial: Trial) -> TrialFolder:
         RootError: the root cannot be written.
     """
     folder = layout.trial(trial.id)
-    try:
-        if not folder.value_file.exists():
-            journal.replace_file(folder.value_file, canonical_json(trial.to_dict()).encode())
-    except OSError as error:
-        raise RootError(f"cannot write under root '{layout.root}': {error.strerror or error}") from error
+    _write_once(folder.value_file, trial.to_dict, layout=layout)
     return folder
 
 
@@ -45,10 +43,14 @@ def write_sweep(layout: Layout, sweep: Sweep, *, t: float) -> None:
     Raises:
         RootError: the root cannot be written.
     """
-    path = layout.sweep_file(sweep.id)
+    _write_once(layout.sweep_file(sweep.id), lambda: sweep.to_record(t=t).to_dict(), layout=layout)
+
+
+def _write_once(path: Path, content: Callable[[], dict[str, Any]], *, layout: Layout) -> None:
+    """Writes JSON whose content is fixed by the file's name, unless it is there."""
     try:
         if not path.exists():
-            journal.replace_file(path, canonical_json(sweep.to_record(t=t).to_dict()).encode())
+            journal.replace_file(path, canonical_json(content()).encode())
     except OSError as error:
         raise RootError(f"cannot write under root '{layout.root}': {error.strerror or error}") from error
 

@@ -28,9 +28,9 @@ def record(folder: TrialFolder, status: TrialStatus, step: Step, *, said: str = 
         case Action.RELEASE:
             journal.record(folder, Requeued(claim=claim, reason=step.reason))
         case Action.MARK_ATTEMPT_LOST:
-            number = [attempt.number for attempt in status.attempts if attempt.claim == claim][-1:]
-            newest = number[0] if number else status.attempts[-1].number
-            journal.record(folder, Lost(claim=claim, attempt=newest, reason=reason, cause=step.cause, node=step.node))
+            under_it = [attempt for attempt in status.attempts if attempt.claim == claim]
+            number = (under_it or status.attempts)[-1].number
+            journal.record(folder, Lost(claim=claim, attempt=number, reason=reason, cause=step.cause, node=step.node))
         case Action.MARK_JOB_LOST:
             journal.record(folder, Lost(claim=claim, reason=reason, cause=step.cause, node=step.node))
         case Action.MARK_CANCELLED:
