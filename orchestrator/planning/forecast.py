@@ -235,19 +235,23 @@ def _tasks(cells: Sequence[Cell], known: Mapping[str, TrialStatus]) -> list[Task
 
 def _comparable(layout: Layout, wanted: set[Cost]) -> list[ComparableTrial]:
     """Earlier trials of these costs. What cannot be read is passed over: `iwm status` names it."""
-    defaults = flatten(to_dict(TrialConfig()))
+    defaults, missing = flatten(to_dict(TrialConfig())), set(wanted)
     found: dict[Cost, list[ComparableTrial]] = defaultdict(list)
     opened: dict[Cost, int] = defaultdict(int)
-    for trial_id in _newest(layout) if wanted else ():
+    for trial_id in _newest(layout):
+        if not missing:
+            break
         folder = layout.trial(trial_id)
         try:
             cost = cost_of(defaults | flatten(json.loads(folder.value_file.read_bytes())["config"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-        if cost in wanted and len(found[cost]) < ENOUGH and opened[cost] < TRIED:
+        if cost in missing:
             opened[cost] += 1
             if one := comparable_trial(cost, read_outline(folder)):
                 found[cost].append(one)
+            if len(found[cost]) == ENOUGH or opened[cost] == TRIED:
+                missing.remove(cost)
     return [one for alike in found.values() for one in alike]
 
 
