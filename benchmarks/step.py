@@ -154,9 +154,7 @@ def row(
         host_waits_per_step=clock.host_waits(contender.step, device=device),
         images_ratio=images_ratio and round(images_ratio, 3),
         flops_ratio=images_ratio and reference and round(images_ratio * contender.flops / reference.flops, 3),
-        stages={}
-        if case.train.compile or case.by_block
-        else stages.shares(contender.step, of=contender.watched, device=device),
+        stages={} if case.is_compiled else stages.shares(contender.step, of=contender.watched, device=device),
     )
 
 
