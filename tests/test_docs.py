@@ -81,3 +81,9 @@ def test_files_that_a_page_names_exist(file):
 def test_the_index_lists_every_page():
     linked = set(re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs" / "index.md").read_text()))
     assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+
+
+def test_no_verb_s_summary_is_cut_at_80_columns():
+    lists = re.findall(r"^Commands:\n((?:  .*\n)+)", generate.reference(), flags=re.MULTILINE)
+    assert len(lists) == 2  # of `iwm` and of `iwm cluster`
+    assert not [line for verbs in lists for line in verbs.splitlines() if line.endswith("...")]

@@ -16,7 +16,7 @@ def verify_resume(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Check that interrupted and uninterrupted runs are bit-identical.
+    """Check that interrupted runs end bit-identical.
 
     Trains a short version of the configuration twice in a temporary folder, once uninterrupted and once interrupted by
     SIGKILL and SIGTERM, and compares the weights and every metric at every step. Exits with 1 if anything differs.

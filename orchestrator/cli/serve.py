@@ -23,7 +23,7 @@ def serve(
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
-    """Run the MLflow UI and keep metrics and trials up to date, until Ctrl-C.
+    """Run the MLflow UI; keep metrics and trials up to date.
 
     Starts MLflow's tracking server with our pages beside it (/iwm/: a sweep as a grid, its answer, its time line, each
     trial), sends metrics, states and reports to it as they arrive, detects lost workers and resumes preempted trials.

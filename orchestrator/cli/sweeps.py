@@ -49,7 +49,7 @@ def plan(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Show what submitting a sweep would do and how long it would take.
+    """Show what submitting a sweep would do, and its ETA.
 
     Starts nothing and writes nothing. The ETA comes from comparable trials under this root; without any it is unknown.
     """
