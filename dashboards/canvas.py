@@ -34,7 +34,7 @@ def check_format(format: str) -> None:
         RequestError: see above.
     """
     if format not in PICTURES:
-        raise RequestError(f"unknown picture format '{plain(format)}'; choose from {', '.join(PICTURES)}")
+        raise RequestError.unknown("picture format", format, choices=PICTURES, shown=plain(format))
 
 
 def printed(draw: Callable[[], "Figure"], *, format: str = "png") -> bytes:

@@ -62,7 +62,7 @@ def checked(format: str) -> Format:
     for known in FORMATS:
         if format == known:
             return known
-    raise RequestError(f"unknown format '{plain(format)}'; choose from {', '.join(FORMATS)}")
+    raise RequestError.unknown("format", format, choices=FORMATS, shown=plain(format))
 
 
 def compose(results: SweepResults) -> Document:

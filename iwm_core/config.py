@@ -228,7 +228,7 @@ class TrialConfig:
         """
         kind, _, name = self.target.partition(":")
         if self.target != "ema" and (kind != "frozen" or not name):
-            raise ConfigError(f"unknown target '{self.target}'; choose from ema, frozen:<name of a timm model>")
+            raise ConfigError.unknown("target", self.target, choices=["ema", "frozen:<name of a timm model>"])
         return name
 
     @property
@@ -266,7 +266,7 @@ def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") ->
     hints = _hints(kind)
     unknown = [key for key in raw if key not in hints]
     if unknown:
-        raise ConfigError(f"unknown setting '{where}{unknown[0]}'; choose from {', '.join(hints)}")
+        raise ConfigError.unknown("setting", where + unknown[0], choices=hints, setting=where + unknown[0])
     values = {key: _convert(hints[key], value, where=where + key) for key, value in raw.items()}
     return kind(**values)
 
@@ -275,11 +275,11 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
     """One value, as the field's type wants it."""
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"'{where}' is a group of settings, not {value!r}")
+            raise ConfigError(f"'{where}' is a group of settings, not {value!r}", setting=where, value=value)
         return from_dict(typing.cast(type, hint), value, where=where + ".")
     if typing.get_origin(hint) is Literal:
         if value not in typing.get_args(hint):
-            raise ConfigError(f"unknown {where} {value!r}; choose from {', '.join(map(str, typing.get_args(hint)))}")
+            raise ConfigError.unknown(where, value, choices=typing.get_args(hint))
         return value
     if isinstance(hint, types.UnionType):
         if value is None:
@@ -296,7 +296,7 @@ def _scalar(hint: type, value: Any, *, where: str) -> Any:
         return int(value)
     if hint in (bool, str) and isinstance(value, hint):
         return value
-    raise ConfigError(f"'{where}' must be {_PLAIN[hint]}, not {value!r}")
+    raise ConfigError(f"'{where}' must be {_PLAIN[hint]}, not {value!r}", setting=where, value=value)
 
 
 _PLAIN = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}

@@ -13,11 +13,14 @@
     |-- ClusterError              a daemon or command of a throwaway SLURM failed
     `-- TrackingError             MLflow is out of reach: a warning, never a failure
 
-`iwm_core.errors.CoreError` (a setting or data the core cannot work with) also ends in exit code 2.
+`iwm_core.errors.CoreError` (a setting or data the core cannot work with) also ends in exit code 2. Both kinds carry the
+setting, value, choices and path that they are about as attributes: `iwm_core.errors.DetailedError`.
 """
 
+from iwm_core.errors import DetailedError
 
-class IwmError(Exception):
+
+class IwmError(DetailedError):
     """Base: something the user asked for failed."""
 
     exit_code = 1

@@ -65,7 +65,7 @@ def check(name: str) -> None:
         ConfigError: names those there are.
     """
     if name and name not in PROTOCOLS:
-        raise ConfigError(f"unknown evaluate.protocol {name!r}; choose from {', '.join(PROTOCOLS)}")
+        raise ConfigError.unknown("evaluate.protocol", name, choices=PROTOCOLS)
 
 
 def measured(measure: Measure, subject: Subject) -> dict[str, float]:

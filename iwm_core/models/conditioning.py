@@ -118,5 +118,5 @@ def build(config: ConditioningConfig, *, width: int, actions: int, depth: int) -
         ConfigError: an unknown kind; it names the valid ones.
     """
     if config.kind not in CONDITIONINGS:
-        raise ConfigError(f"unknown conditioning {config.kind!r}; choose from {', '.join(CONDITIONINGS)}")
+        raise ConfigError.unknown("conditioning", config.kind, choices=CONDITIONINGS, setting="conditioning.kind")
     return CONDITIONINGS[config.kind](config, width=width, actions=actions, depth=depth)

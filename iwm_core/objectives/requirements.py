@@ -50,7 +50,7 @@ def check(config: TrialConfig) -> None:
     """
     kind = config.objective.kind
     if kind not in REQUIREMENTS:
-        raise ConfigError(f"unknown objective {kind!r}; choose from {', '.join(REQUIREMENTS)}")
+        raise ConfigError.unknown("objective", kind, choices=REQUIREMENTS, setting="objective.kind")
     for setting, needs in REQUIREMENTS[kind].items():
         came = attrgetter(setting)(config)
         if not needs.allows(came):

@@ -26,7 +26,7 @@ def of(config: TrialConfig) -> Objective:
     """
     kind = config.objective.kind
     if kind not in OBJECTIVES:
-        raise ConfigError(f"unknown objective {kind!r}; choose from {', '.join(OBJECTIVES)}")
+        raise ConfigError.unknown("objective", kind, choices=OBJECTIVES, setting="objective.kind")
     return OBJECTIVES[kind]
 
 

@@ -20,7 +20,7 @@ def chosen(spec: ClusterSpec, *, names: Iterable[str]) -> tuple[str, ...]:
     """These daemons in the order in which they start; a RequestError names the ones there are."""
     wanted, known = set(names), daemon_names(spec)
     if unknown := sorted(wanted - set(known)):
-        raise RequestError(f"unknown daemon '{unknown[0]}'; choose from {', '.join(known)}")
+        raise RequestError.unknown("daemon", unknown[0], choices=known)
     return tuple(name for name in known if name in wanted)
 
 

@@ -209,7 +209,7 @@ def choose(partitions: Sequence[Partition], *, names: Sequence[str]) -> list[Par
     by_name = {one.name: one for one in partitions}
     for name in names:
         if name not in by_name:
-            raise RequestError(f"unknown partition '{name}'; choose from {', '.join(by_name)}")
+            raise RequestError.unknown("partition", name, choices=by_name)
     if names:
         return [by_name[name] for name in dict.fromkeys(names)]
     default = [one for one in partitions if one.is_default]

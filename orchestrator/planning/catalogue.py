@@ -83,9 +83,7 @@ class Catalogue:
                 raise UnknownSweepError(f"there is no sweep file '{name}'")
             return Path(name)
         if name not in self.sweeps:
-            raise UnknownSweepError(
-                f"unknown sweep '{name}'{closest(name, self.sweeps)}; choose from {', '.join(self.sweeps)}"
-            )
+            raise UnknownSweepError.unknown("sweep", name, choices=self.sweeps)
         return self.sweeps[name]
 
     def values(self, key: str, raw: Iterable[Any]) -> tuple[Scalar, ...]:
@@ -143,8 +141,7 @@ class Catalogue:
         valid = self.groups[group]
         if str(option) not in valid:
             shown = "null" if option is None else option
-            near = closest(str(option), valid)
-            raise OverrideError(f"unknown {group} '{shown}'{near}; choose from {', '.join(valid)}")
+            raise OverrideError.unknown(group, shown, choices=valid)
         return str(option)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import RequestError
-from orchestrator.planning.catalogue import closest, protocol_names
+from orchestrator.planning.catalogue import protocol_names
 from orchestrator.planning.expand import evaluated, single
 from orchestrator.trial.sweep import Cell, Sweep
 
@@ -25,8 +25,7 @@ def asked(protocol: str | None, overrides: Sequence[str]) -> tuple[str, ...]:
     if not protocol or "=" in protocol:
         return (*([protocol] if protocol else []), *overrides)
     if protocol not in protocol_names():
-        near = closest(protocol, protocol_names())
-        raise RequestError(f"unknown protocol '{protocol}'{near}; choose from {', '.join(protocol_names())}")
+        raise RequestError.unknown("protocol", protocol, choices=protocol_names(), setting="evaluate.protocol")
     return (f"evaluate.protocol={protocol}", *overrides)
 
 

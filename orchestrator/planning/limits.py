@@ -112,7 +112,9 @@ def check(config: TrialConfig, resources: Resources, *, conditionings: Sequence[
         if not 0 <= read(config) <= 1:
             raise ConfigError(f"{key} must be between 0 and 1, not {read(config):g}")
     if config.conditioning.kind not in conditionings:
-        raise ConfigError(f"unknown conditioning '{config.conditioning.kind}'; choose from {', '.join(conditionings)}")
+        raise ConfigError.unknown(
+            "conditioning", config.conditioning.kind, choices=conditionings, setting="conditioning.kind"
+        )
     _check_evaluation(config, protocols)
     requirements.check(config)
     requirements.check_teacher(config, weights_file=resources.weights_file)
@@ -135,7 +137,7 @@ def _check_evaluation(config: TrialConfig, protocols: Sequence[str]) -> None:
             f"pretrain is the id of a trial, such as 0123456789abcdef, or timm:<name of a timm model>, not '{pretrain}'"
         )
     if protocol and protocol not in protocols:
-        raise ConfigError(f"unknown evaluate.protocol '{protocol}'; choose from {', '.join(protocols)}")
+        raise ConfigError.unknown("evaluate.protocol", protocol, choices=protocols)
     if protocol and not pretrain:
         raise ConfigError(
             f"evaluate.protocol={protocol} is about weights that were trained before: set pretrain, or use iwm evaluate"

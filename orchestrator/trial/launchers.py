@@ -23,5 +23,5 @@ def check_launcher(name: str) -> str:
         RequestError: there is no such launcher.
     """
     if name not in LAUNCHERS:
-        raise RequestError(f"unknown launcher '{name}'; choose from {', '.join(LAUNCHERS)}")
+        raise RequestError.unknown("launcher", name, choices=LAUNCHERS)
     return name
