@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NEEDED_GB := 9
 STEPS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-slurm test test-fast lint docs clean
+.PHONY: help setup demo demo-slurm test test-fast nightly lint docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,11 +30,14 @@ demo: setup  ## train a first ablation, interrupt it, show the answer (STEPS=300
 demo-slurm: setup  ## the same on a SLURM in a box that preempts and loses a node (apt: slurm-wlm slurmdbd munge mariadb-server)
 	@$(BIN)/iwm demo --launcher slurm $(if $(STEPS),--steps $(STEPS))
 
-test: setup  ## run the whole suite
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test: setup  ## run the whole suite but what is marked nightly
+	@$(BIN)/python -m pytest -n 2 -m "not nightly" $(ARGS)
 
 test-fast: setup  ## run what takes no cluster, no whole process and no long training
 	@$(BIN)/python -m pytest -n 2 -m "not slurm and not e2e and not browser and not slow and not gpu" $(ARGS)
+
+nightly: setup  ## run what takes minutes and rarely breaks: long storms, every GPU test rehearsed on the CPU
+	@IWM_GPU_TESTS_ON=cpu $(BIN)/python -m pytest -n 2 -m "nightly or gpu" $(ARGS)
 
 lint: setup  ## ruff and pyright
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

@@ -40,6 +40,7 @@ def test_make_targets_of_the_readme_exist(line):
     subprocess.run([*shlex.split(line), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_readme_s_iwm_commands_run_in_their_order(tmp_path):
     for line in LINES:
         if line.startswith("iwm "):

@@ -10,6 +10,7 @@ def benchmark(script):
     return script("gather")
 
 
+@pytest.mark.slow
 def test_every_point_goes_through_a_real_server(benchmark, capsys):
     benchmark.main(["--parts", "sqlite", "--trials", "2", "--steps", "5", "--json"])
     (row,) = json.loads(capsys.readouterr().out)["rows"]

@@ -48,6 +48,7 @@ def test_the_dry_run_does_every_part(tmp_path):
     assert not [row for row in told["rows"] if row.get("error")]
 
 
+@pytest.mark.slow
 def test_a_part_that_hangs_is_ended_and_keeps_its_rows(benchmark, tmp_path):
     (outcome,) = session(benchmark, tmp_path, 1 / 4).run([part(benchmark, "hang")])
     assert (outcome.state, outcome.rows) == ("out of time", 1)

@@ -61,6 +61,7 @@ def test_impossible_settings_are_refused():
         hydra_app.cell_of(compose("config", ["train.steps=0"]))
 
 
+@pytest.mark.slow
 def test_a_multirun_and_a_sweep_are_the_same_trials(tmp_path):
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps" / "same.yaml").write_text(SWEEP)
@@ -78,6 +79,7 @@ def test_a_multirun_and_a_sweep_are_the_same_trials(tmp_path):
     assert all(len(read_status(layout.trial(key)).attempts) == 1 for key in trial_ids(layout))
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_says_so_and_ends_with_an_error(tmp_path):
     done = call(tmp_path, *TINY, "data=imagefolder", "data.dataset=none", "resources.data_root=/nowhere")
     assert done.returncode == 1

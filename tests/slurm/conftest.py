@@ -50,8 +50,9 @@ def dev_cluster(slurm_installed: None, cluster_pool: ClusterPool) -> Iterator[Ca
 
 @pytest.fixture(scope="session")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
-    """What trials end with when nobody disturbs them."""
-    return Twins(tmp_path_factory.mktemp("twins"))
+    """What trials end with when nothing disturbs them; the workers of one run share them."""
+    base = tmp_path_factory.getbasetemp()
+    return Twins((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "twins")
 
 
 @pytest.fixture

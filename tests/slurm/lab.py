@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import service
 from orchestrator.devcluster import DevCluster
 from orchestrator.host import slurm
+from orchestrator.host.locks import holding
 from orchestrator.host.slurm import Job
 from orchestrator.launching.foreground import train_here
 from orchestrator.planning.expand import expand
@@ -46,14 +48,15 @@ Found = TypeVar("Found")
 
 
 class Twins:
-    """Weights of trials that nobody disturbed, each trained once per session."""
+    """Weights of undisturbed trials. Each is trained once, also where several processes run the tests."""
 
     def __init__(self, root: Path) -> None:
         self.layout = Layout.of(root, environ={})
 
     def weights(self, trial: Trial) -> str:
         """The SHA-256 that the trial ends with."""
-        train_here(self.layout, Cell(trial, {}))
+        with holding(self.layout.root / f"{trial.id}.lock", wait_s=TIMEOUT_S):
+            train_here(self.layout, Cell(trial, {}))
         return read_status(self.layout.trial(trial.id)).weights_sha256
 
 
@@ -177,14 +180,16 @@ class Lab:
         return status
 
     def went_on(self, trial_id: str, *, repeated_max: int = CHECKPOINT_EVERY) -> TrialStatus:
-        """Asserts that the trial finished, never began anew, and has each metric once per step.
+        """Asserts that the trial finished, resumed from its newest checkpoint, and has each metric once per step.
 
         `repeated_max`: steps that may have been computed twice, for each interruption.
         """
         status = self.status(trial_id)
         assert status.state is State.FINISHED, self.account()
         begun = [attempt for attempt in status.attempts if attempt.has_begun]
-        assert all(later.resumed_from_step > 0 for later in begun[1:]), self.account()
+        assert all(later.resumed_from_step >= before.checkpoint_step for before, later in pairwise(begun)), (
+            self.account()
+        )
         assert status.repeated_steps <= repeated_max * (len(begun) - 1), self.account()
         assert self.steps_logged(trial_id) == list(range(LOG_EVERY, status.total_steps + 1, LOG_EVERY))
         assert not status.drifted

@@ -92,6 +92,7 @@ def served(lab: Lab) -> Iterator[str]:
         process.communicate(timeout=60)
 
 
+@pytest.mark.parametrize("databases", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)], indirect=True)
 def test_a_sweep_is_watched_while_it_runs(
     new_lab: Callable[..., Lab],
     chromium: str,

@@ -110,6 +110,7 @@ def test_workers_change_nothing_and_end_with_the_stream(dataset):
     assert [batch.step for batch in got] == list(range(2, 8))
 
 
+@pytest.mark.slow
 def test_workers_and_their_server_end_with_a_trainer_that_is_killed(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(SIGNALLED.replace("{end}", "os.kill(os.getpid(), 9)"))

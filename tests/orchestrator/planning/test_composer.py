@@ -40,6 +40,7 @@ def test_the_tree_shows_every_setting_with_its_declared_default():
     assert (single().trial.config, single().resources) == (TrialConfig(), Resources())
 
 
+@pytest.mark.slow
 def test_every_option_composes_with_every_setting_of_its_group():
     for group, options in CATALOGUE.groups.items():
         for option in options:
@@ -116,7 +117,7 @@ def settings_of(overrides: list[str]) -> dict[str, Scalar]:
     return {setting.key: setting.values[0] for setting in read_overrides(overrides, CATALOGUE)}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_random_cells_200_in_all_are_what_hydra_composes(seed):
     draw, composer = random.Random(seed), Composer(CATALOGUE)
     combinations = [random_groups(draw) for _ in range(3)]

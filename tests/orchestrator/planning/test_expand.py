@@ -26,6 +26,7 @@ def test_the_demo_is_twelve_trials():
     assert (photometric.grayscale_p, photometric.blur_p, photometric.solarize_p) == (0.2, 0.2, 0.2)
 
 
+@pytest.mark.slow
 def test_every_packaged_sweep_expands_and_describes_itself():
     names = sweep_names(PACKAGED)
     assert set(names) >= {"demo", "paper_spectrum", "conditioning_depth"}

@@ -19,6 +19,7 @@ def open_and_create(root):
     Tracking(Layout.of(root, environ={})).experiment("iwm")
 
 
+@pytest.mark.slow
 def test_two_processes_that_find_no_database_make_one(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=open_and_create, args=(tmp_path / "root",)) for _ in range(2)]

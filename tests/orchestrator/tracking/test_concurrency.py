@@ -59,6 +59,7 @@ def write(folders, written):
     written.set()
 
 
+@pytest.mark.slow
 def test_sixteen_workers_journals_are_gathered_at_once(roots):
     folders = [OnDisk(roots[place % 2]).trial(seed=place) for place in range(WORKERS)]
     spawn = multiprocessing.get_context("spawn")

@@ -95,6 +95,7 @@ def test_an_interrupted_evaluation_goes_on_with_what_was_not_measured(on_disk):
     assert [event.protocol for event in said if isinstance(event, Evaluated)] == ["mrr", "linear"]
 
 
+@pytest.mark.slow
 def test_a_tuning_protocol_resumes_from_its_own_checkpoint_and_writes_none_of_its_parent(on_disk):
     trained = single([*TINY, "train.steps=2"]).trial
     settings = ["evaluate.protocol=attentive", "tune.steps=5", "tune.batch_size=8", f"pretrain='{trained.id}'"]

@@ -52,6 +52,7 @@ def test_what_submitit_starts_again_is_the_same(tmp_path):
         assert callable_.checkpoint().function == callable_
 
 
+@pytest.mark.slow
 def test_a_crash_in_a_pack_leaves_its_neighbours_alone(on_disk, monkeypatch):
     words = [*TINY, "train.steps=10"]
     folders = [write_trial(on_disk.layout, single([*words, f"seed={n}"]).trial) for n in range(2)]
