@@ -23,7 +23,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dashboards.ledger import by_cause, entries
+from dashboards.cost import interruptions
+from dashboards.report.tables import by_cause
 from orchestrator import service
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import ClusterError
@@ -337,7 +338,7 @@ def report(outcome: Outcome) -> str:
     """What came of it, for a person."""
     states = Counter(trial.state.value for trial in outcome.results.trials)
     attempts = sum(len(trial.status.attempts) for trial in outcome.results.trials)
-    grid = by_cause(entries(outcome.results))
+    grid = by_cause(interruptions(outcome.results))
     lines = [
         f"{len(outcome.results.trials)} trials, {sum(outcome.faults.values())} faults in {outcome.seconds:.0f} s",
         f"faults: {', '.join(f'{name} {times}' for name, times in sorted(outcome.faults.items()))}",
@@ -370,7 +371,7 @@ def main() -> None:
         if os.environ.get("IWM_KEEP") != "1":
             shutil.rmtree(folder, ignore_errors=True)
     if chosen.json:
-        grid = by_cause(entries(outcome.results))
+        grid = by_cause(interruptions(outcome.results))
         ledger = [dict(zip(grid.header, row, strict=True)) for row in grid.rows]
         told = {"faults": outcome.faults, "seconds": outcome.seconds, "ledger": ledger, "sound": outcome.sound}
         print(json.dumps(told))

@@ -1,15 +1,22 @@
-"""What trials have cost. Pure."""
+"""What trials cost, and what their interruptions cost: the steps that were computed more than once. Pure.
 
+    repeated steps of an interruption = step that was reached - step that the next attempt resumed from    (at least 0)
+    repeated seconds = repeated steps x seconds per step of the interrupted attempt x its GPUs (1 on a CPU)
+
+An attempt reached the last step that it logged: a killed one may have gone further, up to the next log line.
+"""
+
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from orchestrator.trial.lifecycle import TrialStatus
-from orchestrator.trial.results import gpu_hours
+from orchestrator.trial.lifecycle import Attempt, TrialStatus
+from orchestrator.trial.results import SweepResults, gpu_hours, gpus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one or many trials have used so far."""
+    """The use of one or many trials so far."""
 
     trials: int = 0
     attempts: int = 0
@@ -32,13 +39,36 @@ def cost_of(status: TrialStatus) -> Cost:
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """All of them together."""
+    """The sum, field by field."""
     known = list(costs)
-    return Cost(
-        trials=sum(cost.trials for cost in known),
-        attempts=sum(cost.attempts for cost in known),
-        preemptions=sum(cost.preemptions for cost in known),
-        repeated_steps=sum(cost.repeated_steps for cost in known),
-        wall_hours=sum(cost.wall_hours for cost in known),
-        gpu_hours=sum(cost.gpu_hours for cost in known),
+    return Cost(**{field.name: sum(getattr(cost, field.name) for cost in known) for field in fields(Cost)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interruption:
+    """The end of an attempt that was followed by another one."""
+
+    cause: str
+    repeated_steps: int
+    seconds: float
+
+
+def interruptions(results: SweepResults) -> list[Interruption]:
+    """Every interruption of every trial, in the sweep's order."""
+    return [found for trial in results.trials for found in interruptions_of(trial.status)]
+
+
+def interruptions_of(status: TrialStatus) -> list[Interruption]:
+    """The interruptions of one trial; an attempt that never came to its first step repeats nothing."""
+    begun = [attempt for attempt in status.attempts if attempt.has_begun]
+    return [_interruption(old, new) for old, new in itertools.pairwise(begun)]
+
+
+def _interruption(old: Attempt, new: Attempt) -> Interruption:
+    repeated = max(0, old.step - new.resumed_from_step)
+    step_s = old.wall_s / max(1, old.step - old.resumed_from_step)  # start-up is in it: too much rather than too little
+    return Interruption(
+        cause=old.cause or old.end or "unknown",
+        repeated_steps=repeated,
+        seconds=repeated * step_s * max(1, gpus(old)),
     )

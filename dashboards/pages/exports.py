@@ -1,17 +1,16 @@
-"""What a page shows, as rows and as a table for a paper. Pure."""
+"""The data of a page as CSV rows and as tables for a paper. Pure."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
-from dashboards.ablation import Table
-from dashboards.comparisons import headline
-from dashboards.document import Document, Grid
-from dashboards.effects import interactions, main_effects
+from dashboards.cells import Table
 from dashboards.pages.heat import Heat, Panel
 from dashboards.pages.lanes import Lane
 from dashboards.pages.source import Overview
+from dashboards.report.document import Document, Grid
+from dashboards.report.tables import csv_text
 from dashboards.wording import MISSING, axis_name, exact, metric_name
+from orchestrator.inference.effects import interactions, main_effects
+from orchestrator.inference.estimate import Estimate
 from orchestrator.trial.lifecycle import Point, State
 
 ATTEMPTS = (
@@ -25,7 +24,7 @@ EFFECTS = ("kind", "axis", "from", "to", "difference", "half_width", "pairs", "m
 def sweeps_csv(overviews: Iterable[Overview]) -> str:
     """One row per sweep."""
     rows = ((one.record.id, one.record.about, *(one.states[state] for state in State)) for one in overviews)
-    return _csv(("sweep", "about", *(state.value for state in State)), rows)
+    return csv_text(("sweep", "about", *(state.value for state in State)), rows)
 
 
 def sweeps(overviews: Iterable[Overview]) -> Document:
@@ -45,27 +44,26 @@ def attempts_csv(lanes: Iterable[Lane]) -> str:
         for lane in lanes
         for bar in lane.bars
     )
-    return _csv(ATTEMPTS, rows)
+    return csv_text(ATTEMPTS, rows)
 
 
 def points_csv(points: Iterable[Point]) -> str:
     """One row per value of a metric."""
     rows = ((point.key, point.step, repr(point.value), f"{point.t:.3f}", point.attempt) for point in points)
-    return _csv(("metric", "step", "value", "unix_s", "attempt"), rows)
+    return csv_text(("metric", "step", "value", "unix_s", "attempt"), rows)
 
 
 def effects_csv(table: Table) -> str:
     """One row per main effect and per interaction on the headline metric."""
-    metric = headline(table)
-    rows: list[tuple[object, ...]] = []
-    for effect in main_effects(table, metric=metric) if metric else ():
-        known = effect.estimate
-        if known:
+    metric = table.headline
+    samples, rows = table.samples(metric) if metric else [], list[tuple[object, ...]]()
+    for effect in main_effects(samples, table.design):
+        if known := effect.estimate:
             rows.append(("main", effect.axis, exact(effect.base), exact(effect.level), *_numbers(known)))
-    for both in interactions(table, metric=metric) if metric else ():
+    for both in interactions(samples, table.design):
         bases, levels = (" x ".join(map(exact, pair)) for pair in (both.bases, both.levels))
         rows.append(("interaction", " x ".join(both.axes), bases, levels, *_numbers(both.estimate)))
-    return _csv(EFFECTS, [(*row, metric) for row in rows])
+    return csv_text(EFFECTS, [(*row, metric) for row in rows])
 
 
 def grid(title: str, shown: Heat) -> Document:
@@ -101,14 +99,5 @@ def _panel(shown: Heat, panel: Panel, *, name: str) -> Grid:
     return Grid(caption, (down, *(column or name for column in shown.columns.names)), rows, labels=1)
 
 
-def _numbers(known: object) -> tuple[object, ...]:
-    mean, half, n = (getattr(known, key) for key in ("mean", "half_width", "n"))
-    return (repr(mean), "" if half is None else repr(half), n)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def _numbers(known: Estimate) -> tuple[object, ...]:
+    return (repr(known.mean), "" if known.half_width is None else repr(known.half_width), known.n)

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboards.ablation import Cell, Table, is_numeric
-from dashboards.comparisons import headline
-from dashboards.pages.paging import Page, paged
+from dashboards.cells import Cell, Table, is_numeric
+from dashboards.pages.requests import Page, paged
 from dashboards.wording import axis_name, level_name, number, plain
 from orchestrator.errors import RequestError
 from orchestrator.trial.lifecycle import State
@@ -134,7 +133,7 @@ def heat(
     _check("metric", metric, known=metrics(table) or (metric,))
     _check("axis", rows, known=table.varying)
     _check("axis", columns, known=table.varying)
-    metric = metric if metric in metrics(table) else headline(table) or next(iter(metrics(table)), "")
+    metric = metric if metric in metrics(table) else table.headline or next(iter(metrics(table)), "")
     chosen = _axes(table, rows=rows, columns=columns)
     down, across = bands(table, chosen[0]), bands(table, chosen[1])
     others = [bands(table, axis) for axis in table.varying if axis not in chosen]
@@ -165,8 +164,7 @@ def heat(
 
 def _check(what: str, name: str, *, known: Sequence[str]) -> None:
     if name and name not in known:
-        listed = ", ".join(map(plain, known)) or "none: nothing varies here"
-        raise RequestError(f"unknown {what} '{plain(name[:60])}'; choose from {listed}")
+        raise RequestError.unknown(what, name, choices=map(plain, known), shown=plain(name[:60]))
 
 
 def _axes(table: Table, *, rows: str, columns: str) -> tuple[str, str]:

@@ -12,8 +12,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dashboards.document import Block, Document, Grid
-from dashboards.page import body as document_body
+from dashboards.report.document import Block, Document, Grid, html_body
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
 from orchestrator.planning.forecast import duration
 
@@ -41,7 +40,7 @@ def short(text: str) -> str:
 
 def document(content: Document, *, figure: bytes | None = None) -> Markup:
     """A report's blocks as HTML, which `dashboards.page` has escaped."""
-    return Markup(document_body(content, figure=figure))
+    return Markup(html_body(content))
 
 
 def page(template: str, values: Mapping[str, Any]) -> str:

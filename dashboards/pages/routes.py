@@ -27,20 +27,26 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.ablation import Table
-from dashboards.comparisons import headline
-from dashboards.latex import to_latex
+from dashboards.cells import Table
 from dashboards.pages import exports
-from dashboards.pages.asking import Answer, asked, encoded, guarded, not_routed, page_number, part, refused
-from dashboards.pages.curves import curves
 from dashboards.pages.heat import GLYPHS, SQUARES, Heat, heat, metrics
 from dashboards.pages.lanes import lane, lanes, span
-from dashboards.pages.look import Look
-from dashboards.pages.neighbours import neighbours
-from dashboards.pages.paging import paged
 from dashboards.pages.render import FOLDER, digest, link, page
-from dashboards.pages.source import Source, now, trial_of
-from dashboards.rows import to_csv
+from dashboards.pages.requests import (
+    Answer,
+    asked,
+    encoded,
+    guarded,
+    not_routed,
+    page_number,
+    paged,
+    part,
+    refused,
+)
+from dashboards.pages.source import Look, Source, now, trial_of
+from dashboards.pages.trial import curves, neighbours
+from dashboards.report.document import to_latex
+from dashboards.report.tables import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.records.layout import Layout
 from orchestrator.store.database import SINGLE
@@ -156,7 +162,7 @@ class Pages:
         records = [record for record, _ in shipment.sweeps]
         record = _chosen(records, asked(request, "sweep"))
         look = self.source.look(record.id) if record else None
-        metric = headline(look.table) or "" if look else ""
+        metric = look.table.headline or "" if look else ""
         trial = trial_of(shipment)
         return _html(
             "trial.html",

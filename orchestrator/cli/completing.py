@@ -58,7 +58,7 @@ def launchers(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def formats(ctx: typer.Context, incomplete: str) -> list[str]:
     """What a report is written as."""
-    from dashboards.report import FORMATS
+    from dashboards.report.content import FORMATS
 
     return list(FORMATS)
 

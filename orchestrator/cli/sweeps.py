@@ -175,8 +175,7 @@ def report(
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Print a sweep's table, effects and findings."""
-    from dashboards.publish import render_report
-    from dashboards.report import checked
+    from dashboards.report.content import checked, render
     from orchestrator import service
     from orchestrator.host import progress
     from orchestrator.records.layout import Layout
@@ -185,7 +184,7 @@ def report(
     with progress.shown(), service.observed(layout) as store:
         found = service.find_sweep(layout, store, sweep)
         with progress.during("writing the report"):
-            text = render_report(found, kind=kind)
+            text = render(found, format=kind)
     if output:
         output.write_text(text)
     else:

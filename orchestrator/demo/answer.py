@@ -7,7 +7,7 @@ from rich.table import Table
 
 from dashboards.findings import find
 from dashboards.publish import attach_reports, report_files
-from dashboards.report import SECTIONS
+from dashboards.report.content import SECTIONS
 from dashboards.wording import metric_name
 from orchestrator import service
 from orchestrator.errors import TrackingError

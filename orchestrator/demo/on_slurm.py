@@ -20,7 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dashboards.ledger import by_cause, entries
+from dashboards.cost import interruptions
+from dashboards.report.tables import by_cause
 from orchestrator import service
 from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.here import SWEEP
@@ -215,7 +216,7 @@ def story_table(results: SweepResults) -> Table:
 
 def ledger_table(results: SweepResults) -> Table:
     """What that has cost."""
-    grid = by_cause(entries(results))
+    grid = by_cause(interruptions(results))
     table = Table(title=grid.caption, title_justify="left", box=None, pad_edge=False)
     for place, heading in enumerate(grid.header):
         table.add_column(heading, justify="left" if place < grid.labels else "right")

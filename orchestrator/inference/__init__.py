@@ -1,5 +1,6 @@
 """Pure statistics on numbers; knows nothing of trials, files or tables.
 
-estimate.py   a mean and how far it can be trusted
+estimate.py   a mean with its confidence interval
+effects.py    main effects, interactions, verdicts on differences
 orders.py     whether an order that a paper prints holds in our numbers
 """

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dashboards.report import render
+from dashboards.report.content import render
 from orchestrator.trial.lifecycle import State, TrialStatus
 from orchestrator.trial.results import SweepResults
 from tests.fakes.results import GPU, Levels, attempt, finished, results, trial

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 import pytest
 from starlette.routing import Mount, Route
 
-from dashboards.pages.asking import QUERIES
+from dashboards.pages.requests import QUERIES
 from dashboards.pages.routes import site
 from iwm_core.config import DataConfig, TrialConfig
 from iwm_core.events import Evaluated, Failed, Step

@@ -1,11 +1,11 @@
 import csv
 import io
 
-from dashboards.ablation import tabulate
-from dashboards.latex import to_latex
+from dashboards.cells import tabulate
 from dashboards.pages import exports
 from dashboards.pages.heat import heat
 from dashboards.pages.lanes import lanes
+from dashboards.report.document import to_latex
 from orchestrator.trial.lifecycle import Point
 from tests.fakes.results import sweep
 

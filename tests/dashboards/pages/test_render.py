@@ -1,7 +1,7 @@
 import pytest
 
-from dashboards.document import Document, Grid, Paragraph
 from dashboards.pages.render import digest, document, link, page, shade
+from dashboards.report.document import Document, Grid, Paragraph
 
 
 def test_addresses_are_quoted():
