@@ -1,6 +1,6 @@
 """The tables of Image World Models (arXiv 2403.00504) as data, and the cells of a sweep that correspond to them. Pure.
 
-Every number is second-hand: [C2], read in notes made from the complete paper; [RECALLED, low] from memory alone. None
+Every number is second-hand, from notes made of the complete paper, and carries their mark [C2]. None
 comes with an interval. A number that the notes do not give is absent, never zero. MRR lies in [0, 1]; everything else
 is in percent. Sections are those of the paper's experiments as the notes number them:
 
@@ -28,7 +28,7 @@ from typing import Any
 
 from dashboards.cells import Cell, Table
 
-C2, RECALLED = "[C2]", "[RECALLED, low]"
+C2 = "[C2]"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ class Column:
     values: Mapping[Model, float]
     metric: str = ""
     percent: bool = True
-    mark: str = C2
 
 
 @dataclass(frozen=True)
@@ -176,15 +175,6 @@ SHEETS = (
     ),
 )
 
-TASKS: Mapping[str, tuple[float, float]] = {
-    "ImageNet": (80.8, 79.6),
-    "iNat18": (72.4, 72.0),
-    "SUN397": (75.6, 78.2),
-    "Places205": (64.8, 64.1),
-}
-"""[RECALLED, low] 7.5 by task: a predictor of its own, one for all. The differences of ImageNet (-1.2) and SUN397
-(+2.6), the smallest and the largest, and both means are [C2]."""
-
 
 @dataclass(frozen=True)
 class Correlation:
@@ -193,7 +183,6 @@ class Correlation:
     title: str
     with_column: str
     value: float
-    mark: str = C2
 
 
 CORRELATIONS = (

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from dashboards.cells import Cell, Table
 from dashboards.report.document import Block, Bullets, Grid, Heading, Paragraph
-from dashboards.report.paper import CORRELATIONS, LARGE, SHEETS, Column, Model, Sheet, paper_rows, values
+from dashboards.report.paper import C2, CORRELATIONS, LARGE, SHEETS, Column, Model, Sheet, paper_rows, values
 from dashboards.report.tables import spread
 from dashboards.wording import counted, listed, number, plain, signed
-from orchestrator.inference.estimate import Estimate, estimate
+from orchestrator.inference.estimate import estimate
 from orchestrator.inference.orders import Order, Place, Verdict, correlations
 
 Models = Mapping[Model, Cell]
@@ -29,8 +29,13 @@ def comparison(table: Table) -> Iterator[Block]:
     yield Paragraph(_what_differs(models))
     for sheet in SHEETS:
         yield from _grid(sheet, models)
-    yield _counts(orders)
-    yield Paragraph(_together(orders))
+    counts = {order.title: [order.count(verdict) for verdict in Verdict] for order in orders}
+    rows = tuple(
+        (order.title, *map(str, (len(order.pairs), *counts[order.title])), signed(order.tau)) for order in orders
+    )
+    header = ("order", "pairs", "agree", "opposed", "undecided", "tau of means")
+    yield Grid("Orders of the paper in our numbers.", header, rows, labels=1)
+    yield Paragraph(_together([sum(column) for column in zip(*counts.values(), strict=True)]))
     yield Bullets(tuple(_sentence(order) for order in orders))
     yield from _correlations(models)
 
@@ -38,20 +43,17 @@ def comparison(table: Table) -> Iterator[Block]:
 def _orders(models: Models) -> Iterator[Order]:
     """Every column, then every row of the tables whose columns can be compared."""
     for sheet in SHEETS:
-        lines = [
-            (column.title, column.mark, [(model.name, column, model) for model in column.values])
-            for column in sheet.columns
-        ]
+        lines = {column.title: [(model.name, column, model) for model in column.values] for column in sheet.columns}
         for model in dict.fromkeys(model for column in sheet.columns for model in column.values if sheet.crosswise):
             row = [(column.title, column, model) for column in sheet.columns if model in column.values]
-            lines.append((f"within {model.name}", sheet.columns[0].mark, row))
-        for title, mark, cells in lines:
+            lines[f"within {model.name}"] = row
+        for title, cells in lines.items():
             places = tuple(
                 Place(name, column.values[model], ours)
                 for name, column, model in cells
                 if model in models and (ours := values(models[model], column))
             )
-            order = Order(f"{sheet.title}, {title}", sheet.section, mark, places)
+            order = Order(f"{sheet.section} {sheet.title}, {title}", places)
             if order.pairs:
                 yield order
 
@@ -83,41 +85,23 @@ def _grid(sheet: Sheet, models: Models) -> Iterator[Block]:
     if not columns:
         return
     header = [f"{column.title}, {whose}" for column in columns for whose in ("paper", "ours")]
-    body = tuple((model.name, *(text for column in columns for text in _both(column, model, models))) for model in rows)
+
+    def pair(column: Column, model: Model) -> tuple[str, str]:
+        ours, digits = estimate(values(models[model], column).values()), 1 if column.percent else 2
+        return number(column.values.get(model), digits=digits), spread(ours, digits=digits)
+
+    body = tuple((model.name, *(text for column in columns for text in pair(column, model))) for model in rows)
     left_out = listed(column.title for column in sheet.columns if column not in columns)
     rest = f" Not measured here: {left_out}." if left_out else ""
-    yield Paragraph(f"Section {sheet.section}, {sheet.title} {sheet.columns[0].mark}.{rest}")
+    yield Paragraph(f"Section {sheet.section}, {sheet.title} {C2}.{rest}")
     yield Grid(f"{sheet.section} {sheet.title}: the paper's values and ours.", ("model", *header), body, labels=1)
 
 
-def _both(column: Column, model: Model, models: Models) -> tuple[str, str]:
-    digits = 1 if column.percent else 2
+def _together(counts: list[int]) -> str:
+    agree, opposed, undecided = counts
     return (
-        number(column.values.get(model), digits=digits),
-        spread(estimate(values(models[model], column).values()), digits=digits),
-    )
-
-
-def _counts(orders: tuple[Order, ...]) -> Grid:
-    rows = tuple(
-        (
-            order.title,
-            order.section,
-            *map(str, (len(order.pairs), *(order.count(verdict) for verdict in Verdict))),
-            signed(order.tau),
-        )
-        for order in orders
-    )
-    header = ("order", "section", "pairs", "agree", "opposed", "undecided", "tau of means")
-    return Grid("Orders of the paper in our numbers.", header, rows, labels=2)
-
-
-def _together(orders: tuple[Order, ...]) -> str:
-    pairs = sum(len(order.pairs) for order in orders)
-    agree, opposed, undecided = (sum(order.count(verdict) for order in orders) for verdict in Verdict)
-    return (
-        f"Of {counted(pairs, 'pair')} with different values in the paper, {agree} have its order here, {opposed} the "
-        f"opposite one, and {undecided} are inconclusive: the 95 % CI of the difference (Student's t, paired by seed) "
+        f"Of {counted(sum(counts), 'pair')} with different values in the paper, {agree} have its order here, {opposed} "
+        f"the opposite one, and {undecided} are inconclusive: the 95 % CI of the difference (Student's t, by seed) "
         "includes zero or does not exist. One such interval in twenty misses by chance. Tau is Kendall's over the "
         "means of all pairs: +1 where every pair has the paper's order, -1 where none has."
     )
@@ -134,22 +118,20 @@ def _sentence(order: Order) -> str:
     else:
         said = "the paper's order holds in part"
     figures = f"{counted(len(order.pairs), 'pair')}: {agree} agree, {opposed} opposed, {undecided} undecided"
-    return f"{order.title} ({order.section}, {order.mark}): {said} ({figures}). {_spelled(order)}"
+    return f"{order.title}: {said} ({figures}). {_spelled(order)}"
 
 
 def _spelled(order: Order) -> str:
     if len(order.places) <= SPELLED:
-        ours = sorted(order.places, key=lambda place: -place.mean)
-        paper = sorted(order.places, key=lambda place: -place.paper)
-        return f"Paper: {_chain(paper)}; our means: {_chain(ours)}."
+        paper, ours = (
+            " > ".join(place.name for place in sorted(order.places, key=value))
+            for value in (lambda place: -place.paper, lambda place: -place.mean)
+        )
+        return f"Paper: {paper}; our means: {ours}."
     against = [pair for pair in order.pairs if pair.verdict is Verdict.OPPOSED]
     if not against:
         return "No pair is reversed."
     return f"Reversed: {listed(f'{pair.worse.name} above {pair.better.name}' for pair in against)}."
-
-
-def _chain(places: list[Place]) -> str:
-    return " > ".join(place.name for place in places)
 
 
 def _correlations(models: Models) -> Iterator[Block]:
@@ -160,14 +142,10 @@ def _correlations(models: Models) -> Iterator[Block]:
         points = [(values(cell, columns["MRR"]), values(cell, columns[item.with_column])) for cell in iwm]
         points = [(one, other) for one, other in points if one.keys() & other.keys()]
         if known := correlations(points):
-            rows.append(
-                (item.title, f"{signed(item.value)} {item.mark}", _signed(known), str(len(points)), str(known.n))
-            )
+            half = f" ± {known.half_width:.2f}" if known.half_width is not None else ""
+            ours = (signed(known.mean) + half, str(len(points)), str(known.n))
+            rows.append((item.title, f"{signed(item.value)} {C2}", *ours))
     if rows:
         header = ("correlation over IWM with ViT-B", "paper", "ours", "variants", "seeds")
         yield Grid("Correlations.", header, tuple(rows), labels=1)
         yield Paragraph("Ours is computed within each seed; ± 95 % CI half-width over seeds (Student's t).")
-
-
-def _signed(known: Estimate) -> str:
-    return signed(known.mean) + (f" ± {known.half_width:.2f}" if known.half_width is not None else "")

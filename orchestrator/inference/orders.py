@@ -69,8 +69,6 @@ class Order:
     """Places of one measure, or of one model in several measures."""
 
     title: str
-    section: str
-    mark: str
     places: tuple[Place, ...]
 
     @cached_property

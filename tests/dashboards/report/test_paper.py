@@ -10,7 +10,6 @@ from dashboards.report.paper import (
     IJEPA,
     INV,
     SHEETS,
-    TASKS,
     Column,
     Model,
     model_of,
@@ -39,12 +38,6 @@ def test_values_are_in_their_unit():
         for column in sheet.columns:
             low, high = (30, 100) if column.percent else (0, 1)
             assert all(low <= value <= high for value in column.values.values())
-
-
-def test_the_tasks_have_the_means_of_the_table():
-    (alone, together) = (sum(column) / len(TASKS) for column in zip(*TASKS.values(), strict=True))
-    sheet = next(sheet for sheet in SHEETS if sheet.section == "7.5")
-    assert [round(alone, 1), round(together, 1)] == [column.values[EQUI] for column in sheet.columns]
 
 
 def test_correlations_are_of_columns():

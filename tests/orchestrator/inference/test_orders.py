@@ -21,14 +21,14 @@ def test_a_pair_is_decided_by_the_interval_of_its_differences(ours, verdict):
 
 
 def test_equal_values_of_the_paper_are_no_pair():
-    order = Order("x", "6", "[C2]", (place("a", 0.0, 0.5), place("b", 0.0, 0.4), place("c", 1.0, 0.45)))
+    order = Order("x", (place("a", 0.0, 0.5), place("b", 0.0, 0.4), place("c", 1.0, 0.45)))
     assert [(pair.better.name, pair.worse.name) for pair in order.pairs] == [("c", "a"), ("c", "b")]
     assert order.tau == 0.0
     assert order.count(Verdict.UNDECIDED) == 2
 
 
 def test_tau_goes_by_the_means():
-    order = Order("x", "6", "[C2]", (place("a", 3.0, 0.3), place("b", 2.0, 0.2), place("c", 1.0, 0.25)))
+    order = Order("x", (place("a", 3.0, 0.3), place("b", 2.0, 0.2), place("c", 1.0, 0.25)))
     assert order.tau == pytest.approx(1 / 3)
 
 
