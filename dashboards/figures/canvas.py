@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboards.cells import Cell, Table, is_numeric
-from dashboards.wording import axis_name, level_name, plain
-from orchestrator.errors import RequestError
+from dashboards.wording import axis_name, level_name
 from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
@@ -40,10 +39,6 @@ WIDTH_IN, HEIGHT_IN, DPI = 8.0, 4.0, 150
 LEFT_IN, TOP = 0.1, 0.955
 """Position of a title: inches from the left edge, and a share of the height."""
 GAP_PX = 20
-PICTURES: dict[str, dict[str, Any]] = {
-    "png": {"metadata": {"Software": None}},
-    "svg": {"metadata": {"Date": None, "Creator": None}},
-}
 
 
 @dataclass(frozen=True)
@@ -96,25 +91,15 @@ def colours(table: Table, *, axis: str | None) -> dict[Scalar, str]:
     return found
 
 
-def check_format(format: str) -> None:
-    """Check the name of a picture format.
-
-    Raises:
-        RequestError: there is none of that name.
-    """
-    if format not in PICTURES:
-        raise RequestError.unknown("picture format", format, choices=PICTURES, shown=plain(format))
-
-
-def printed(draw: Callable[[], "Figure"], *, format: str = "png") -> bytes:
-    """The figure that `draw` makes, under matplotlib's default settings."""
+def printed(draw: Callable[[], "Figure"]) -> bytes:
+    """The figure that `draw` makes, as a PNG, under matplotlib's default settings."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "iwm", "text.parse_math": False, "font.size": TEXT_PT})
+        matplotlib.rcParams.update({"text.parse_math": False, "font.size": TEXT_PT})
         page = io.BytesIO()
-        draw().savefig(page, format=format, **PICTURES[format])
+        draw().savefig(page, format="png", metadata={"Software": None})
     return page.getvalue()
 
 

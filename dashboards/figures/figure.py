@@ -42,17 +42,13 @@ DODGE, SIDEWAYS = 0.06, 0.07
 GROUPS = {"linear_probe_top1": "pooled", "linear_probe_tokens_top1": "all tokens"}
 
 
-def render_figure(results: SweepResults, *, format: str = "png") -> bytes | None:
-    """The figure as `png` (1200 x 600 pixels, wider for more than two panels) or `svg`.
+def render_figure(results: SweepResults) -> bytes | None:
+    """The figure as a PNG of 1200 x 600 pixels, wider for more than two panels.
 
     None where no finished trial has a headline metric.
-
-    Raises:
-        RequestError: another format.
     """
-    canvas.check_format(format)
     table = tabulate(results)
-    return None if table.headline is None else canvas.printed(partial(draw, table), format=format)
+    return None if table.headline is None else canvas.printed(partial(draw, table))
 
 
 def draw(table: Table) -> "Figure":

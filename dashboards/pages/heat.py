@@ -2,9 +2,8 @@
 
     colour = (value - lowest) / (highest - lowest)      value: the metric's mean over a cell's finished seeds
 
-A place that the sweep does not have is empty; a cell without a finished trial has no colour and says how far it is.
-Where an axis has more levels than a page has room for, neighbouring ones share a row: its
-squares show the mean over their cells.
+A place that the sweep does not have is empty; a cell without a finished trial has no colour and shows its progress.
+Where an axis has too many levels for a page, neighbouring ones share a band: its squares show the mean over cells.
 """
 
 import math
@@ -21,14 +20,14 @@ from orchestrator.trial.results import TrialResult
 from orchestrator.trial.sweep import Scalar
 
 LEVELS_MAX = 40
-"""Levels that are shown one by one."""
+"""The most levels that are shown one by one."""
 BANDS = 20
-"""Bands, about, of an axis that has more."""
+"""The approximate number of bands of an axis that has more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """An axis: a name per band, and the band of each level; cells that do not have the axis come last, without name."""
+    """An axis: a name for each band, and the band of each level; cells without the axis have a nameless last band."""
 
     axis: str
     names: tuple[str, ...]
@@ -67,20 +66,11 @@ GLYPHS = {
     State.FAILED: "✕",
     State.CANCELLED: "⊘",
 }
-"""A state's badge; its name stands in the title."""
+"""The symbol of a state."""
 SQUARES = 1_500
-"""Squares on one page, about; a panel is never cut."""
+"""The approximate number of squares on one page; a panel is never cut."""
 SCORE = "score of "
-"""Before the label of an evaluation, where its score is what colours the grid."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Badge:
-    """How many of a cell's trials are in a state."""
-
-    state: str
-    glyph: str
-    count: int
+"""Prefix of an evaluation's label in the list of metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +79,7 @@ class Square:
 
     text: str
     share: float | None
-    badges: tuple[Badge, ...]
+    states: Mapping[State, int]
     progress: float  # share of all steps that are done
     trial_id: str
 
@@ -115,20 +105,20 @@ class Heat:
 
 
 def metrics(table: Table) -> tuple[str, ...]:
-    """What a grid can be coloured by: what finished trials have measured, and the scores of their evaluations."""
+    """The choices for colour: the metrics of finished trials, and the scores of their evaluations."""
     return (*table.metrics, *(SCORE + label for label in table.labels))
 
 
 def heat(
     table: Table, *, metric: str = "", rows: str = "", columns: str = "", page: int = 1, squares: int = SQUARES
 ) -> Heat:
-    """The grid, as many panels to a page as have so many squares.
+    """The grid, with as many panels to a page as fit into `squares`.
 
-    What is not chosen is chosen here: the headline metric, the first two axes. Where one axis is asked for twice, the
-    columns give way. A metric may be asked for before a trial has finished.
+    Defaults are the headline metric and the first two axes. Where the same axis is requested twice, the columns take
+    another one. A metric may be requested before a trial has finished.
 
     Raises:
-        RequestError: the sweep has no such metric or page, or such an axis does not vary in it.
+        RequestError: the sweep has no such metric or page, or the axis does not vary.
     """
     _check("metric", metric, known=metrics(table) or (metric,))
     _check("axis", rows, known=table.varying)
@@ -183,7 +173,7 @@ Cells = dict[tuple[int, int], list[Cell]]
 
 
 def _placed(table: Table, *, down: Bands, across: Bands, others: Sequence[Bands]) -> dict[tuple[int, ...], Cells]:
-    """The cells of every panel that has some, by row and column."""
+    """The cells of each panel, by row and column."""
     places: dict[tuple[int, ...], Cells] = {}
     for cell in table.cells:
         inside = places.setdefault(tuple(axis.at(cell) for axis in others), {})
@@ -192,7 +182,7 @@ def _placed(table: Table, *, down: Bands, across: Bands, others: Sequence[Bands]
 
 
 def _value(cell: Cell, metric: str) -> float | None:
-    """The mean over finished seeds, without an interval: for that ten thousand cells would take seconds."""
+    """The mean over finished seeds, without its interval, which would take seconds for ten thousand cells."""
     label = metric.removeprefix(SCORE)
     known = cell.values(metric) if label == metric else cell.scores(label)
     return sum(known.values()) / len(known) if known else None
@@ -208,16 +198,14 @@ def _square(cells: Sequence[Cell], values: Mapping[int, float], span: tuple[floa
     return Square(
         text=number(mean) if known else "",
         share=min(1.0, max(0.0, share)) if math.isfinite(mean) else None,
-        badges=tuple(
-            Badge(state=state.value, glyph=GLYPHS[state], count=states[state]) for state in State if states[state]
-        ),
+        states={state: states[state] for state in State if states[state]},
         progress=sum(map(_progress, trials)) / len(trials),
         trial_id=trials[0].id,
     )
 
 
 def _progress(trial: TrialResult) -> float:
-    """A finished trial needs no look at its steps, which keeps ten thousand of them cheap."""
+    """The share of steps that are done; 1 for a finished trial, whose steps need not be read."""
     if trial.state is State.FINISHED:
         return 1.0
     return min(1.0, trial.status.step / trial.status.total_steps) if trial.status.total_steps else 0.0

@@ -1,10 +1,11 @@
-"""Values to HTML, by Jinja2. Every value is escaped; what is HTML already is ours, and says so with `Markup`.
+"""Values to HTML, by Jinja2. Every value is escaped, except our own HTML, which is marked with `Markup`.
 
-A report is shown as a page has room for it: of a long table its first rows. Its CSV and LaTeX keep them all.
+A page shows the first rows of a long table of the report; CSV and LaTeX have them all.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,13 +13,13 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dashboards.report.document import Block, Document, Grid, html_body
+from dashboards.report.document import Document, Grid, html_body
 from dashboards.wording import TEXT_MAX, axis_name, level_name, metric_name, number, plain, shortened
 from orchestrator.planning.forecast import duration
 
 FOLDER = Path(__file__).parent
 SHADES = 20
-"""Steps of the colour scale; a cell's class is `shade-0` to `shade-20`."""
+"""The colour scale has classes `shade-0` to `shade-20`."""
 
 
 def shade(share: float | None) -> str:
@@ -33,13 +34,8 @@ def link(*parts: str, **query: str) -> str:
     return path + (f"?{urlencode(chosen)}" if chosen else "")
 
 
-def short(text: str) -> str:
-    """Somebody else's text with its line breaks, as much of it as anybody reads."""
-    return shortened(text, most=TEXT_MAX)
-
-
-def document(content: Document, *, figure: bytes | None = None) -> Markup:
-    """A report's blocks as HTML, which `dashboards.page` has escaped."""
+def document(content: Document) -> Markup:
+    """A report's blocks as HTML, which `html_body` has escaped."""
     return Markup(html_body(content))
 
 
@@ -65,21 +61,19 @@ _environment.filters |= {
     "duration": duration,
     "report": document,
     "plain": plain,
-    "short": short,
+    "short": partial(shortened, most=TEXT_MAX),
 }
 
 
 ROWS = 200
-"""Rows of one table."""
+"""The most rows of one table on a page."""
 
 
 def digest(document: Document, *, rows: int = ROWS) -> Document:
-    """The report, with no table longer than that."""
-    return replace(document, blocks=tuple(_short(block, rows=rows) for block in document.blocks))
-
-
-def _short(block: Block, *, rows: int) -> Block:
-    if not isinstance(block, Grid) or len(block.rows) <= rows:
-        return block
-    caption = f"{block.caption} The first {rows:,} of {len(block.rows):,} rows; all are in the LaTeX."
-    return replace(block, caption=caption, rows=block.rows[:rows])
+    """The report with at most this many rows in each table."""
+    blocks = list(document.blocks)
+    for at, block in enumerate(blocks):
+        if isinstance(block, Grid) and len(block.rows) > rows:
+            caption = f"{block.caption} The first {rows:,} of {len(block.rows):,} rows; all are in the LaTeX."
+            blocks[at] = replace(block, caption=caption, rows=block.rows[:rows])
+    return replace(document, blocks=tuple(blocks))

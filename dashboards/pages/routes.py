@@ -1,4 +1,4 @@
-"""Addresses to pages. Whatever a browser may send ends in a page or a plain 4xx, and nothing here changes anything.
+"""The addresses of the pages. Every request ends in a page or a plain 4xx, and none changes anything.
 
     /iwm/                                    every sweep
     /iwm/sweeps/ID                           the grid          ?metric= &rows= &columns= &page=
@@ -6,12 +6,13 @@
     /iwm/sweeps/ID/timeline                  attempts over time    ?page=
     /iwm/trials/ID                           one trial         ?sweep=
 
-`sweeps`, `grid`, `answer`, `timeline` and `data` followed by `.csv` give a page's data, by `.tex` its table. Ids are
-looked up in the store; none of them becomes a path.
+`sweeps`, `grid`, `answer`, `timeline` and `data` with `.csv` give a page's data, with `.tex` its table. Ids are looked
+up in the store; none of them becomes a path.
 """
 
 import datetime
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -43,9 +44,9 @@ from dashboards.pages.requests import (
     part,
     refused,
 )
-from dashboards.pages.source import Look, Source, now, trial_of
+from dashboards.pages.source import Look, Source, trial_of
 from dashboards.pages.trial import curves, neighbours
-from dashboards.report.document import to_latex
+from dashboards.report.document import Document, to_latex
 from dashboards.report.tables import to_csv
 from orchestrator.errors import UnknownSweepError
 from orchestrator.records.layout import Layout
@@ -65,7 +66,7 @@ class Pages:
         self.source = source
 
     def routes(self) -> list[Route]:
-        """What Starlette is to serve."""
+        """The routes for Starlette."""
         table: Mapping[str, Answer] = {
             "/iwm": self.sweeps,
             "/iwm/": self.sweeps,
@@ -83,13 +84,13 @@ class Pages:
         return [Route(path, guarded(answer), methods=["GET"]) for path, answer in table.items()]
 
     def sweeps(self, request: Request) -> Response:
-        """Every sweep, with how far it is."""
+        """Every sweep and its progress."""
         return _html("sweeps.html", overviews=self.source.overviews(), root=str(self.source.layout.root), State=State)
 
     def sweeps_data(self, request: Request) -> Response:
-        """How many trials of every sweep are in which state."""
+        """The number of trials in each state, by sweep."""
         found = self.source.overviews()
-        return _data(request, csv=lambda: exports.sweeps_csv(found), tex=lambda: to_latex(exports.sweeps(found)))
+        return _data(request, csv=lambda: exports.sweeps_csv(found), tex=lambda: exports.sweeps(found))
 
     def grid(self, request: Request) -> Response:
         """A sweep's cells as a heat map."""
@@ -113,12 +114,10 @@ class Pages:
         """The rows of every trial, or the grid as a LaTeX table."""
         look = self._look(request)
         shown = _grid(request, look.table, squares=sys.maxsize)
-        return _data(
-            request, csv=lambda: to_csv(look.results), tex=lambda: to_latex(exports.grid(look.record.name, shown))
-        )
+        return _data(request, csv=lambda: to_csv(look.results), tex=lambda: exports.grid(look.record.name, shown))
 
     def answer(self, request: Request) -> Response:
-        """The report: effects, what the table supports and what it does not."""
+        """The report."""
         look = self._asked(request)
         mlflow = self._mlflow(look.record)
         return _html("answer.html", look=look, content=digest(look.report), mlflow=mlflow, tab="answer")
@@ -126,11 +125,11 @@ class Pages:
     def answer_data(self, request: Request) -> Response:
         """The effects as rows, or the report as LaTeX."""
         look = self._asked(request)
-        return _data(request, csv=lambda: exports.effects_csv(look.table), tex=lambda: to_latex(look.report))
+        return _data(request, csv=lambda: exports.effects_csv(look.table), tex=lambda: look.report)
 
     def timeline(self, request: Request) -> Response:
         """Attempts of each trial over time, `LANES` trials to a page."""
-        look, t = self._look(request), now()
+        look, t = self._look(request), time.time()
         part = paged(look.results.trials, number=page_number(request), size=LANES)
         shown = lanes(replace(look.results, trials=tuple(part.items)), now=t)
         return _html(
@@ -149,12 +148,9 @@ class Pages:
     def timeline_data(self, request: Request) -> Response:
         """Every attempt as a row."""
         look = self._look(request)
-        shown = lanes(look.results, now=now())
-        return _data(
-            request,
-            csv=lambda: exports.attempts_csv(shown),
-            tex=lambda: to_latex(exports.attempts(look.record.name, shown)),
-        )
+        shown = lanes(look.results, now=time.time())
+        name = look.record.name
+        return _data(request, csv=lambda: exports.attempts_csv(shown), tex=lambda: exports.attempts(name, shown))
 
     def trial(self, request: Request) -> Response:
         """One trial: configuration, neighbours, curves, attempts, pictures, logs."""
@@ -172,28 +168,24 @@ class Pages:
             record=record,
             metric=metric,
             directions=neighbours(look.results, trial, metric=metric) if look else (),
-            lane=lane(trial, submitted_t=0.0, now=now()),
-            curves=curves(
-                self.source.points(trial.id),
-                attempts=shipment.status.attempts,
-                total_steps=shipment.status.total_steps,
-            ),
+            lane=lane(trial, submitted_t=0.0, now=time.time()),
+            curves=curves(self.source.store.points(trial.id), shipment.status),
             seen=self.source.slurm_seen(trial.id),
             goes_on=trial.state in GOING_ON,
             command=command(record, trial.overrides) if record else "",
             pictures=self.source.pictures(trial.id),
             logs=self.source.log_tails(trial.id),
-            mlflow=self._run(shipment.run_id),
+            mlflow=self._mlflow(run_id=shipment.run_id),
         )
 
     def trial_data(self, request: Request) -> Response:
         """Every point of its history as a row, or its attempts as a LaTeX table."""
         shipment = self.source.shipment(part(request, "trial_id"))
-        shown = lane(trial_of(shipment), submitted_t=0.0, now=now())
+        shown = lane(trial_of(shipment), submitted_t=0.0, now=time.time())
         return _data(
             request,
-            csv=lambda: exports.points_csv(self.source.points(shipment.id)),
-            tex=lambda: to_latex(exports.attempts(shipment.id, [shown])),
+            csv=lambda: exports.points_csv(self.source.store.points(shipment.id)),
+            tex=lambda: exports.attempts(shipment.id, [shown]),
         )
 
     def picture(self, request: Request) -> Response:
@@ -206,28 +198,21 @@ class Pages:
         return self.source.look(part(request, "sweep_id"))
 
     def _asked(self, request: Request) -> Look:
-        """The same, of a sweep, which was submitted to find something out."""
+        """The same, for pages that trials without a sweep do not have."""
         look = self._look(request)
         if look.record.id == SINGLE.id:
-            raise UnknownSweepError("trials of no sweep answer no question")
+            raise UnknownSweepError("there is no report on trials that belong to no sweep")
         return look
 
-    def _mlflow(self, record: SweepRecord) -> str:
-        """The sweep's runs in MLflow, or where all are before one was sent."""
-        experiment = self.source.store.experiment_id()
-        return (
-            sweep_link(record, base=self._ui(), experiment_id=experiment)
-            if experiment and record.t
-            else f"{self._ui()}/"
-        )
+    def _mlflow(self, record: SweepRecord | None = None, *, run_id: str = "") -> str:
+        """The address of a sweep's runs or of a run in MLflow; of all runs before the first one is sent.
 
-    def _ui(self) -> str:
-        """Where the MLflow UI is: beside us, unless its server is another's."""
-        return ui_url(self.source.layout) if is_server(self.source.layout) else ""
-
-    def _run(self, run_id: str) -> str:
+        Our pages link to the MLflow UI beside them, unless MLflow's server runs elsewhere.
+        """
+        ui = ui_url(self.source.layout) if is_server(self.source.layout) else ""
         experiment = self.source.store.experiment_id()
-        ui = self._ui()
+        if experiment and record and record.t:
+            return sweep_link(record, base=ui, experiment_id=experiment)
         return run_link(run_id, base=ui, experiment_id=experiment) if experiment and run_id else f"{ui}/"
 
 
@@ -237,10 +222,10 @@ def _grid(request: Request, table: Table, *, squares: int) -> Heat:
 
 
 def _chosen(records: Sequence[SweepRecord], sweep_id: str) -> SweepRecord | None:
-    """The sweep that a trial is looked at in: the newest where none is asked for; None for a trial without one.
+    """The sweep that a trial is shown in: the newest where none is requested; None for a trial without one.
 
     Raises:
-        UnknownSweepError: it is not in that sweep.
+        UnknownSweepError: the trial is not in that sweep.
     """
     if sweep_id in ("", SINGLE.id):
         return records[-1] if records else None
@@ -250,12 +235,12 @@ def _chosen(records: Sequence[SweepRecord], sweep_id: str) -> SweepRecord | None
     raise UnknownSweepError(f"the trial is not in sweep '{sweep_id}'")
 
 
-def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], str]) -> Response:
+def _data(request: Request, *, csv: Callable[[], str], tex: Callable[[], Document]) -> Response:
     match part(request, "kind"):
         case "csv":
             return PlainTextResponse(encoded(csv()), media_type="text/csv")
         case "tex":
-            return PlainTextResponse(encoded(tex()), media_type="application/x-tex")
+            return PlainTextResponse(encoded(to_latex(tex())), media_type="application/x-tex")
     return refused(404, "choose .csv or .tex")
 
 
@@ -265,7 +250,7 @@ def _html(template: str, **values: Any) -> Response:
 
 
 def site(layout: Layout) -> Starlette:
-    """Everything under /iwm."""
+    """The application under /iwm."""
     static = Mount("/iwm/static", StaticFiles(directory=FOLDER / "static"))
     return Starlette(
         routes=[*Pages(Source(layout)).routes(), static],

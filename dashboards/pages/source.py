@@ -6,7 +6,6 @@ are read again. A trial's folder is opened by an id of sixteen hexadecimal digit
 
 import re
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from orchestrator.records.layout import Layout
 from orchestrator.records.logs import log_tails, pictures
 from orchestrator.store.database import SINGLE, TRIAL, Store
 from orchestrator.store.rows import Shipment
-from orchestrator.trial.lifecycle import GOING_ON, Point, State
+from orchestrator.trial.lifecycle import GOING_ON, State
 from orchestrator.trial.results import SweepResults, TrialResult
 from orchestrator.trial.sweep import SweepRecord
 
@@ -163,10 +162,6 @@ class Source:
             raise UnknownTrialError("a trial id has sixteen hexadecimal digits")
         return self.store.shipment(trial_id)
 
-    def points(self, trial_id: str) -> tuple[Point, ...]:
-        """A trial's history."""
-        return self.store.points(trial_id)
-
     def slurm_seen(self, trial_id: str) -> dict[str, str]:
         """SLURM's last report on the trial's job: `state`, `reason`, `node`; empty where there is none."""
         return slurm_seen.read(self.layout).get(trial_id, {})
@@ -189,11 +184,6 @@ def trial_of(shipment: Shipment) -> TrialResult:
     """The trial by itself, with the overrides of its newest sweep."""
     overrides = shipment.sweeps[-1][1].overrides if shipment.sweeps else {}
     return TrialResult(id=shipment.id, overrides=overrides, config=shipment.config, status=shipment.status)
-
-
-def now() -> float:
-    """Unix seconds."""
-    return time.time()
 
 
 def _checked(trial_id: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.wording import axis_name, level_name
-from orchestrator.trial.lifecycle import Attempt, Point, State
+from orchestrator.trial.lifecycle import Point, State, TrialStatus
 from orchestrator.trial.results import SweepResults, TrialResult
 
 NEIGHBOURS_MAX = 12
@@ -91,21 +91,21 @@ class Curve:
     cuts: tuple[tuple[float, str], ...]  # x, and what happened there
 
 
-def curves(points: Iterable[Point], *, attempts: Sequence[Attempt], total_steps: int) -> tuple[Curve, ...]:
+def curves(points: Iterable[Point], status: TrialStatus) -> tuple[Curve, ...]:
     """Every metric with at least two finite values, the loss first, then by name."""
     by_key: dict[str, list[Point]] = {}
     for point in points:
         by_key.setdefault(point.key, []).append(point)
-    drawn = (_curve(key, found, attempts=attempts, total=total_steps) for key, found in by_key.items())
+    drawn = (_curve(key, found, status) for key, found in by_key.items())
     return tuple(sorted((curve for curve in drawn if curve), key=lambda curve: (curve.key != "loss", curve.key)))
 
 
-def _curve(key: str, points: Sequence[Point], *, attempts: Sequence[Attempt], total: int) -> Curve | None:
+def _curve(key: str, points: Sequence[Point], status: TrialStatus) -> Curve | None:
     finite = [point for point in points if math.isfinite(point.value)]
     if len(finite) < 2:
         return None
     low, high = min(point.value for point in finite), max(point.value for point in finite)
-    last_step = max(total, points[-1].step, 1)
+    last_step = max(status.total_steps, points[-1].step, 1)
     return Curve(
         key=key,
         path=_path(thinned(points), last_step=last_step, low=low, high=high),
@@ -115,7 +115,7 @@ def _curve(key: str, points: Sequence[Point], *, attempts: Sequence[Attempt], to
         steps=last_step,
         cuts=tuple(
             (WIDTH * attempt.resumed_from_step / last_step, f"attempt {attempt.number} on {attempt.host}")
-            for attempt in attempts
+            for attempt in status.attempts
             if attempt.has_begun and attempt.resumed_from_step
         ),
     )

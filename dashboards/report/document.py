@@ -166,7 +166,7 @@ class Markdown(Format):
 
 
 class Html(Format):
-    """HTML, escaped; `figure` is a PNG or an SVG."""
+    """HTML, escaped; `figure` is a PNG."""
 
     heading, code, item = "<h2>{}</h2>", "<code>{}</code>", "<li>{}</li>"
     begin, end = "<ul>\n", "\n</ul>"
@@ -186,8 +186,7 @@ class Html(Format):
         """The figure as a data address."""
         if not self._figure:
             return ""
-        kind = "image/png" if self._figure.startswith(b"\x89PNG") else "image/svg+xml"
-        address = f"data:{kind};base64,{base64.b64encode(self._figure).decode()}"
+        address = f"data:image/png;base64,{base64.b64encode(self._figure).decode()}"
         return f'<img src="{address}" alt="{html.escape(picture.alt)}">'
 
     def grid(self, grid: Grid) -> str:
@@ -276,7 +275,7 @@ def to_markdown(document: Document) -> str:
 
 
 def to_html(document: Document, *, figure: bytes | None = None) -> str:
-    """The document as a page; `figure` is a PNG or an SVG."""
+    """The document as a page; `figure` is a PNG."""
     template = Template(TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(title=html.escape(document.title), body=html_body(document, figure=figure))
 

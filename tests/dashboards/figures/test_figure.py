@@ -8,9 +8,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from dashboards.cells import tabulate
-from dashboards.figures.canvas import PALETTE, PICTURES, SOFT, assign, colours
+from dashboards.figures.canvas import PALETTE, SOFT, assign, colours
 from dashboards.figures.figure import draw, draw_metric, render_figure
-from orchestrator.errors import RequestError
 from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import sweep
 
@@ -38,10 +37,9 @@ def test_the_picture_has_the_width_of_a_readme():
     assert picture(sweep(AXES, measure=measure)).size == (1200, 600)
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_equal_results_give_equal_bytes(kind):
+def test_equal_results_give_equal_bytes():
     known = sweep(AXES, measure=measure, seeds=[0, 1])
-    assert render_figure(known, format=kind) == render_figure(known, format=kind)
+    assert render_figure(known) == render_figure(known)
 
 
 def test_settings_of_the_process_neither_matter_nor_change():
@@ -92,12 +90,6 @@ def test_missing_cells_leave_a_gap():
 
 def test_nothing_measured_is_no_figure():
     assert render_figure(sweep(AXES, measure=lambda levels, seed: {"loss": 1.0})) is None
-
-
-def test_an_unknown_picture_format():
-    with pytest.raises(RequestError) as caught:
-        render_figure(sweep(AXES, measure=measure), format="gif")
-    assert (caught.value.setting, caught.value.choices) == ("picture format", tuple(PICTURES))
 
 
 STRENGTHS = {"conditioning": ["none", "feature"], "photometric.strength": [0.25, 1.0]}

@@ -1,7 +1,7 @@
 import math
 
 from dashboards.pages.trial import NEIGHBOURS_MAX, POINTS_MAX, WIDTH, curves, neighbours, thinned
-from orchestrator.trial.lifecycle import Point
+from orchestrator.trial.lifecycle import Point, State, TrialStatus
 from tests.fakes.results import attempt, sweep
 
 
@@ -10,7 +10,8 @@ def points(*values, key="loss"):
 
 
 def drawn(*history, attempts=(), total_steps=4):
-    return curves([point for part in history for point in part], attempts=attempts, total_steps=total_steps)
+    status = TrialStatus(state=State.RUNNING, attempts=tuple(attempts), total_steps=total_steps)
+    return curves([point for part in history for point in part], status)
 
 
 def test_a_line_goes_through_its_points_and_the_loss_comes_first():

@@ -90,7 +90,7 @@ def read(page: str) -> Balanced:
 def test_what_came_in_stays_text():
     grid = Grid(NASTY, (NASTY, "n"), ((NASTY, "1"),), labels=1)
     page = to_html(
-        Document(NASTY, [Heading(NASTY), Paragraph(NASTY), Bullets((NASTY,)), grid, Picture(NASTY)]), figure=b"<svg/>"
+        Document(NASTY, [Heading(NASTY), Paragraph(NASTY), Bullets((NASTY,)), grid, Picture(NASTY)]), figure=b"\x89PNG"
     )
     parsed = read(page)
     assert "script" not in parsed.seen
@@ -111,7 +111,6 @@ def test_a_figure_is_embedded_whole():
     page = Document("T", [Picture("p")])
     address = "data:image/png;base64," + base64.b64encode(b"\x89PNG rest").decode()
     assert f'src="{address}"' in to_html(page, figure=b"\x89PNG rest")
-    assert 'src="data:image/svg+xml;base64,' in to_html(page, figure=b"<?xml?><svg/>")
 
 
 def test_without_a_figure_there_is_no_image():
