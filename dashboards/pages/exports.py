@@ -37,8 +37,15 @@ def attempts_csv(lanes: Iterable[Lane]) -> str:
     """One row per attempt."""
     rows = (
         (
-            *(lane.trial_id, lane.name, bar.number, bar.node, bar.job_id, f"{bar.waited_s:.3f}"),
-            *(f"{bar.start_t:.3f}", f"{bar.end_t:.3f}", bar.end, bar.cause),
+            *(
+                lane.trial_id,
+                lane.name,
+                bar.attempt.number,
+                bar.attempt.host,
+                bar.attempt.job_id,
+                f"{bar.waited_s:.3f}",
+            ),
+            *(f"{bar.start_t:.3f}", f"{bar.end_t:.3f}", bar.end, bar.attempt.cause),
             *(bar.from_step, bar.to_step, bar.repeated_steps, f"{bar.gpu_hours:.6f}"),
         )
         for lane in lanes
@@ -76,10 +83,7 @@ def attempts(name: str, lanes: Sequence[Lane]) -> Document:
     """The attempts as a table."""
     rows = tuple(
         (
-            lane.trial_id[:8],
-            str(bar.number),
-            bar.node,
-            bar.end,
+            *(lane.trial_id[:8], str(bar.attempt.number), bar.attempt.host, bar.end),
             *map(str, (bar.from_step, bar.to_step, bar.repeated_steps)),
         )
         for lane in lanes

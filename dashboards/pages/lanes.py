@@ -1,10 +1,10 @@
-"""Attempts of trials over time: a lane per trial, a bar per attempt, and what lies between them. Pure.
+"""Attempts of trials over time: a lane per trial, a bar per attempt, and the waits between them. Pure.
 
     wait of the first attempt = its start - the sweep's submission, where that came before it
     wait of a later attempt   = its start - the end of the one before
-    repeated part of a bar    = the share of its steps that an attempt before had reached already
+    repeated part of a bar    = the share of its steps that an earlier attempt had reached
 
-Times are unix seconds of the writers' clocks; a bar that is still open ends at `now`.
+Times are unix seconds of the writers' clocks; a running attempt ends at `now`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,35 +16,46 @@ from orchestrator.trial.lifecycle import Attempt, State
 from orchestrator.trial.results import SweepResults, TrialResult, gpus
 from orchestrator.trial.sweep import Scalar
 
-ENDS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
-"""The mark at a bar's end; an attempt that runs has none."""
-
-
+MARKS = {"finished": "●", "preempted": "▲", "lost": "✕", "failed": "✕"}
+"""The mark at the end of a bar; a running attempt has none."""
 WAITING = frozenset({State.QUEUED, State.PREEMPTED})
-"""States in which a trial waits for a place; one that is held waits for a person."""
+"""States in which a trial waits for a place; a held one waits for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One attempt, and the wait before it."""
+    """One attempt, and the wait before it. `end`: finished, preempted, lost, failed or running."""
 
-    number: int
-    node: str
-    job_id: str
+    attempt: Attempt
     waited_s: float
-    start_t: float
     end_t: float
-    end: str  # of the attempt: finished, preempted, lost, failed, or running
-    cause: str
-    from_step: int
-    to_step: int
+    end: str
     repeated_steps: int
-    gpu_hours: float
+
+    @property
+    def start_t(self) -> float:
+        """Start of the attempt."""
+        return self.attempt.started_t
+
+    @property
+    def from_step(self) -> int:
+        """The step that the attempt resumed from."""
+        return self.attempt.resumed_from_step
+
+    @property
+    def to_step(self) -> int:
+        """The last step that the attempt reached."""
+        return max(self.attempt.step, self.from_step)
+
+    @property
+    def gpu_hours(self) -> float:
+        """Up to its end, or to now; 0 on a CPU."""
+        return (self.end_t - self.start_t) * gpus(self.attempt) / 3600 if self.start_t else 0.0
 
     @property
     def mark(self) -> str:
-        """The sign at its end."""
-        return ENDS.get(self.end, "")
+        """The mark at its end."""
+        return MARKS.get(self.end, "")
 
     @property
     def repeated_share(self) -> float:
@@ -55,17 +66,17 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """One trial."""
+    """One trial; `waits_since_t`: the start of a wait that has not ended."""
 
     trial_id: str
     name: str
     state: str
     bars: tuple[Bar, ...]
-    waits_since_t: float | None  # in a queue, now
+    waits_since_t: float | None
 
     @property
     def waited_s(self) -> float:
-        """Before its attempts."""
+        """Seconds of waiting before its attempts."""
         return sum(bar.waited_s for bar in self.bars)
 
 
@@ -88,7 +99,7 @@ def lane(trial: TrialResult, *, submitted_t: float, now: float) -> Lane:
 
 
 def trial_name(overrides: Mapping[str, Scalar]) -> str:
-    """What made the trial, short."""
+    """The trial's overrides, short."""
     named = " ".join(f"{plain(axis.rpartition('.')[2])}={level_name(level)}" for axis, level in overrides.items())
     return shortened(named, most=NAME_MAX) or "single"
 
@@ -99,39 +110,28 @@ def _bars(trial: TrialResult, *, submitted_t: float, now: float) -> Iterator[Bar
         open_now = attempt.end is None and trial.state is State.RUNNING
         end_t = now if open_now else max(attempt.last_t, attempt.started_t)
         yield Bar(
-            number=attempt.number,
-            node=attempt.host,
-            job_id=attempt.job_id,
+            attempt=attempt,
             waited_s=max(0.0, attempt.started_t - free_t) if free_t and attempt.started_t else 0.0,
-            start_t=attempt.started_t,
             end_t=end_t,
             end=attempt.end or "running",
-            cause=attempt.cause,
-            from_step=attempt.resumed_from_step,
-            to_step=max(attempt.step, attempt.resumed_from_step),
-            repeated_steps=_repeated(attempt, reached=reached),
-            gpu_hours=(end_t - attempt.started_t) * gpus(attempt) / 3600 if attempt.started_t else 0.0,
+            repeated_steps=max(0, min(reached, attempt.step) - attempt.resumed_from_step) if attempt.has_begun else 0,
         )
         free_t, reached = end_t, max(reached, attempt.step)
 
 
-def _repeated(attempt: Attempt, *, reached: int) -> int:
-    return max(0, min(reached, attempt.step) - attempt.resumed_from_step) if attempt.has_begun else 0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The time that a page shows, and its labelled ticks."""
+    """The time span of a page."""
 
     start_t: float
     end_t: float
 
     def at(self, t: float) -> float:
-        """A moment as a share of the width, from 0 to 1."""
+        """A time as a share of the width, from 0 to 1."""
         return min(1.0, max(0.0, (t - self.start_t) / max(1e-9, self.end_t - self.start_t)))
 
     def ticks(self, *, most: int = 8) -> tuple[tuple[float, str], ...]:
-        """(moment, time since the start) at round distances."""
+        """(time, label: time since the start) at round distances, about `most` of them."""
         length = max(1.0, self.end_t - self.start_t)
         step = next((step for step in _STEPS_S if length / step <= most), 604800.0 * (1 + length // (604800 * most)))
         return tuple((self.start_t + at * step, duration(at * step)) for at in range(int(length // step) + 1))
@@ -141,7 +141,7 @@ _STEPS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 1
 
 
 def span(shown: tuple[Lane, ...], *, submitted_t: float, now: float) -> Span:
-    """From the submission, or the first attempt if nothing waited for that, to the last end, or to now if one waits."""
+    """From the start of the first wait or attempt to the last end, or to now if a trial waits."""
     starts = [bar.start_t - bar.waited_s for lane in shown for bar in lane.bars if bar.start_t]
     ends = [bar.end_t for lane in shown for bar in lane.bars]
     waits = [lane.waits_since_t for lane in shown if lane.waits_since_t is not None]

@@ -140,7 +140,7 @@ class Pages:
             now=t,
             part=part,
             address=partial(link, "sweeps", look.record.id, "timeline"),
-            nodes=sorted({bar.node for lane in shown for bar in lane.bars}),
+            nodes=sorted({bar.attempt.host for lane in shown for bar in lane.bars}),
             mlflow=self._mlflow(look.record),
             tab="timeline",
         )

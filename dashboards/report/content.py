@@ -89,7 +89,7 @@ def _blocks(results: SweepResults, table: Table) -> Iterator[Block]:
     yield from _effects(table)
     yield Heading("Cost")
     yield tables.cost(table)
-    yield from _trust(results)
+    yield from _identity(results)
     yield from _failures(results)
 
 
@@ -123,7 +123,7 @@ def _evaluations(table: Table) -> Iterator[Block]:
         scores = listed(f"{axis_name(label)}: `{plain(names[label])}`" for label in table.labels)
         yield Paragraph(f"Each evaluation is a trial of its own, on the final weights of its cell's trial. {scores}.")
     found = [contest for cell in table.cells for contest in contests(cell)]
-    if grid := tables.beside_baselines(found, axes=table.axes):
+    if grid := tables.baselines(found, axes=table.axes):
         yield grid
         judged = [contest for contest in found if contest.baselines]
         scores, won = sum(len(contest.scores) for contest in judged), sum(contest.won for contest in judged)
@@ -165,7 +165,7 @@ def _effects(table: Table) -> Iterator[Block]:
         yield both
 
 
-def _trust(results: SweepResults) -> Iterator[Block]:
+def _identity(results: SweepResults) -> Iterator[Block]:
     labels = Counter(label for trial in results.trials if (label := identity(trial.status)))
     if not labels:
         return

@@ -23,7 +23,6 @@ from orchestrator.inference import effects
 from orchestrator.inference.estimate import Estimate, estimate
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.results import SweepResults, TrialResult, identity
-from orchestrator.trial.sweep import Scalar
 
 COLUMNS = (
     *(MRR, FLOOR, PATCHWISE, "hit1"),
@@ -69,7 +68,7 @@ def evaluations(table: Table) -> Grid | None:
     return Grid("Evaluations of every cell.", header, rows, labels=len(table.axes)) if rows else None
 
 
-def beside_baselines(found: Sequence[Contest], *, axes: tuple[str, ...]) -> Grid | None:
+def baselines(found: Sequence[Contest], *, axes: tuple[str, ...]) -> Grid | None:
     """Every score of an evaluation beside its baselines; None where no evaluation has finished."""
     names = [name for name in BASELINES if any(name in contest.baselines for contest in found)]
     rows = tuple(
@@ -100,15 +99,12 @@ def spread(known: Estimate | None, *, bare: bool = False, digits: int = 3) -> st
 
 def main_effects(table: Table, *, metric: str) -> Grid | None:
     """Each level against the first of its axis; None where no axis varies."""
-    rows = [
-        (
-            axis_name(effect.axis),
-            f"{level_name(effect.level)} vs {level_name(effect.base)}",
-            *_difference(effect.estimate),
-            _reach(effect),
-        )
-        for effect in effects.main_effects(table.samples(metric), table.design)
-    ]
+    rows = []
+    for effect in effects.main_effects(table.samples(metric), table.design):
+        known = [value for value in effect.by_setting.values() if math.isfinite(value)]
+        reach = f"{signed(min(known), digits=3)} to {signed(max(known), digits=3)}" if known else MISSING
+        levels = f"{level_name(effect.level)} vs {level_name(effect.base)}"
+        rows.append((axis_name(effect.axis), levels, *_difference(effect.estimate), reach))
     name = metric_name(metric)
     header = ("axis", "level", f"difference in {name}", "pairs", "between settings")
     return Grid(f"Main effects on {name}.", header, tuple(rows), labels=2) if rows else None
@@ -122,18 +118,14 @@ def _difference(known: Estimate | None) -> tuple[str, str]:
     return signed(known.mean, digits=3) + half, str(known.n)
 
 
-def _reach(effect: effects.Effect) -> str:
-    """From the smallest to the largest difference over the settings of the other axes."""
-    known = [value for value in effect.by_setting.values() if math.isfinite(value)]
-    return f"{signed(min(known), digits=3)} to {signed(max(known), digits=3)}" if known else MISSING
-
-
 def interactions(table: Table, *, metric: str) -> Grid | None:
     """How far one axis' effect depends on another; None where no two axes cross."""
     rows = tuple(
         (
-            _versus(both.axes[0], level=both.levels[0], base=both.bases[0]),
-            _versus(both.axes[1], level=both.levels[1], base=both.bases[1]),
+            *(
+                f"{axis_name(axis)} {level_name(level)} vs {level_name(base)}"
+                for axis, level, base in zip(both.axes, both.levels, both.bases, strict=True)
+            ),
             *_difference(both.estimate),
         )
         for both in effects.interactions(table.samples(metric), table.design)
@@ -141,10 +133,6 @@ def interactions(table: Table, *, metric: str) -> Grid | None:
     name = metric_name(metric)
     header = ("effect of", "differs under", f"difference in {name}", "quadruples")
     return Grid(f"Two-way interactions on {name}.", header, rows, labels=2) if rows else None
-
-
-def _versus(axis: str, *, level: Scalar, base: Scalar) -> str:
-    return f"{axis_name(axis)} {level_name(level)} vs {level_name(base)}"
 
 
 def cost(table: Table) -> Grid:
@@ -196,17 +184,17 @@ def by_cause(interruptions: Iterable[Interruption]) -> Grid:
     causes: dict[str, list[Interruption]] = {}
     for one in interruptions:
         causes.setdefault(one.cause, []).append(one)
-    dearest = sorted(causes.items(), key=lambda item: -sum(one.seconds for one in item[1]))
-    rows = [*dearest, ("all", [one for found in causes.values() for one in found])]
+
+    def spent(found: list[Interruption]) -> float:
+        return sum(one.seconds for one in found)
+
+    rows = sorted(causes.items(), key=lambda item: -spent(item[1]))
+    rows = [*rows, ("all", [one for found in causes.values() for one in found])]
     return Grid(
         caption="Work repeated after interruptions.",
         header=("cause", "interruptions", "steps repeated", "GPU-seconds repeated"),
         rows=tuple(
-            (
-                cause,
-                *map(str, (len(found), sum(one.repeated_steps for one in found))),
-                f"{sum(one.seconds for one in found):.1f}",
-            )
+            (cause, str(len(found)), str(sum(one.repeated_steps for one in found)), f"{spent(found):.1f}")
             for cause, found in rows
         ),
         labels=1,
@@ -214,12 +202,21 @@ def by_cause(interruptions: Iterable[Interruption]) -> Grid:
 
 
 def to_csv(results: SweepResults) -> str:
-    """The rows of a sweep; lines end with a newline alone."""
+    """The rows of a sweep."""
     axes = [axis for axis in results.record.axes if axis != SEED]
-    metrics = sorted({key for trial in results.trials for key in _final(trial)})
+    done = [trial.status.metrics if trial.status.state is State.FINISHED else {} for trial in results.trials]
+    metrics = sorted(set().union(*done))
+
+    def row(trial: TrialResult, final: Mapping[str, float]) -> Iterator[object]:
+        cost = cost_of(trial.status)
+        yield from (exact(trial.overrides[axis]) if axis in trial.overrides else "" for axis in axes)
+        yield from (trial.seed, trial.status.state.value)
+        yield from (exact(float(final[metric])) if metric in final else "" for metric in metrics)
+        yield from (cost.attempts, cost.preemptions, cost.repeated_steps)
+        yield from (exact(cost.wall_hours), exact(cost.gpu_hours), trial.id)
+
     after = ("attempts", "preemptions", "repeated_steps", "wall_hours", "gpu_hours", "trial_id")
-    rows = (_csv_row(trial, axes=axes, metrics=metrics) for trial in results.trials)
-    return csv_text((*axes, "seed", "state", *metrics, *after), rows)
+    return csv_text((*axes, "seed", "state", *metrics, *after), map(row, results.trials, done))
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -229,16 +226,3 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _final(trial: TrialResult) -> Mapping[str, float]:
-    return trial.status.metrics if trial.status.state is State.FINISHED else {}
-
-
-def _csv_row(trial: TrialResult, *, axes: Sequence[str], metrics: Sequence[str]) -> Iterator[object]:
-    cost, final = cost_of(trial.status), _final(trial)
-    yield from (exact(trial.overrides[axis]) if axis in trial.overrides else "" for axis in axes)
-    yield from (trial.seed, trial.status.state.value)
-    yield from (exact(float(final[metric])) if metric in final else "" for metric in metrics)
-    yield from (cost.attempts, cost.preemptions, cost.repeated_steps)
-    yield from (exact(cost.wall_hours), exact(cost.gpu_hours), trial.id)

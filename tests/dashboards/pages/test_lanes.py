@@ -18,8 +18,8 @@ def only(status):
 def test_attempts_are_bars_with_the_wait_before_them_and_what_they_repeat():
     lane = only(finished({}, attempts=TWO))
     first, second = lane.bars
-    assert (first.node, first.end, first.mark, first.waited_s) == ("n1", "preempted", "▲", 0.0)
-    assert (second.node, second.mark, second.waited_s) == ("n2", "●", 2_000.0 - 1_060.0)
+    assert (first.attempt.host, first.end, first.mark, first.waited_s) == ("n1", "preempted", "▲", 0.0)
+    assert (second.attempt.host, second.mark, second.waited_s) == ("n2", "●", 2_000.0 - 1_060.0)
     assert (second.repeated_steps, second.repeated_share) == (10, pytest.approx(0.2))
     assert first.gpu_hours == pytest.approx(60 / 3600)
     assert (lane.name, lane.state, lane.waited_s) == ("a=1", "finished", 940.0)
