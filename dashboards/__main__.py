@@ -1,6 +1,6 @@
 """`python -m dashboards ROOT SWEEP_ID > report.zip`: a sweep's report in every format.
 
-A process of its own for the one that serves a root: what a report of thousands of trials takes goes with it.
+`iwm serve` runs it as a process of its own, so the memory that a report of thousands of trials takes is freed.
 """
 
 import sys
@@ -12,7 +12,7 @@ from orchestrator.store.database import Store
 
 
 def main(root: str, sweep_id: str) -> None:
-    """Writes the archive to standard output."""
+    """Write the archive to standard output."""
     with Store.open(Layout.of(root).database_url) as store:
         files = report_files(store.results(sweep_id), store.points)
     with zipfile.ZipFile(sys.stdout.buffer, "w") as archive:

@@ -4,8 +4,8 @@
     y(cell)       mean and interval over the cell's finished seeds
     score(cell)   the same of its evaluations under one label (orchestrator/planning/protocols.py)
 
-A cell without a finished trial has no value: it is missing, never zero. What an unfinished trial has measured so far
-is no result and enters no mean. Evaluations make no cells: they join that of the trial whose weights they measured.
+A cell without a finished trial has no value: it is missing, never zero. The metrics of an unfinished trial enter no
+mean. Evaluations make no cells: they join the cell of the trial whose weights they measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ SCORES = {
     "linear": "linear_probe_top1",
     "per_class": "per_class_s100_top1",
 }
-"""Protocol -> metric, where its name does not say."""
+"""Protocol -> metric, where the name does not follow the rule of `score_of`."""
 
 
 def score_of(protocol: str) -> str:
@@ -36,7 +36,7 @@ def score_of(protocol: str) -> str:
 
 
 def protocol_of(trial: TrialResult) -> str:
-    """The protocol of an evaluation; empty for what pretraining measures at its end."""
+    """The protocol of an evaluation; empty for a pretraining trial."""
     return str(trial.config.get("evaluate.protocol", ""))
 
 
@@ -59,8 +59,8 @@ PIXELS = "pixel_probe_top1"
 
 @dataclass(frozen=True)
 class Cell:
-    """One place on the axes. `levels` holds the axes that the cell's trials were given, without the seed; `evaluations`
-    the trials that measured theirs, by label."""
+    """One combination of levels. `levels` holds the axes that the cell's trials have, without the seed; `evaluations`
+    the trials that measured their weights, by label."""
 
     levels: Mapping[str, Scalar]
     trials: tuple[TrialResult, ...]
@@ -84,7 +84,7 @@ class Cell:
         return {seed: metrics[metric] for seed, metrics in known if metric in metrics}
 
     def scores(self, label: str) -> dict[int, float]:
-        """By seed, the score of each finished evaluation under this label."""
+        """The score of each finished evaluation under this label, by seed."""
         done = (trial for trial in self.evaluations.get(label, ()) if trial.status.state is State.FINISHED)
         return {trial.seed: value for trial in done if (value := score(trial)) is not None}
 
@@ -132,12 +132,12 @@ class Table:
 
     @cached_property
     def finished_seeds(self) -> int:
-        """The most seeds that any one cell has finished."""
+        """The largest number of seeds that a cell has finished."""
         return max((len({trial.seed for trial in cell.finished}) for cell in self.cells), default=0)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """What the cells' evaluations are called, in the sweep's order."""
+        """The labels of the cells' evaluations, in the sweep's order."""
         return tuple(dict.fromkeys(label for cell in self.cells for label in cell.evaluations))
 
     @cached_property
@@ -148,6 +148,11 @@ class Table:
     def levels(self, axis: str) -> tuple[Scalar, ...]:
         """The values of an axis, in the sweep's order."""
         return self._levels.get(axis, ())
+
+    def ordered(self, axis: str) -> tuple[Scalar, ...]:
+        """The same, numbers by size."""
+        known = self.levels(axis)
+        return tuple(sorted(known, key=lambda level: float(level or 0))) if is_numeric(known) else known
 
     @cached_property
     def _levels(self) -> Mapping[str, tuple[Scalar, ...]]:
@@ -181,7 +186,7 @@ class Table:
 
 
 def tabulate(results: SweepResults) -> Table:
-    """Groups a sweep's trials into cells."""
+    """Group a sweep's trials into cells."""
     grouped: dict[tuple[tuple[str, Scalar], ...], dict[str, list[TrialResult]]] = {}
     axes = tuple(axis for axis in results.record.axes if axis not in (SEED, AXIS))
     for trial in results.trials:

@@ -1,6 +1,6 @@
-"""What axes, levels and metrics are called in front of a reader. Pure.
+"""Names of axes, levels and metrics for readers, and numbers as text. Pure.
 
-Text may hold `code` between backticks; names that people chose lose theirs, so that the marks stay ours.
+Text may hold `code` between backticks; names that users chose lose theirs, so that only we mark code.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ METRICS = {
     "effective_rank": "effective rank",
     "online_mrr": "online MRR",
 }
-"""Short names, as a table's heading has room for."""
+"""Short names, for the heading of a table."""
 
 MORE = {
     "photometric.strength": "stronger augmentation",
@@ -32,21 +32,21 @@ MORE = {
     "encoder.width": "a wider encoder",
     "train.steps": "longer training",
 }
-"""What going up a numeric axis means."""
+"""The meaning of a higher value on a numeric axis."""
 
 MISSING = "–"
 TEXT_MAX, NAME_MAX = 2_000, 120
-"""Characters of a text and of a name that anybody reads. Data keeps what is longer (`exact`)."""
+"""The most characters of a text and of a name. Data keeps longer ones (`exact`)."""
 
 
 def plain(text: object) -> str:
-    """Somebody else's words on one line, without our marks."""
+    """Foreign text on one line, without backticks and control characters."""
     words = " ".join(shortened(str(text), most=TEXT_MAX).replace("`", "'").split())
     return "".join(character for character in words if character.isprintable())
 
 
 def shortened(text: str, *, most: int) -> str:
-    """The text, or its two ends where it is longer: names of one family differ there."""
+    """The text, or its two ends where it is longer than `most`: similar names differ at their ends."""
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
@@ -60,12 +60,12 @@ def axis_name(axis: str) -> str:
 
 
 def level_name(level: Scalar) -> str:
-    """A level as it would be typed, on one line."""
+    """A level as a user would type it, on one line."""
     return shortened(plain(exact(level)), most=NAME_MAX)
 
 
 def exact(value: Scalar) -> str:
-    """A value as it would be typed; a float by the shortest digits that give it back."""
+    """A value as a user would type it; a float by the shortest digits that round-trip."""
     return spelled(value)
 
 

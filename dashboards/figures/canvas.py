@@ -70,10 +70,7 @@ def hue_alone(table: Table) -> str | None:
 
 def levels(table: Table, axis: str | None) -> tuple[Scalar, ...]:
     """The levels of a part, numbers by size; one nameless level where no axis takes the part."""
-    if axis is None:
-        return (None,)
-    known = table.levels(axis)
-    return tuple(sorted(known, key=lambda level: float(level or 0))) if is_numeric(known) else known
+    return (None,) if axis is None else table.ordered(axis)
 
 
 def cells_at(table: Table, place: Mapping[str | None, Scalar]) -> tuple[Cell, ...]:

@@ -90,7 +90,7 @@ class Readable:
 
     def trend(self, axis: str) -> Iterator[Finding]:
         """The findings on a numeric axis with at least two levels."""
-        low, *_, high = sorted(self.table.levels(axis), key=lambda level: float(level or 0))
+        low, *_, high = self.table.ordered(axis)
         whole = self.compare(axis, base=low, level=high)
         if whole.verdict is None:
             yield _no_conclusion(axis)
@@ -113,7 +113,7 @@ class Readable:
         yield from ((first, level) for level in self.table.levels(first)) if first else ()
 
     def _trend(self, found: Effect, *, within: str = "") -> Finding:
-        levels = sorted(self.table.levels(found.axis), key=lambda level: float(level or 0))
+        levels = self.table.ordered(found.axis)
         against = reversals(self.samples, found, levels=levels, above=self.above)[:1]
         but = "".join(f", though not from {level_name(low)} to {level_name(high)}" for low, high in against)
         text = (

@@ -17,8 +17,8 @@ Of the linear probes that pretraining measures at its end:
                 2 sqrt((p (1 - p) + r (1 - r)) / n)
     supported   it does so in every cell; else there is no conclusion about semantics
 
-[OURS] n = 500 test images, the fewest of any data set: larger test sets are judged conservatively. The interval of a
-mean difference over cells treats their errors as fully correlated, since cells share the test images.
+[OURS] n = 500 test images: larger test sets are judged conservatively. The interval of a mean difference over cells
+treats their errors as fully correlated, since cells share the test images.
 """
 
 from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboards.cells import Cell, Table, is_numeric
+from dashboards.cells import Cell, Table
 from dashboards.pages.requests import Page, paged
 from dashboards.wording import axis_name, level_name, number, plain
 from orchestrator.errors import RequestError
@@ -40,8 +40,7 @@ class Bands:
 
 def bands(table: Table, axis: str) -> Bands:
     """The bands of an axis; for no axis a single one without a name."""
-    known = table.levels(axis)
-    ordered = sorted(known, key=lambda level: float(level or 0)) if is_numeric(known) else list(known)
+    ordered = table.ordered(axis)
     size = 1 if len(ordered) <= LEVELS_MAX else math.ceil(len(ordered) / BANDS)
     chunks = [ordered[start : start + size] for start in range(0, len(ordered), size)]
     outside = [""] if any(axis not in cell.levels for cell in table.cells) else []

@@ -97,17 +97,15 @@ class Pages:
         look = self._look(request)
         shown = _grid(request, look.table, squares=SQUARES)
         chosen = {"metric": shown.metric, "rows": shown.rows.axis, "columns": shown.columns.axis}
-        return _html(
-            "grid.html",
-            look=look,
+        return self._view(
+            "grid",
+            look,
             metrics=metrics(look.table),
             heat=shown,
             glyphs=GLYPHS,
-            mlflow=self._mlflow(look.record),
             trial_page=link("trials", ""),
             in_sweep="?" + urlencode({"sweep": look.record.id}),
             address=partial(link, "sweeps", look.record.id, **chosen),
-            tab="grid",
         )
 
     def grid_data(self, request: Request) -> Response:
@@ -119,8 +117,7 @@ class Pages:
     def answer(self, request: Request) -> Response:
         """The report."""
         look = self._asked(request)
-        mlflow = self._mlflow(look.record)
-        return _html("answer.html", look=look, content=digest(look.report), mlflow=mlflow, tab="answer")
+        return self._view("answer", look, content=digest(look.report))
 
     def answer_data(self, request: Request) -> Response:
         """The effects as rows, or the report as LaTeX."""
@@ -132,17 +129,15 @@ class Pages:
         look, t = self._look(request), time.time()
         part = paged(look.results.trials, number=page_number(request), size=LANES)
         shown = lanes(replace(look.results, trials=tuple(part.items)), now=t)
-        return _html(
-            "timeline.html",
-            look=look,
+        return self._view(
+            "timeline",
+            look,
             lanes=shown,
             span=span(shown, submitted_t=look.record.t, now=t),
             now=t,
             part=part,
             address=partial(link, "sweeps", look.record.id, "timeline"),
             nodes=sorted({bar.attempt.host for lane in shown for bar in lane.bars}),
-            mlflow=self._mlflow(look.record),
-            tab="timeline",
         )
 
     def timeline_data(self, request: Request) -> Response:
@@ -193,6 +188,10 @@ class Pages:
         shipment = self.source.shipment(part(request, "trial_id"))
         found = self.source.picture(shipment.id, part(request, "name"))
         return Response(found, media_type="image/png") if found is not None else refused(404, "no such picture")
+
+    def _view(self, tab: str, look: Look, **values: Any) -> Response:
+        """One of the views of a sweep."""
+        return _html(f"{tab}.html", look=look, tab=tab, mlflow=self._mlflow(look.record), **values)
 
     def _look(self, request: Request) -> Look:
         return self.source.look(part(request, "sweep_id"))

@@ -1,8 +1,8 @@
-"""A mean and how far it can be trusted. Pure.
+"""A mean with its confidence interval. Pure.
 
     mean +- t(0.975, n - 1) * s / sqrt(n)        s: standard deviation with n - 1 in the denominator
 
-The interval is Student's, 95 %, two-sided. One value has no interval, and none is shown.
+The interval is Student's t, 95 %, two-sided. One value has no interval.
 """
 
 import math
@@ -30,7 +30,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """There is an interval and zero lies outside it."""
+        """Return True where an interval exists and zero lies outside it."""
         return self.half_width is not None and abs(self.mean) > self.half_width
 
 

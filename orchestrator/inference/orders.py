@@ -1,15 +1,15 @@
-"""Does an order that the paper prints hold in our numbers? Pure.
+"""Whether an order that a paper prints holds in our numbers, and correlations over models. Pure.
 
-An order is a list of places, each with the paper's value and ours by seed. Of every two places that the paper tells
-apart, with the better one first, d_s is the difference of ours at seed s:
+An order is a list of places, each with the paper's value and ours by seed. Of every two places with different values in
+the paper, the better one first, d_s is the difference of ours at seed s:
 
-    agrees       Student's 95 % interval of the mean of d_s lies above zero
+    agrees       the 95 % CI of the mean of d_s (Student's t) lies above zero
     opposed      it lies below zero
     undecided    it includes zero, or there is no interval: fewer than two seeds that both places share
 
-    tau = (pairs in the paper's order - pairs in the opposite one) / pairs       by our means alone, decided or not
+    tau = (pairs in the paper's order - pairs in the opposite one) / pairs      Kendall's, by our means alone
 
-One interval in twenty misses its mark by chance, so a single pair proves little where there are dozens.
+One interval in twenty misses by chance, so a single pair among dozens proves little.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from statistics import StatisticsError, correlation, fmean
 from orchestrator.inference.estimate import Estimate, estimate
 
 FEWEST = 3
-"""Points of which a correlation is taken."""
+"""The fewest points for a correlation."""
 
 
 class Verdict(StrEnum):
-    """What our seeds say of two places."""
+    """The verdict of our seeds on the order of two places."""
 
     AGREES = "agrees"
     OPPOSED = "opposed"
@@ -43,20 +43,20 @@ class Place:
 
     @property
     def mean(self) -> float:
-        """Ours, over seeds."""
+        """The mean of our values over seeds."""
         return fmean(self.ours.values())
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two places that the paper tells apart."""
+    """Two places with different values in the paper."""
 
     better: Place
     worse: Place
 
     @cached_property
     def verdict(self) -> Verdict:
-        """By the interval of the differences."""
+        """The verdict by the interval of the differences."""
         shared = self.better.ours.keys() & self.worse.ours.keys()
         known = estimate(self.better.ours[seed] - self.worse.ours[seed] for seed in sorted(shared))
         if known is None or not known.excludes_zero:
@@ -73,23 +73,26 @@ class Order:
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """Every two places that the paper tells apart."""
+        """Every two places with different values in the paper."""
         ranked = sorted(self.places, key=lambda place: -place.paper)
         return tuple(Pair(first, second) for first, second in combinations(ranked, 2) if first.paper > second.paper)
 
     def count(self, verdict: Verdict) -> int:
-        """Pairs of this verdict."""
+        """The number of pairs with this verdict."""
         return sum(pair.verdict is verdict for pair in self.pairs)
 
     @property
     def tau(self) -> float:
-        """Kendall's, over the pairs that the paper tells apart."""
+        """Kendall's tau over `pairs`; 0 without a pair."""
         signs = [(pair.better.mean > pair.worse.mean) - (pair.better.mean < pair.worse.mean) for pair in self.pairs]
         return fmean(signs) if signs else 0.0
 
 
 def correlations(points: Sequence[tuple[Mapping[int, float], Mapping[int, float]]]) -> Estimate | None:
-    """Pearson's correlation of two measures over models, for each seed that at least `FEWEST` have; over seeds."""
+    """Mean and interval over seeds of Pearson's correlation of two measures over models.
+
+    Each point has the values of one model by seed; seeds with fewer than `FEWEST` models are left out.
+    """
     seeds = sorted({seed for one, other in points for seed in one.keys() & other.keys()})
     found = []
     for seed in seeds:
@@ -97,6 +100,6 @@ def correlations(points: Sequence[tuple[Mapping[int, float], Mapping[int, float]
         if len(known) >= FEWEST:
             try:
                 found.append(correlation(*zip(*known, strict=True)))
-            except StatisticsError:  # a measure that is the same everywhere
+            except StatisticsError:  # a measure that is constant
                 continue
     return estimate(found)

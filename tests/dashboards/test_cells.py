@@ -26,21 +26,6 @@ def test_cells_are_trials_that_differ_in_their_seed_alone():
     assert table.finished_seeds == 3
 
 
-def test_mean_over_seeds_with_interval():
-    known = tabulate(sweep(AXES, measure=by_seed, seeds=range(3))).cells[0].estimate("mrr")
-    assert known
-    assert known.mean == pytest.approx(2.1)
-    assert known.n == 3
-    assert known.half_width == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
-
-
-def test_one_seed_has_no_interval():
-    known = tabulate(sweep(AXES, measure=by_seed)).cells[0].estimate("mrr")
-    assert known
-    assert known.n == 1
-    assert known.half_width is None
-
-
 def test_an_unfinished_trial_enters_no_mean():
     running = TrialStatus(state=State.RUNNING, metrics={"mrr": 99.0, "only_here": 1.0})
     table = tabulate(sweep(AXES, measure=by_seed, seeds=[0, 1], unfinished={("none", 2, 1): running}))

@@ -1,18 +1,18 @@
-// Without this file every page works; with it choices act at once, arrow keys move in a grid, and live pages follow.
+// Every page works without this file. It applies choices at once, moves with arrow keys, and refreshes live pages.
 "use strict";
 
 const LOOK_MS = 5000;
 const CHOOSING_MS = 20000;
 let chosenAt = 0;
 
-// While somebody chooses nothing moves.
+// Nothing refreshes while the user chooses.
 for (const kind of ["focusin", "keydown", "pointerdown", "change"]) {
   document.addEventListener(kind, (event) => {
     if (event.target.closest?.("form.choose")) chosenAt = Date.now();
   });
 }
 
-// A choice is shown as soon as it is made; what was chosen keeps the focus.
+// A choice takes effect at once and keeps the focus.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form.choose");
   if (!form) return;
@@ -39,7 +39,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A page whose trials go on is read again now and then, unless somebody has said to stop that.
+// A page with unfinished trials refreshes every LOOK_MS, until the user stops it.
 const FOCUSABLE = "a, button, select, summary, [tabindex]";
 const pause = document.querySelector("button.pause");
 let paused = false;
@@ -55,7 +55,7 @@ function follow() {
   if (main && !paused && !document.hidden && !choosing && !main.querySelector("details[open]")) read("");
 }
 
-// The page at this address, in the place of what is shown; it keeps its place, and what has the focus.
+// Replace the content by the page at this address; scroll positions and focus stay.
 async function read(chosen) {
   const main = document.querySelector("main");
   const address = location.href;
@@ -77,11 +77,11 @@ async function read(chosen) {
     if (select) main.querySelector(`select[name="${select}"]`)?.focus({ preventScroll: true });
     offerPause();
   } catch {
-    // The service is away; the next look may find it again.
+    // The service does not answer; the next refresh tries again.
   }
 }
 
-// What has the focus, and how far each region is scrolled; a log that was at its end stays there as it grows.
+// The focus and the scroll position of each region; a log at its end stays there as it grows.
 function places(main) {
   const scrolled = [...main.querySelectorAll(".scroll, pre.log")].map((one) => ({
     left: one.scrollLeft,
@@ -107,7 +107,7 @@ function offerPause() {
   pause.hidden = !document.querySelector("main[data-live]");
 }
 
-// A log is shown from its end.
+// A log opens at its end.
 for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
 offerPause();
 setInterval(follow, LOOK_MS);
