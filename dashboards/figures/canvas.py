@@ -13,8 +13,9 @@ process.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from dashboards.cells import Cell, Table, is_numeric
@@ -114,6 +115,13 @@ def strip(axes: "Axes", *, rule: str) -> None:
     axes.grid(axis="y" if rule == "y" else "x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.patch.set_visible(False)
+
+
+def dots(axes: "Axes", values: Sequence[float], *, y: float, colour: str) -> None:
+    """A row of dots with a mark at their mean."""
+    if values:
+        axes.plot(values, [y] * len(values), color=colour, zorder=3, **DOT)
+        axes.plot([fmean(values)], [y], color=colour, zorder=4, **MARK)
 
 
 def head(figure: "Figure", title: str, remark: str, *, shades: Mapping[Scalar, str], hue: str | None = None) -> None:

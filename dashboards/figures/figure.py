@@ -89,8 +89,11 @@ def draw_metric(axes: "Axes", table: Table, *, roles: Roles, metric: str, panel:
     axes.set_xticks(range(len(ticks)), [level_name(level) if roles.x else "" for level in ticks])
     axes.set_xlabel(axis_name(roles.x) if roles.x else "", color=SOFT)
     axes.set_title(f"{axis_name(roles.panel)} {level_name(panel)}" if roles.panel else "", loc="left", **TITLE)
-    if metric == MRR:
-        _draw_floor(axes, table, until=last + 0.08)
+    if metric == MRR and (floors := table.means(FLOOR)):
+        left, floor = axes.get_xlim()[0], fmean(floors)
+        axes.plot([left, last + 0.08], [floor, floor], color=INK, linewidth=1, linestyle=DASHED, zorder=2)
+        place = {"xytext": (0, 4), "textcoords": "offset points", "va": "bottom"}
+        axes.annotate(f"floor {floor:.3f}", (left, floor), color=INK, fontsize=TEXT_PT - 1, **place)
     ends = {}
     for at, (hue, colour) in enumerate(shades.items()):
         places = [cells_at(table, {roles.x: x, roles.hue: hue, roles.panel: panel}) for x in ticks]
@@ -126,14 +129,6 @@ def _draw_line(
     return marks[-1][1]
 
 
-def _draw_floor(axes: "Axes", table: Table, *, until: float) -> None:
-    if floors := table.means(FLOOR):
-        left, floor = axes.get_xlim()[0], fmean(floors)
-        axes.plot([left, until], [floor, floor], color=INK, linewidth=1, linestyle=DASHED, zorder=2)
-        place = {"xytext": (0, 4), "textcoords": "offset points", "va": "bottom"}
-        axes.annotate(f"floor {floor:.3f}", (left, floor), color=INK, fontsize=TEXT_PT - 1, **place)
-
-
 def _label_ends(axes: "Axes", ends: dict[Scalar, float], *, colours: dict[Scalar, str], x: float) -> None:
     """The hue's level and last value at the end of its line, moved apart where two would touch."""
     room, lowest = 0.065 * axes.get_ylim()[1], 0.0
@@ -155,7 +150,8 @@ def draw_probes(axes: "Axes", table: Table, *, roles: Roles, probes: Sequence[st
         names[top + 1] = (GROUPS[probe], INK)
         for row, (level, colour) in enumerate(shades.items()):
             names[top - row] = (level_name(level) if rows else "encoder", colour)
-            _draw_row(axes, cells_at(table, {rows: level}), probe=probe, y=top - row, colour=colour)
+            means = [mean for cell in cells_at(table, {rows: level}) if (mean := cell.mean(probe)) is not None]
+            canvas.dots(axes, means, y=top - row, colour=colour)
         for metric, name, above in ((PIXELS, "pixels", True), (PROBES[probe], "random encoder", False)):
             _draw_reference(axes, table, metric=metric, name=name, span=(top + 0.5, bottom - 0.5), above=above)
     axes.set_yticks(list(names), [name for name, _ in names.values()])
@@ -165,13 +161,6 @@ def draw_probes(axes: "Axes", table: Table, *, roles: Roles, probes: Sequence[st
     axes.set_ylim(min(names) - 1.5, max(names) + 0.6)
     axes.set_xlabel("top-1 accuracy", color=SOFT)
     axes.set_title("linear probe", loc="left", **TITLE)
-
-
-def _draw_row(axes: "Axes", cells: Sequence[Cell], *, probe: str, y: float, colour: str) -> None:
-    means = [mean for cell in cells if (mean := cell.mean(probe)) is not None]
-    if means:
-        axes.plot(means, [y] * len(means), color=colour, zorder=3, **DOT)
-        axes.plot([fmean(means)], [y], color=colour, zorder=4, **MARK)
 
 
 def _draw_reference(

@@ -12,7 +12,6 @@ from orchestrator.trial.results import SweepResults
 from orchestrator.trial.sweep import Scalar
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PREFIX = f"{MRR}_"
@@ -54,7 +53,11 @@ def draw(table: Table, found: Means) -> "Figure":
     figure = canvas.sheet()
     axes = figure.add_axes((0.13, 0.14, 0.85, 0.63))
     canvas.strip(axes, rule="x")
-    _draw_rows(axes, found, list(rows.values()), hue=hue, shades=shades)
+    for at, metric in enumerate(rows.values()):
+        for place, (level, colour) in enumerate(shades.items()):
+            alike = (means for cell, means in found if hue is None or cell.levels.get(hue) == level)
+            values = [means[metric] for means in alike if metric in means]
+            canvas.dots(axes, values, y=-at - 0.6 * ((place + 0.5) / len(shades) - 0.5), colour=colour)
     floors = [means[FLOOR] for _, means in found if FLOOR in means]
     if floors:
         floor = fmean(floors)
@@ -68,17 +71,3 @@ def draw(table: Table, found: Means) -> "Figure":
     remark = "dots: cells, means over seeds; marks: means over cells; dashed: blind to the action"
     canvas.head(figure, "MRR by operation", remark, hue=hue, shades=shades)
     return figure
-
-
-def _draw_rows(
-    axes: "Axes", found: Means, metrics: Sequence[str], *, hue: str | None, shades: Mapping[Scalar, str]
-) -> None:
-    """Draw the rows from the top; within a row each hue a little lower."""
-    for at, metric in enumerate(metrics):
-        for place, (level, colour) in enumerate(shades.items()):
-            alike = (means for cell, means in found if hue is None or cell.levels.get(hue) == level)
-            values = [means[metric] for means in alike if metric in means]
-            if values:
-                y = -at - 0.6 * ((place + 0.5) / len(shades) - 0.5)
-                axes.plot(values, [y] * len(values), color=colour, zorder=3, **canvas.DOT)
-                axes.plot([fmean(values)], [y], color=colour, zorder=4, **canvas.MARK)
