@@ -1,4 +1,4 @@
-"""Pages beside the MLflow UI: a sweep as a grid, its report, its time line, a trial. Read-only, rendered on the server.
+"""Pages beside the MLflow UI: a sweep as a grid, its report, its timeline, a trial. Read-only, rendered on the server.
 
 server.py     one ASGI application for the root that the environment names: our pages, and MLflow elsewhere
 routes.py     addresses to pages: static files, compression, refusals

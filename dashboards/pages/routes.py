@@ -56,7 +56,7 @@ from orchestrator.trial.lifecycle import GOING_ON, State
 from orchestrator.trial.sweep import SweepRecord, command
 
 LANES = 200
-"""Trials on one page of the time line."""
+"""Trials on one page of the timeline."""
 
 
 class Pages:
@@ -116,12 +116,12 @@ class Pages:
 
     def answer(self, request: Request) -> Response:
         """The report."""
-        look = self._asked(request)
+        look = self._look_of_sweep(request)
         return self._view("answer", look, content=digest(look.report))
 
     def answer_data(self, request: Request) -> Response:
         """The effects as rows, or the report as LaTeX."""
-        look = self._asked(request)
+        look = self._look_of_sweep(request)
         return _data(request, csv=lambda: exports.effects_csv(look.table), tex=lambda: look.report)
 
     def timeline(self, request: Request) -> Response:
@@ -196,7 +196,7 @@ class Pages:
     def _look(self, request: Request) -> Look:
         return self.source.look(part(request, "sweep_id"))
 
-    def _asked(self, request: Request) -> Look:
+    def _look_of_sweep(self, request: Request) -> Look:
         """The same, for pages that trials without a sweep do not have."""
         look = self._look(request)
         if look.record.id == SINGLE.id:

@@ -6,7 +6,7 @@ is in percent. Sections are those of the paper's experiments as the notes number
 
     6     MRR of conditionings, and of training transforms by predictor
     7.2   ImageNet top-1 of four ways of fine-tuning; ViT-B/16, 300 epochs, as in 6
-    7.3   ADE20k mIoU of three
+    7.3   ADE20k mIoU of three of them
     7.4   the same with ViT-L
     7.5   one predictor for four tasks against four of them
     7.6   linear and attentive probes

@@ -110,15 +110,15 @@ def _together(counts: list[int]) -> str:
 def _sentence(order: Order) -> str:
     agree, opposed, undecided = (order.count(verdict) for verdict in Verdict)
     if not agree and not opposed:
-        said = "inconclusive"
+        summary = "inconclusive"
     elif not opposed:
-        said = "every conclusive pair has the paper's order" if undecided else "the paper's order holds"
+        summary = "every conclusive pair has the paper's order" if undecided else "the paper's order holds"
     elif not agree:
-        said = "every conclusive pair has the opposite order" if undecided else "the order is reversed"
+        summary = "every conclusive pair has the opposite order" if undecided else "the order is reversed"
     else:
-        said = "the paper's order holds in part"
+        summary = "the paper's order holds in part"
     figures = f"{counted(len(order.pairs), 'pair')}: {agree} agree, {opposed} opposed, {undecided} undecided"
-    return f"{order.title}: {said} ({figures}). {_spelled(order)}"
+    return f"{order.title}: {summary} ({figures}). {_spelled(order)}"
 
 
 def _spelled(order: Order) -> str:
