@@ -7,24 +7,12 @@ from importlib.metadata import version
 
 import pytest
 
-from orchestrator import cli
+from dashboards.report import FORMATS
 from orchestrator.cli import application
+from orchestrator.planning.catalogue import PACKAGED, Catalogue
+from orchestrator.trial.launchers import LAUNCHERS
 
-
-@pytest.fixture
-def iwm(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process; (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "MLFLOW_TRACKING_URI", "IWM_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(words)
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
+CONDITIONINGS = Catalogue((PACKAGED,)).groups["conditioning"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +20,7 @@ def iwm(tmp_path, monkeypatch, capsys):
     [
         (("plan", "demmo"), ["unknown sweep 'demmo'", "demo"]),
         (("plan", "demo", "predictor.dpeth=3"), ["predictor.dpeth", "depth"]),
-        (("plan", "demo", "conditioning=film"), ["film", "none", "sequence", "feature"]),
+        (("plan", "demo", "conditioning=film"), ["film", *CONDITIONINGS]),
         (("plan", "demo", "predictor.depth="), ["predictor.depth"]),
         (("plan", "demo", "predictor.depth=deep"), ["predictor.depth", "whole number"]),
         (("plan", "demo", "train.steps=0"), ["train.steps", "at least 1"]),
@@ -40,10 +28,10 @@ def iwm(tmp_path, monkeypatch, capsys):
         (("plan", "demo", "masks.target_ratio=0.9"), ["target_ratio"]),
         (("plan", "demo", "data=imagefolder"), ["data.dataset"]),
         (("plan", "demo", "garbage"), ["garbage"]),
-        (("submit", "demo", "--launcher", "slrum"), ["slrum", "local"]),
+        (("submit", "demo", "--launcher", "slrum"), ["slrum", *LAUNCHERS]),
         (("train", "seed=1,2"), ["seed"]),
         (("report", "demo"), ["no sweep 'demo'", "none yet"]),
-        (("report", "demo", "--format", "docx"), ["docx", "md, html, tex, csv"]),
+        (("report", "demo", "--format", "docx"), ["docx", *FORMATS]),
         (("logs", "../../etc/passwd"), ["no sweep or trial"]),
         (("nonsense",), ["No such command 'nonsense'"]),
         (("plan",), ["SWEEP"]),

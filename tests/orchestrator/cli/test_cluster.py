@@ -2,22 +2,13 @@
 
 import pytest
 
-from orchestrator import cli
-from orchestrator.cli.cluster import default_directory
+from orchestrator.cli.machine import default_directory
 
 
-@pytest.fixture
-def iwm(tmp_path, monkeypatch, capsys):
-    """Runs `iwm cluster` in this process; (exit code, stdout, stderr)."""
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Where the default cluster would be."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(("cluster", *words))
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -38,7 +29,7 @@ def iwm(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_wrong_request_is_answered_plainly(iwm, words, said):
-    code, out, err = iwm(*words)
+    code, out, err = iwm("cluster", *words)
     assert (code, out) == (2, "")
     assert said in err
     assert err.startswith("iwm: ")
