@@ -131,7 +131,7 @@ def serve(
     """
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving
-    from orchestrator.serving.remarks import speak
+    from orchestrator.serving.periodic import configure_logging
     from orchestrator.tracking.client import do_without_luxuries
 
     def announce(url: str, pages: str) -> None:
@@ -139,6 +139,6 @@ def serve(
         respond({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()}, line, json=json)
         sys.stdout.flush()
 
-    speak()
+    configure_logging()
     do_without_luxuries()
     serving.serve(Layout.of(root), host=host, port=port, poll_s=poll, announce=announce)
