@@ -125,12 +125,13 @@ def down(
 @cluster.command()
 def status(directory: Directory = None, json: Json = False) -> None:
     """Show daemons, nodes and jobs; exits with 1 if a daemon is down."""
+    from orchestrator.devcluster.overview import to_row
     from orchestrator.host import console
 
     seen = _cluster(directory).status()
     shown: list[object] = [", ".join(f"{name} {pid or 'DOWN'}" for name, pid in seen.daemons.items())]
     for title, items in (("nodes", seen.nodes), ("jobs", seen.jobs)):
-        rows = [item.to_row() for item in items]
+        rows = [to_row(item) for item in items]
         shown.append(console.table(title, rows[0], [row.values() for row in rows]) if rows else f"no {title}")
     respond(seen.to_dict(), *shown, json=json)
     if seen.down:

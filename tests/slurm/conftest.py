@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
-from orchestrator.devcluster.cluster import STRANGE_VARIABLES
+from orchestrator.devcluster import ClusterSpec, DevCluster, daemons
+from orchestrator.devcluster.cluster import FOREIGN_VARIABLES
+from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout
 from tests.slurm.lab import Lab, Twins
 from tests.slurm.pool import ClusterPool
@@ -28,9 +29,11 @@ def cluster_pool() -> Iterator[ClusterPool]:
 @pytest.fixture(scope="session")
 def slurm_installed() -> None:
     """Skips where SLURM is not installed; fails there under IWM_REQUIRE_SLURM=1."""
-    if absent := binaries.missing(path=binaries.search_path()):
+    try:
+        daemons.check_installed(path=daemons.search_path())
+    except RequestError as error:
         refuse = pytest.fail if os.environ.get("IWM_REQUIRE_SLURM") == "1" else pytest.skip
-        refuse(binaries.complaint(absent))
+        refuse(str(error))
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def new_lab(
 
     def make(**wanted: object) -> Lab:
         cluster = dev_cluster(**wanted)
-        for variable in [name for name in os.environ if name.startswith(STRANGE_VARIABLES)]:
+        for variable in [name for name in os.environ if name.startswith(FOREIGN_VARIABLES)]:
             monkeypatch.delenv(variable)
         for variable in ("MLFLOW_TRACKING_URI", "IWM_DATABASE_URL", "IWM_STATE", "IWM_ROOT"):
             monkeypatch.delenv(variable, raising=False)
