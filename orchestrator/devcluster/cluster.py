@@ -108,9 +108,9 @@ class DevCluster:
         except subprocess.TimeoutExpired:
             if not check:
                 return ""
-            raise ClusterError(f"{command[0]} did not answer within {timeout_s} s") from None
+            raise ClusterError(f"{command[0]} did not answer within {timeout_s} s", value=command[0]) from None
         except FileNotFoundError:
-            raise ClusterError(f"{command[0]} is not installed") from None
+            raise ClusterError(f"{command[0]} is not installed", value=command[0]) from None
         if check and done.returncode:
             words = " ".join((done.stderr.strip() or done.stdout.strip()).split())
             raise ClusterError(f"{shlex.join(command)}: exit code {done.returncode}: {words}", value=done.returncode)

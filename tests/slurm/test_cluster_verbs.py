@@ -61,7 +61,7 @@ def test_a_life(iwm, folder):
     assert not processes.members(folder)
     code, out, err = iwm("down")
     assert (code, out) == (2, "")
-    assert err == f"iwm: no cluster in {folder}; iwm cluster up starts one\n"
+    assert str(folder) in err
 
 
 def test_an_interrupted_boot_leaves_no_process(iwm, folder):
