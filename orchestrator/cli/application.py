@@ -96,7 +96,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every verb; `main` reads --debug wherever it stands."""
+    """Options of every verb; `main` reads --debug in any position."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

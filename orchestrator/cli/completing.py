@@ -77,7 +77,7 @@ def protocols() -> list[str]:
 def settings(ctx: typer.Context, incomplete: str) -> list[str]:
     """`key=` for axes and groups, and for the settings of a group once its dot is typed; after `=`, its values.
 
-    After a comma, values that are not yet in the list. bash ends a word at `=` unless COMP_WORDBREAKS says otherwise;
+    After a comma, values that are not yet in the list. bash ends a word at `=` unless COMP_WORDBREAKS excludes it;
     the key is then one of the words before.
     """
     from orchestrator.planning.catalogue import SETTINGS, Catalogue

@@ -15,7 +15,7 @@ from orchestrator.trial.lifecycle import State
 from orchestrator.trial.results import SweepResults, TrialResult
 
 Notes = Mapping[str, Sequence[str]]
-"""By trial id: what SLURM says of its job and which trial it waits for."""
+"""Trial id -> the state of its job in SLURM, and the trial it waits for."""
 NOTHING: Mapping[str, Any] = {}
 SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
 FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")

@@ -70,7 +70,7 @@ def tables(layout: Layout, found: Iterable[SweepResults]) -> list[Table]:
 
 
 def notes(layout: Layout, results: SweepResults) -> dict[str, list[str]]:
-    """By trial id: what SLURM says of its job, and which trial it waits for."""
+    """Trial id -> the state of its job in SLURM, and the trial it waits for; trials without either are absent."""
     seen, states = slurm_seen.read(layout), {trial.id: trial.state for trial in results.trials}
     found = {key: [render.slurm_note(seen[key])] for key in seen if states.get(key) in CAN_WAIT}
     queued = {trial.id: trial.status for trial in results.trials if trial.state is State.QUEUED}

@@ -124,7 +124,7 @@ SlurmUser={site.user}
 SlurmdUser={site.user}
 SlurmctldPort={site.controller_port}
 AuthType=auth/munge
-# cred_expire (120 where nothing is said, at least 5) is also how long a requeued job is held back
+# cred_expire (default 120, minimum 5) also decides how long a requeued job is held back
 AuthInfo=socket={site.munge_socket},cred_expire={spec.requeue_delay_s}
 {LOOPBACK if site.loopback_only else ""}
 StateSaveLocation={here}/state
@@ -145,7 +145,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-# without it a job that names no memory takes a whole node
+# without it a job that requests no memory takes a whole node
 DefMemPerCPU=64
 SchedulerParameters=sched_interval=1,bf_interval=1,bf_continue,batch_sched_delay=0,\
 default_queue_depth=2000,bf_max_job_test=2000
@@ -156,12 +156,12 @@ KillWait={spec.kill_wait_s}
 MinJobAge=600
 MaxJobCount=20000
 MaxArraySize=4001
-# at random: the files that submitit left for job 1 of an older cluster must not be taken for a new job's
+# random, so that files that submitit left for job 1 of an older cluster are not taken for a new job's
 FirstJobId={site.first_job_id}
-# a node offers what is written here, whatever this machine has
+# a node offers the resources written here instead of this machine's
 SlurmdParameters=config_overrides
 SlurmdTimeout={spec.node_timeout_s}
-# 2 would put a node that was downed by hand straight back, and its jobs beside their old copies
+# 2 would return a node that was set down by hand at once, and start its jobs beside their old copies
 ReturnToService=1
 GresTypes=gpu
 NodeName=n[1-{spec.nodes}] NodeHostname=localhost NodeAddr=127.0.0.1 \

@@ -18,7 +18,6 @@ REST = 3.0
 AFTER_FAILURE = 5.0
 """The factor by which the pause after a failure is longer."""
 AGAIN_S = 600.0
-KEPT = 200
 
 
 class PeriodicTask(threading.Thread):
@@ -72,12 +71,10 @@ class Once(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True if the line is to be logged."""
         text, now = record.getMessage(), time.monotonic()
-        if now - self._logged.get(text, -float("inf")) < self._again_s:
+        self._logged = {line: at for line, at in self._logged.items() if now - at < self._again_s}
+        if text in self._logged:
             return False
-        self._logged.pop(text, None)
         self._logged[text] = now
-        if len(self._logged) > KEPT:
-            del self._logged[next(iter(self._logged))]
         return True
 
 

@@ -38,7 +38,7 @@ def end(process, by: signal.Signals = signal.SIGTERM) -> str:
 
 
 def page(url: str, path: str = "/", **body: Any) -> Any:
-    """The JSON, or the status of an HTML page; None where nobody answers."""
+    """The JSON, or the status code of an HTML page; None if no server answers."""
     request = urllib.request.Request(url + path, json.dumps(body).encode() if body else None)
     request.add_header("Content-Type", "application/json")
     try:
@@ -49,7 +49,7 @@ def page(url: str, path: str = "/", **body: Any) -> Any:
 
 
 def runs(url: str, experiment: str = "iwm") -> list[Any]:
-    """The runs of an experiment, as MLflow's server tells them."""
+    """The runs of an experiment, from MLflow's server."""
     found = page(url, f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={experiment}")
     if not found:
         return []

@@ -1,7 +1,7 @@
-"""A real SLURM for every test that asks: `dev_cluster(nodes=2, grace_s=20)` or `dev_cluster()`.
+"""A real SLURM for every test that requests it: `dev_cluster(nodes=2, grace_s=20)` or `dev_cluster()`.
 
 Clusters of equal ClusterSpec are booted once and handed out again, reset: every daemon up, no job, every node idle.
-Where SLURM is not installed these tests are skipped, and fail under IWM_REQUIRE_SLURM=1.
+If SLURM is not installed, these tests are skipped; under IWM_REQUIRE_SLURM=1 they fail.
 """
 
 import os
@@ -28,7 +28,7 @@ def cluster_pool() -> Iterator[ClusterPool]:
 
 @pytest.fixture(scope="session")
 def slurm_installed() -> None:
-    """Skips where SLURM is not installed; fails there under IWM_REQUIRE_SLURM=1."""
+    """Skips if SLURM is not installed; fails then under IWM_REQUIRE_SLURM=1."""
     try:
         daemons.check_installed(path=daemons.search_path())
     except RequestError as error:
@@ -53,7 +53,7 @@ def dev_cluster(slurm_installed: None, cluster_pool: ClusterPool) -> Iterator[Ca
 
 @pytest.fixture(scope="session")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
-    """What trials end with when nobody disturbs them."""
+    """The weights of undisturbed trials."""
     return Twins(tmp_path_factory.mktemp("twins"))
 
 
@@ -61,7 +61,7 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
 def new_lab(
     dev_cluster: Callable[..., DevCluster], twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Lab]:
-    """Makes a root beside a cluster; this process, and what it starts, speaks to the newest cluster."""
+    """Makes a root beside a cluster; this process and its children use the newest cluster."""
 
     def make(**wanted: object) -> Lab:
         cluster = dev_cluster(**wanted)

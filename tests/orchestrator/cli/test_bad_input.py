@@ -61,7 +61,7 @@ def typed(path, name, word):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A working directory beside what nobody may touch."""
+    """A working directory beside files that must not be touched."""
     (tmp_path / "canary").mkdir()
     (tmp_path / "canary" / "secret").write_text("do not read")
     (tmp_path / "here" / "tmp").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tables of many trials stay short, and show what somebody may have to act on."""
+"""Tables of many trials stay short and show the trials that may need a person."""
 
 import io
 
