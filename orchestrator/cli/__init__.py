@@ -5,6 +5,6 @@ Tables and JSON go to standard output, progress and warnings to standard error. 
 """
 
 from orchestrator.cli import sweeps, control, training, machine  # isort: skip  # noqa: F401
-from orchestrator.cli.application import app, explain, main
+from orchestrator.cli.application import app, main
 
-__all__ = ["app", "explain", "main"]
+__all__ = ["app", "main"]

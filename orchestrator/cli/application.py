@@ -6,6 +6,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,11 @@ def plain(text: str) -> str:
     if len(line) > MESSAGE_MAX:
         line = f"{line[: MESSAGE_MAX // 2]} [...] {line[-MESSAGE_MAX // 2 :]}"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+def status_line(sweep: str, root: Path) -> str:
+    """The command that shows a sweep's progress, ready to paste."""
+    return f"watch: {shlex.join(['iwm', 'status', sweep, '--root', str(root)])}"
 
 
 app = typer.Typer(

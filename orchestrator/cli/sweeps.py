@@ -1,6 +1,5 @@
 """Verbs about sweeps: plan, submit, status, logs, report."""
 
-import shlex
 import sys
 import time
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completing
-from orchestrator.cli.application import app, opened, respond
+from orchestrator.cli.application import app, opened, respond, status_line
 from orchestrator.cli.options import (
     DEFAULT_ROOT,
     Json,
@@ -100,7 +99,7 @@ def submit(
     lines = [f"{console.counts_line(planned.counts)}; {len(submission.started)} started"]
     if launcher != "local" and submission.jobs:
         lines.append(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
-    lines.append(f"watch: iwm status {planned.sweep.name} --root {shlex.quote(str(root))}")
+    lines.append(status_line(planned.sweep.name, root))
     if links.page:
         lines += [f"page:  {links.page}", f"runs:  {links.view}"]
     respond(submission.to_dict(), render.plan_table(planned), *lines, json=json)

@@ -1,13 +1,12 @@
 """Verbs about one trial: evaluate, export, train, demo, verify-resume."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli import completing
-from orchestrator.cli.application import app, opened, respond
+from orchestrator.cli.application import app, opened, respond, status_line
 from orchestrator.cli.options import (
     DEFAULT_ROOT,
     Json,
@@ -69,7 +68,7 @@ def evaluate(
         sweep = evaluation.evaluation_of(service.known_cell(layout, parents[0]), asked, sweeps_dir=sweeps)
     submission = service.submit(layout, sweep, launcher=launcher)
     lines = [f"starts when trial {parents[0][:8]} has finished"] if dependency.unfinished(layout, parents) else []
-    watch = f"watch: iwm status {submission.plan.sweep.name} --root {shlex.quote(str(root))}"
+    watch = status_line(sweep.name, root)
     respond(submission.to_dict(), render.plan_table(submission.plan), *lines, watch, json=json)
 
 

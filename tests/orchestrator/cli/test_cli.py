@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sqlite3
 from importlib.metadata import version
 
@@ -127,3 +128,8 @@ def test_an_unexpected_error_is_one_line(iwm, monkeypatch):
     code, _, err = iwm("status")
     assert code == 1
     assert err == "iwm: unexpected ZeroDivisionError: division by zero (--debug shows the traceback)\n"
+
+
+def test_a_printed_command_can_be_pasted(tmp_path):
+    _, _, command = application.status_line("my sweep", tmp_path / "my runs").partition(" ")
+    assert shlex.split(command) == ["iwm", "status", "my sweep", "--root", str(tmp_path / "my runs")]
