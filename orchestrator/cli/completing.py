@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.errors import IwmError
-from orchestrator.trial.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
     from orchestrator.planning.catalogue import Catalogue
@@ -53,11 +52,6 @@ def trials(ctx: typer.Context, incomplete: str) -> list[str]:
 def either(ctx: typer.Context, incomplete: str) -> list[str]:
     """Sweeps of the root, and trials once a letter is typed."""
     return submitted(ctx, incomplete) + (trials(ctx, incomplete) if incomplete else [])
-
-
-def launchers() -> list[str]:
-    """The launchers."""
-    return list(LAUNCHERS)
 
 
 def formats() -> list[str]:

@@ -28,15 +28,6 @@ def nameable(path: Path | None) -> Path | None:
     return path
 
 
-def known_launcher(name: str | None) -> str | None:
-    """Return the name of a launcher, checked before the verb runs.
-
-    Raises:
-        RequestError: there is no launcher of that name.
-    """
-    return None if name is None else check_launcher(name)
-
-
 def argument(metavar: str, offered: Callable[..., list[str]], help: str) -> Any:
     """A positional argument; `offered` completes it at Tab."""
     return typer.Argument(metavar=metavar, autocompletion=offered, help=help)
@@ -78,8 +69,8 @@ Launcher = Annotated[
     typer.Option(
         "--launcher",
         envvar="IWM_LAUNCHER",
-        callback=known_launcher,
-        autocompletion=completing.launchers,
+        callback=check_launcher,
+        autocompletion=lambda: list(LAUNCHERS),
         help=f"Where trials run: {', '.join(LAUNCHERS)}.",
     ),
 ]

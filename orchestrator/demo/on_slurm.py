@@ -126,16 +126,12 @@ class _Disturbance:
         self.say.print(f"{what:<9} {cell.trial.id[:8]}  {describe(cell):<40} on purpose, at step {status.step}")
 
 
-def disturbed(results: SweepResults) -> list[str]:
-    """The trials that took more than one attempt."""
-    return [trial.id for trial in results.trials if len(trial.status.attempts) > 1]
-
-
 def _expected(layout: Layout, sweep: Sweep, results: SweepResults, *, say: Console) -> Statuses:
     """The statuses of undisturbed trials by id: those of the local demo, or twins of the disturbed ones."""
     found = {cell.trial.id: read_status(layout.trial(cell.trial.id)) for cell in sweep.cells}
     known = {key: status for key, status in found.items() if status.state is State.FINISHED}
-    wanted = [cell for cell in sweep.cells if cell.trial.id in disturbed(results) and cell.trial.id not in known]
+    disturbed = {trial.id for trial in results.trials if len(trial.status.attempts) > 1}
+    wanted = [cell for cell in sweep.cells if cell.trial.id in disturbed - known.keys()]
     return {**known, **(_twins(below(layout, "twin"), wanted, say=say) if wanted else {})}
 
 

@@ -101,21 +101,3 @@ def chosen(known: Iterable[str], *, names: Iterable[str]) -> tuple[str, ...]:
     if unknown := sorted(wanted.difference(known)):
         raise RequestError.unknown("daemon", unknown[0], choices=known)
     return tuple(name for name in known if name in wanted)
-
-
-def system_tables(tables: Path, *, site: Site) -> list[str]:
-    """The command that makes MariaDB's own tables, as slurmdbd's stored procedure needs mysql.proc.
-
-    It replaces mariadb-install-db (3 s). It also makes slurmdbd's database: slurmdbd 24.11 dies at its first start if
-    it has to make it ("Number of columns").
-    """
-    return _sql(f"create database slurm; create database mysql; use mysql; source {tables};", site=site)
-
-
-def checkpoint(site: Site) -> list[str]:
-    """The command that writes InnoDB's first page to disk: killed before that, MariaDB never starts again."""
-    return _sql("set global innodb_log_checkpoint_now=1", site=site)
-
-
-def _sql(statements: str, *, site: Site) -> list[str]:
-    return ["mariadb", "--no-defaults", f"--socket={site.database_socket}", "-e", statements]
