@@ -5,6 +5,7 @@ If SLURM is not installed, these tests are skipped; under IWM_REQUIRE_SLURM=1 th
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from orchestrator.devcluster.cluster import FOREIGN_VARIABLES
 from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout
 from tests.slurm.lab import Lab, Twins
-from tests.slurm.pool import ClusterPool
+from tests.slurm.pool import ClusterPool, end_all
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,14 @@ def slurm_installed() -> None:
     except RequestError as error:
         refuse = pytest.fail if os.environ.get("IWM_REQUIRE_SLURM") == "1" else pytest.skip
         refuse(str(error))
+
+
+@pytest.fixture
+def folder(slurm_installed: None) -> Iterator[Path]:
+    """An empty folder with a short path, as sockets need it; clusters that are left in it are ended."""
+    made = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
+    yield made
+    end_all(made)
 
 
 @pytest.fixture

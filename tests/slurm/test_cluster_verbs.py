@@ -2,13 +2,10 @@
 
 import json
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +13,9 @@ from orchestrator.devcluster import DevCluster, processes
 
 
 @pytest.fixture
-def folder(slurm_installed):
-    """Where the cluster lives; ended after the test."""
-    parent = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
-    yield parent / "lab"
-    if (parent / "lab").exists():
-        DevCluster.at(parent / "lab").down()
-    shutil.rmtree(parent)
+def folder(folder):
+    """Where the cluster lives."""
+    return folder / "lab"
 
 
 @pytest.fixture

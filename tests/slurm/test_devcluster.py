@@ -1,9 +1,7 @@
 """The cluster in a box is a real SLURM, survives what tests do to it, and leaves nothing behind."""
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +11,6 @@ import pytest
 
 from orchestrator.devcluster import ClusterSpec, DevCluster, processes
 from orchestrator.errors import ClusterError, RequestError
-
-
-@pytest.fixture
-def folder(slurm_installed):
-    """Room for clusters of this test alone; ends what is left in it."""
-    folder = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
-    yield folder
-    for left in folder.iterdir():
-        DevCluster.at(left).down()
-    shutil.rmtree(folder)
 
 
 def until(found: Callable[[], Any], timeout_s: float = 60) -> Any:
