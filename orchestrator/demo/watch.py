@@ -153,7 +153,8 @@ def places(layout: Layout, results: SweepResults) -> str:
     folder = _from_here(layout.sweep_file(results.record.id).parent)
     status = shlex.join([console.program("iwm"), "status", "demo", "--root", str(_from_here(layout.root))])
     ui = gather.ui_command(layout, program=console.program("mlflow"))
-    return f"\nfigure  {folder / 'figure.png'}\nreport  {folder / 'report.html'}\ntrials  {status}\nMLflow  {ui}"
+    figure, report = (shlex.quote(str(folder / name)) for name in ("figure.png", "report.html"))
+    return f"\nfigure  {figure}\nreport  {report}\ntrials  {status}\nMLflow  {ui}"
 
 
 def _from_here(path: Path) -> Path:
