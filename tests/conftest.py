@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, for whoever wants to see that a team's database serves as well as a file."""
+"""A PostgreSQL server for the tests that run on both kinds of database; markers by folder."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.fakes.postgresql import Postgresql, installed, running
 
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql: Postgresql) -> str:
-    """The database that every such server has."""
+    """The database that every PostgreSQL server has."""
     return postgresql.url("postgres")
 
 
@@ -20,7 +20,7 @@ def postgresql_url(postgresql: Postgresql) -> str:
 def postgresql() -> Iterator[Postgresql]:
     """A running server.
 
-    Skips where its parts are not installed; fails there under IWM_REQUIRE_POSTGRESQL=1.
+    Skips if its parts are not installed; fails then under IWM_REQUIRE_POSTGRESQL=1.
     """
     programs = installed()
     if programs is None:
@@ -32,7 +32,7 @@ def postgresql() -> Iterator[Postgresql]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def databases(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """What the environment says of our database and MLflow's: nothing, so that they are files, or two of a server."""
+    """Variables that select our database and MLflow's: none, so that both are files, or two databases of a server."""
     if request.param == "sqlite":
         yield {}
         return
@@ -47,7 +47,7 @@ FOLDERS = {"slurm": "slurm", "e2e": "e2e", "gpu": "gpu"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by their folder, so that `make test-fast` leaves out what needs clusters and whole processes."""
+    """Mark tests by folder, so that `make test-fast` leaves out those that need clusters or whole processes."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in FOLDERS:
@@ -55,6 +55,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Ctrl-C is heard: what a shell starts in the background ignores it, and whatever that starts, too."""
+    """Restore SIGINT, which processes that a shell starts in the background, and their children, ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,27 +1,59 @@
-"""The application that verbs register with, and `main`, which turns an error into plain lines and an exit code."""
+"""The application that verbs register with: `opened` is how a verb begins, `respond` how it ends.
 
+`main` turns errors into plain lines and exit codes.
+"""
+
+import contextlib
 import errno
 import os
+import shlex
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from iwm_core.errors import ConfigError, CoreError, DataError
 from orchestrator.errors import IwmError, RequestError
 
+if TYPE_CHECKING:
+    from orchestrator.records.layout import Layout
+    from orchestrator.store.database import Store
+
 WORD_MAX = 100_000
-"""Characters of one argument; Linux itself takes no more than 131,071 bytes."""
+"""Characters of one argument; Linux accepts at most 131,071 bytes."""
 MESSAGE_MAX = 2_000
 
 
+@contextlib.contextmanager
+def opened(root: Path, *, quiet: bool = False) -> "Iterator[tuple[Layout, Store]]":
+    """The root's layout and its store, up to date with files, processes and jobs; `quiet` draws no progress bars."""
+    from orchestrator import service
+    from orchestrator.host import progress
+    from orchestrator.records.layout import Layout
+
+    layout = Layout.of(root)
+    with progress.shown(json=quiet), service.observed(layout) as store:
+        yield layout, store
+
+
+def respond(document: Any, *shown: Any, json: bool) -> None:
+    """Print one JSON document with --json, these tables and lines without."""
+    from orchestrator.host import console
+
+    if json:
+        return console.print_json(document)
+    for one in shown:
+        console.out().print(one, soft_wrap=isinstance(one, str))
+
+
 def check(words: Iterable[str]) -> None:
-    """Refuses what no verb has a use for, before any verb sees it.
+    """Reject arguments that no verb accepts.
 
     Raises:
-        RequestError: an argument that is empty, or longer than anybody types.
+        RequestError: an argument is empty or has more than `WORD_MAX` characters.
     """
     for place, word in enumerate(words, start=1):
         if not word.strip():
@@ -29,15 +61,20 @@ def check(words: Iterable[str]) -> None:
         if word.startswith("--") and word.endswith("=") and word.count("=") == 1:
             raise RequestError(f"the option {word[:-1]} has no value")
         if len(word) > WORD_MAX:
-            raise RequestError(f"argument {place} has {len(word):,} characters; at most {WORD_MAX:,} are read")
+            raise RequestError(f"argument {place} has {len(word):,} characters; the maximum is {WORD_MAX:,}")
 
 
 def plain(text: str) -> str:
-    """A message on one line; what is not printable as an escape, of a long one the beginning and the end."""
+    """The message on one line: unprintable characters are escaped, a long message loses its middle."""
     line = " ".join(text.split("\n"))
     if len(line) > MESSAGE_MAX:
         line = f"{line[: MESSAGE_MAX // 2]} [...] {line[-MESSAGE_MAX // 2 :]}"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+def status_line(sweep: str, root: Path) -> str:
+    """The command that shows a sweep's progress, ready to paste."""
+    return f"watch: {shlex.join(['iwm', 'status', sweep, '--root', str(root)])}"
 
 
 app = typer.Typer(
@@ -65,29 +102,26 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every verb; `main` reads --debug wherever it stands."""
+    """Options of every verb; `main` reads --debug in any position."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console command `iwm`: turns what went wrong into plain lines and an exit code."""
+    """The console command `iwm`: prints an error as one or two plain lines and exits with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("IWM_DEBUG"))
-    sys.exit(_run([word for word in words if word != "--debug"], debug=debug))
-
-
-def _run(words: list[str], *, debug: bool) -> int:
+    words = [word for word in words if word != "--debug"]
     try:
         check(words)
-        return app(words, standalone_mode=False) or 0
+        sys.exit(app(words, standalone_mode=False) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
         message, code = explain(error)
         typer.echo(f"iwm: {plain(message)}", err=True)
-        return code
+        sys.exit(code)
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -102,6 +136,6 @@ def explain(error: BaseException) -> tuple[str, int]:
         case CoreError():
             return str(error), 2 if isinstance(error, ConfigError | DataError) else 1
         case OSError(errno=errno.ENAMETOOLONG):
-            return f"the name of a file is too long: '{error.filename}'", 2
+            return f"this file name is too long: '{error.filename}'", 2
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     return f"unexpected {detail} (--debug shows the traceback)", 1

@@ -1,20 +1,19 @@
-"""What a shell may offer for a word that is not finished: sweeps, trials, settings and their values.
+"""Shell completion of sweeps, trials, settings and their values.
 
-Called at every Tab, so nothing here imports torch, hydra or a database: names come from folders and files. A shell may
-evaluate what it is given, so nothing is offered that is more than letters, digits and `_.,=:+-`.
+Runs at every Tab, so nothing here imports torch, hydra or a database: names come from folders and files. A shell may
+evaluate what it is offered, so every offer consists of letters, digits and `_.,=:+-` alone.
 """
 
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from orchestrator.errors import IwmError
-from orchestrator.trial.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
     from orchestrator.planning.catalogue import Catalogue
@@ -23,17 +22,21 @@ SAFE = re.compile(r"[\w.,=:+-]+", re.ASCII)
 SWEEP_ID = re.compile(r"([A-Za-z0-9][\w.-]*)-[0-9a-f]{8}", re.ASCII)
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 TRIALS_MAX = 100
-"""Trials that are offered at once."""
+"""The most trials offered at once."""
 
 
-def sweeps(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Sweeps that could be planned."""
-    catalogue = _catalogue(ctx)
-    return _safe(catalogue.sweeps) if catalogue else []
+def sweeps(ctx: typer.Context) -> list[str]:
+    """Sweeps that can be planned."""
+    from orchestrator.planning.catalogue import Catalogue
+
+    try:
+        return _safe(Catalogue.of(ctx.params.get("sweeps")).sweeps)
+    except (IwmError, OSError):
+        return []
 
 
 def submitted(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Sweeps of the root: by name, and by id once it is begun."""
+    """Names of the root's sweeps, and the ids that begin with what was typed."""
     matches = [match for match in map(SWEEP_ID.fullmatch, _names(_root(ctx) / "sweeps")) if match]
     names = dict.fromkeys(match[1] for match in matches)
     ids = [match[0] for match in matches if incomplete and match[0].startswith(incomplete)]
@@ -41,107 +44,82 @@ def submitted(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def trials(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Trials of the root, some of many."""
+    """At most `TRIALS_MAX` trials of the root."""
     found = sorted(name for name in _names(_root(ctx) / "trials") if TRIAL_ID.fullmatch(name))
     return [name for name in found if name.startswith(incomplete)][:TRIALS_MAX]
 
 
 def either(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Sweeps of the root, and trials once one is begun."""
+    """Sweeps of the root, and trials once a letter is typed."""
     return submitted(ctx, incomplete) + (trials(ctx, incomplete) if incomplete else [])
 
 
-def launchers(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Where trials run."""
-    return list(LAUNCHERS)
-
-
-def formats(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What a report is written as."""
+def formats() -> list[str]:
+    """The formats of a report."""
     from dashboards.report.content import FORMATS
 
     return list(FORMATS)
 
 
-def protocols(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What is measured of a trained trial."""
+def protocols() -> list[str]:
+    """The evaluation protocols."""
     from orchestrator.planning.catalogue import protocol_names
 
     return list(protocol_names())
 
 
 def settings(ctx: typer.Context, incomplete: str) -> list[str]:
-    """`key=` for axes, groups and settings; behind it their values, one after each comma.
+    """`key=` for axes and groups, and for the settings of a group once its dot is typed; after `=`, its values.
 
-    bash takes `=` for the end of a word unless COMP_WORDBREAKS says otherwise; then the key is among the words before.
+    After a comma, values that are not yet in the list. bash ends a word at `=` unless COMP_WORDBREAKS excludes it;
+    the key is then one of the words before.
     """
-    catalogue = _catalogue(ctx)
-    if catalogue is None:
+    from orchestrator.planning.catalogue import SETTINGS, Catalogue
+
+    try:
+        catalogue = Catalogue.of(ctx.params.get("sweeps"))
+    except (IwmError, OSError):
         return []
     axes = _axes(catalogue, ctx.params.get("sweep"))
     before = [str(word) for word in ctx.params.get("overrides") or ctx.params.get("where") or ()]
-    if before[-1:] == ["="] and len(before) > 1:
-        return _values(catalogue, axes, before[-2], begun=incomplete)
     key, equals, begun = incomplete.partition("=")
-    if equals:
-        return [f"{key}={value}" for value in _values(catalogue, axes, key, begun=begun)]
-    return [f"{name}=" for name in _keys(catalogue, axes, incomplete)]
-
-
-def _keys(catalogue: "Catalogue", axes: dict[str, list[str]], incomplete: str) -> Iterable[str]:
-    """Axes and groups at first; the settings of a group once its dot is typed."""
-    from orchestrator.planning.catalogue import SETTINGS
-
-    plain = [setting for setting in SETTINGS if "." in incomplete or "." not in setting]
-    return dict.fromkeys([*axes, *catalogue.groups, *plain])
-
-
-def _values(catalogue: "Catalogue", axes: dict[str, list[str]], key: str, *, begun: str) -> list[str]:
+    prefix = f"{key}="
+    if before[-1:] == ["="] and len(before) > 1:
+        key, equals, begun, prefix = before[-2], "=", incomplete, ""
+    if not equals:
+        plain = [setting for setting in SETTINGS if "." in incomplete or "." not in setting]
+        return [f"{name}=" for name in dict.fromkeys([*axes, *catalogue.groups, *plain])]
     done, comma, _ = begun.rpartition(",")
-    known = [*axes.get(key, ()), *catalogue.groups.get(key, ()), *_choices(key)]
-    return _safe(f"{done}{comma}{value}" for value in dict.fromkeys(known) if value not in done.split(","))
+    known = dict.fromkeys([*axes.get(key, ()), *catalogue.groups.get(key, ()), *_choices(key)])
+    found = _safe(f"{done}{comma}{value}" for value in known if value not in done.split(","))
+    return [prefix + value for value in found]
 
 
-def _choices(key: str) -> Iterator[str]:
-    """What a setting can be, where it is one of few."""
+def _choices(key: str) -> tuple[str, ...]:
+    """The values of a boolean or literal setting; empty for any other."""
     from orchestrator.planning.composition import GROUPS
 
     group, _, name = key.partition(".")
     hint = typing.get_type_hints(GROUPS[group]).get(name) if group in GROUPS else None
     if hint is bool:
-        yield from ("true", "false")
-    elif typing.get_origin(hint) is typing.Literal:
-        yield from map(str, typing.get_args(hint))
+        return ("true", "false")
+    return tuple(map(str, typing.get_args(hint))) if typing.get_origin(hint) is typing.Literal else ()
 
 
 def _axes(catalogue: "Catalogue", sweep: str | None) -> dict[str, list[str]]:
-    """The axes of a sweep with their values; none where there is no such sweep."""
+    """The axes of a sweep with their values; empty if there is no such sweep."""
     from orchestrator.planning import sweepfile
+    from orchestrator.trial.sweep import spelled
 
     try:
-        design = sweepfile.read(catalogue.find(sweep)).design if sweep else None
+        bundles = sweepfile.read(catalogue.find(sweep)).design.bundles if sweep else ()
     except IwmError:
         return {}
     found: dict[str, list[str]] = {}
-    for bundle in design.bundles if design else ():
+    for bundle in bundles:
         for place, key in enumerate(bundle.keys):
-            found.setdefault(key, []).extend(_spelled(row[place]) for row in bundle.rows)
+            found.setdefault(key, []).extend(spelled(row[place]) for row in bundle.rows)
     return found
-
-
-def _spelled(value: object) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _catalogue(ctx: typer.Context) -> "Catalogue | None":
-    from orchestrator.planning.catalogue import Catalogue
-
-    try:
-        return Catalogue.of(ctx.params.get("sweeps"))
-    except (IwmError, OSError):
-        return None
 
 
 def _root(ctx: typer.Context) -> Path:

@@ -1,12 +1,19 @@
-"""Verbs that act on trials: cancel, hold, release, resume."""
+"""Verbs that act on the trials of a root: cancel, hold, release, resume, sync, gc, serve."""
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from orchestrator.cli.application import app
-from orchestrator.cli.options import DEFAULT_ROOT, Json, Names, Root, Where
+from orchestrator.cli.application import app, opened, respond
+from orchestrator.cli.options import DEFAULT_ROOT, AnyNames, Json, Names, Root, Where
+from orchestrator.errors import TrackingError
+
+DONE = {"cancel": "cancelled", "hold": "held", "release": "released", "resume": "resumed"}
+"""Verb -> how its output calls the trials that it acted on."""
 
 
 @app.command()
@@ -15,9 +22,7 @@ def cancel(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: J
 
     A running trial writes a checkpoint first; `iwm resume` starts it again.
     """
-    from orchestrator import service
-
-    _act(service.cancel, names, where, root=root, verb="cancelled", json=json)
+    _act("cancel", names, where, root=root, json=json)
 
 
 @app.command()
@@ -26,17 +31,13 @@ def hold(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Jso
 
     A running trial writes a checkpoint first and frees its GPU or slot.
     """
-    from orchestrator import service
-
-    _act(service.hold, names, where, root=root, verb="held", json=json)
+    _act("hold", names, where, root=root, json=json)
 
 
 @app.command()
 def release(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: Json = False) -> None:
     """Release held trials."""
-    from orchestrator import service
-
-    _act(service.release, names, where, root=root, verb="released", json=json)
+    _act("release", names, where, root=root, json=json)
 
 
 @app.command()
@@ -45,32 +46,99 @@ def resume(names: Names, where: Where = None, root: Root = DEFAULT_ROOT, json: J
 
     Each trial continues from its last checkpoint, where it ran before: on SLURM or on this machine.
     """
+    _act("resume", names, where, root=root, json=json)
+
+
+def _act(verb: str, names: Sequence[str], where: Sequence[str] | None, *, root: Path, json: bool) -> None:
+    """Apply the function of this name in `orchestrator.service` to the trials that are meant, and list the result."""
     from orchestrator import service
-
-    _act(service.resume, names, where, root=root, verb="resumed", json=json)
-
-
-def _act(
-    action: Callable[..., list[str]],
-    names: Sequence[str],
-    where: Sequence[str] | None,
-    *,
-    root: Path,
-    verb: str,
-    json: bool,
-) -> None:
-    from orchestrator import service
-    from orchestrator.host import console, progress
-    from orchestrator.records.layout import Layout
     from orchestrator.records.selection import select
 
-    layout = Layout.of(root)
-    with progress.shown(json=json), service.observed(layout) as store:
+    with opened(root, quiet=json) as (layout, store):
         targets = [service.find(layout, store, name) for name in names]
         chosen = dict.fromkeys(trial_id for target in targets for trial_id in target.trial_ids)
         records = [target.record for target in targets if target.record]
         places = {member.id: member.overrides for record in records for member in record.trials}
-        done = action(layout, select(layout, list(chosen), where or (), places=places))
-    if json:
-        return console.print_json({verb: done})
-    typer.echo(f"{len(done)} {verb}" + "".join(f"\n  {key}" for key in done))
+        done = getattr(service, verb)(layout, select(layout, list(chosen), where or (), places=places))
+    respond({DONE[verb]: done}, "\n  ".join([f"{len(done)} {DONE[verb]}", *done]), json=json)
+
+
+@app.command()
+def sync(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fold all files again; send what is missing.")] = False,
+    root: Root = DEFAULT_ROOT,
+    json: Json = False,
+) -> None:
+    """Send metrics, states and reports to MLflow.
+
+    Sending twice changes nothing.
+    """
+    from dashboards.publish import attach_reports
+    from orchestrator.host import console
+    from orchestrator.tracking import gather
+
+    with opened(root, quiet=json) as (layout, store):
+        try:
+            sent = gather.rebuild(layout, store) if rebuild else gather.sync(layout, store)
+            attach_reports(layout, store)
+        except TrackingError as error:
+            typer.echo(f"warning: {error}; no data is lost, run `iwm sync` when MLflow is back", err=True)
+            return respond({"sent": 0, "warning": str(error)}, json=json)
+    ui = gather.ui_command(layout, program=console.program("mlflow"))
+    respond(sent.to_dict(), sent.sentence(), f"open the MLflow UI: {ui}", json=json)
+
+
+@app.command()
+def gc(
+    names: AnyNames = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is deleted.")] = False,
+    root: Root = DEFAULT_ROOT,
+    json: Json = False,
+) -> None:
+    """Delete checkpoints that are no longer needed.
+
+    Lists what would be freed; --apply deletes.
+    """
+    from orchestrator import service
+    from orchestrator.records.checkpoints import collect
+
+    with opened(root, quiet=json) as (layout, store):
+        targets = [service.find(layout, store, name) for name in names or ()]
+        chosen = [key for target in targets for key in target.trial_ids] if names else store.trial_ids()
+        found = collect(layout, chosen, apply=apply)
+    respond(found.to_dict(), found.sentence(), json=json)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
+    host: Annotated[
+        str, typer.Option("--host", help="Any address but this machine's own needs a password.")
+    ] = "127.0.0.1",
+    poll: Annotated[
+        float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between looks at jobs and workers.")
+    ] = 10.0,
+    root: Root = DEFAULT_ROOT,
+    json: Json = False,
+) -> None:
+    """Run the MLflow UI; keep metrics and trials up to date.
+
+    Starts MLflow's tracking server with our pages beside it (/iwm/: a sweep as a grid, its answer, its time line, each
+    trial), sends metrics, states and reports to it as they arrive, detects lost workers and resumes preempted trials.
+    If MLFLOW_TRACKING_URI names a server, that server is used, and only the pages are served here. If
+    MLFLOW_AUTH_ADMIN_PASSWORD is set, MLflow and the pages ask for a password. Training does not depend on it: stop
+    and start it at any time.
+    """
+    from orchestrator.records.layout import Layout
+    from orchestrator.serving import serve as serving
+    from orchestrator.serving.periodic import configure_logging
+    from orchestrator.tracking.client import do_without_luxuries
+
+    def announce(url: str, pages: str) -> None:
+        line = f"MLflow UI: {url}  pages: {pages}/iwm/  (Ctrl-C stops the server; trials continue)"
+        respond({"url": url, "pages": f"{pages}/iwm/", "pid": os.getpid()}, line, json=json)
+        sys.stdout.flush()
+
+    configure_logging()
+    do_without_luxuries()
+    serving.serve(Layout.of(root), host=host, port=port, poll_s=poll, announce=announce)

@@ -1,8 +1,9 @@
 """Arguments and options that several verbs share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,31 +11,31 @@ from orchestrator.cli import completing
 from orchestrator.errors import RequestError
 from orchestrator.trial.launchers import LAUNCHERS, check_launcher
 
-MANY = 1_000_000_000
-"""More of anything than one can want."""
 NAME_MAX = 255
-"""Bytes of a file's name, on every file system that we know."""
+"""Bytes of a file name: the limit of common Linux file systems."""
+DEFAULT_ROOT = Path("runs")
 
 
 def nameable(path: Path | None) -> Path | None:
-    """The path, if a file may be called so.
+    """Return the path if each of its parts is short enough for a file name.
 
     Raises:
-        RequestError: a part of it is too long.
+        RequestError: a part has more than `NAME_MAX` bytes.
     """
     for part in path.parts if path else ():
         if len(os.fsencode(part)) > NAME_MAX:
-            raise RequestError(f"no file can be called '{part[:40]}...': a name has at most {NAME_MAX} bytes")
+            raise RequestError(f"the file name '{part[:40]}...' is too long: the maximum is {NAME_MAX} bytes")
     return path
 
 
-def known_launcher(name: str | None) -> str | None:
-    """The launcher, if there is one of that name; said before anything else is looked at.
+def argument(metavar: str, offered: Callable[..., list[str]], help: str) -> Any:
+    """A positional argument; `offered` completes it at Tab."""
+    return typer.Argument(metavar=metavar, autocompletion=offered, help=help)
 
-    Raises:
-        RequestError: there is none.
-    """
-    return None if name is None else check_launcher(name)
+
+def output_option(help: str) -> Any:
+    """The option --output."""
+    return typer.Option("--output", "-o", callback=nameable, help=help)
 
 
 Root = Annotated[
@@ -44,39 +45,16 @@ Sweeps = Annotated[
     Path | None, typer.Option("--sweeps", callback=nameable, help="Folder of your own sweeps and groups [./sweeps].")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-SweepName = Annotated[
-    str,
-    typer.Argument(
-        metavar="SWEEP", autocompletion=completing.sweeps, help="Name of a sweep, or the path of its YAML file."
-    ),
-]
+SweepName = Annotated[str, argument("SWEEP", completing.sweeps, "Name of a sweep, or the path of its YAML file.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="OVERRIDE",
-        autocompletion=completing.settings,
-        help="As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)",
-    ),
+    argument("OVERRIDE", completing.settings, "As in Hydra: predictor.depth=6,12 conditioning=none seed=range(3)"),
 ]
-Names = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SWEEP|TRIAL", autocompletion=completing.either, help="Names or ids of sweeps, or ids of trials."
-    ),
-]
-OneSweep = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="SWEEP", autocompletion=completing.submitted, help="A sweep's name or id; default: all sweeps."
-    ),
-]
-Submitted = Annotated[
-    str, typer.Argument(metavar="SWEEP", autocompletion=completing.submitted, help="A submitted sweep's name or id.")
-]
-AnyNames = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="SWEEP|TRIAL", autocompletion=completing.either, help="Default: all trials."),
-]
+Names = Annotated[list[str], argument("SWEEP|TRIAL", completing.either, "Names or ids of sweeps, or ids of trials.")]
+AnyNames = Annotated[list[str] | None, argument("SWEEP|TRIAL", completing.either, "Default: all trials.")]
+OneSweep = Annotated[str | None, argument("SWEEP", completing.submitted, "A sweep's name or id; default: all sweeps.")]
+Submitted = Annotated[str, argument("SWEEP", completing.submitted, "A submitted sweep's name or id.")]
+OneTrial = Annotated[str, argument("TRIAL", completing.trials, "A trial's id or a prefix of it.")]
 Where = Annotated[
     list[str] | None,
     typer.Option(
@@ -86,22 +64,13 @@ Where = Annotated[
         help="Only matching trials, by setting or axis: --where predictor.depth=12,18",
     ),
 ]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", callback=nameable, help="File to write instead of standard output.")
-]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, max=MANY, help="Steps per trial, instead of the sweep's.")]
-OneTrial = Annotated[
-    str,
-    typer.Argument(metavar="TRIAL", autocompletion=completing.trials, help="A trial's id or a prefix of it."),
-]
-DEFAULT_ROOT = Path("runs")
 Launcher = Annotated[
     str,
     typer.Option(
         "--launcher",
         envvar="IWM_LAUNCHER",
-        callback=known_launcher,
-        autocompletion=completing.launchers,
+        callback=check_launcher,
+        autocompletion=lambda: list(LAUNCHERS),
         help=f"Where trials run: {', '.join(LAUNCHERS)}.",
     ),
 ]

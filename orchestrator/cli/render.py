@@ -9,34 +9,34 @@ from rich.text import Text
 
 from orchestrator.host import console, provenance
 from orchestrator.planning.plan import Plan
+from orchestrator.records.slurm_seen import Seen
+from orchestrator.trial.launchers import FOREGROUND, LOCAL
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.results import SweepResults, TrialResult
 
-Seen = Mapping[str, Mapping[str, str]]
-"""What SLURM last said of the jobs of live trials: `state`, `reason`, `node`, by trial id."""
-NOTHING_SEEN: Seen = {}
-NO_WORD: Mapping[str, str] = {}
-Waits = Mapping[str, str]
-"""What trials without a job wait for, by trial id."""
-NOBODY_WAITS: Waits = {}
+Notes = Mapping[str, Sequence[str]]
+"""Trial id -> the state of its job in SLURM, and the trial it waits for."""
+NOTHING: Mapping[str, Any] = {}
 SHOWN_METRICS = {"mrr": "MRR", "linear_probe_top1": "probe", "loss": "loss"}
+FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")
+"""States in the order in which a long table keeps their rows: trials that may need a person come first."""
+MANY = 200
 
 
 def plan_table(plan: Plan, *, limit: int = 60) -> Table:
-    """One row per trial, the first `limit` of them."""
-    table = Table(title=f"{plan.sweep.name}: {len(plan.trials)} trials", title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", *plan.sweep.axes, "action"):
-        table.add_column(heading, overflow="fold")
+    """One row per trial, for the first `limit` trials."""
+    axes = plan.sweep.axes
+    table = console.table(f"{plan.sweep.name}: {len(plan.trials)} trials", ("trial", *axes, "action"))
     for item in plan.trials[:limit]:
-        values = [console.show(item.cell.overrides.get(axis)) for axis in plan.sweep.axes]
+        values = [console.show(item.cell.overrides.get(axis)) for axis in axes]
         table.add_row(item.cell.trial.id[:8], *values, console.coloured(item.action.value))
     if len(plan.trials) > limit:
-        table.add_row(f"... {len(plan.trials) - limit} more", *[""] * (len(plan.sweep.axes) + 1))
+        table.add_row(f"... {len(plan.trials) - limit} more")
     return table
 
 
 def names_table(names: Mapping[str, str]) -> Table:
-    """A name and its description a row."""
+    """One row per name, with its description."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
@@ -45,59 +45,55 @@ def names_table(names: Mapping[str, str]) -> Table:
     return table
 
 
-FIRST_SHOWN = ("failed", "held", "preempted", "running", "queued", "cancelled", "planned", "finished")
-"""Whose rows stay where there are too many: what a person may have to act on."""
-MANY = 200
-
-
 def headline(results: SweepResults) -> str:
     """`first-0a1b2c3d  8 finished, 4 running`."""
     return f"{results.record.id}  {console.counts_line(state_counts(results))}"
 
 
-def status_table(
-    results: SweepResults, *, seen: Seen = NOTHING_SEEN, waits: Waits = NOBODY_WAITS, many: int = MANY, limit: int = 60
-) -> Table:
-    """One row per trial: its axes, state, progress, attempts and headline metrics; SLURM's own word among the notes.
+def status_table(results: SweepResults, *, notes: Notes = NOTHING, many: int = MANY, limit: int = 60) -> Table:
+    """One row per trial: its axes, state, progress, attempts, headline metrics and a note.
 
-    Of more than `many` trials `limit` are shown: those that a person may have to act on, in the order of the sweep.
+    A sweep of more than `many` trials shows `limit` of them, chosen by `FIRST_SHOWN`, in the order of the sweep.
     """
     axes = results.record.axes
-    table = Table(title=headline(results), title_justify="left", box=None)
-    for heading in ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("step", "attempts") else "left")
-    by_need = sorted(results.trials, key=lambda trial: FIRST_SHOWN.index(trial.state.value))
-    shown = {trial.id for trial in (by_need[:limit] if len(by_need) > many else by_need)}
-    for trial in (trial for trial in results.trials if trial.id in shown):
-        remarks = note(trial, slurm=seen.get(trial.id, {}), waits=waits.get(trial.id, ""))
-        table.add_row(*_status_row(trial, axes=axes), remarks)
+    headings = ("trial", *axes, "state", "step", "attempts", *SHOWN_METRICS.values(), "note")
+    table = console.table(headline(results), headings, right=("step", "attempts"))
+    shown = foremost(results, limit if len(results.trials) > many else len(results.trials), order=FIRST_SHOWN)
+    for trial in shown:
+        metrics = [console.show(trial.status.metrics.get(key)) for key in SHOWN_METRICS]
+        attempts = str(len(trial.status.attempts) or "")
+        table.add_row(*first_cells(trial, axes=axes), attempts, *metrics, note(trial, notes.get(trial.id, ())))
     if rest := len(results.trials) - len(shown):
-        table.caption, table.caption_justify = f"... {rest} more; all of them: iwm status --json", "left"
+        table.caption, table.caption_justify = f"... {rest} more; list all: iwm status --json", "left"
     return table
 
 
-def _status_row(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
+def foremost(results: SweepResults, limit: int, *, order: Sequence[str]) -> list[TrialResult]:
+    """At most `limit` trials in the order of the sweep; those whose state comes early in `order` are kept."""
+    by_need = sorted(results.trials, key=lambda trial: order.index(trial.state.value))
+    kept = {trial.id for trial in by_need[:limit]}
+    return [trial for trial in results.trials if trial.id in kept]
+
+
+def first_cells(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
+    """The cells that every table of trials begins with: id, axes, state and step."""
     status = trial.status
-    metrics = [console.show(status.metrics.get(key)) for key in SHOWN_METRICS]
     step = f"{status.step}/{status.total_steps or trial.config['train.steps']}"
-    attempts = str(len(status.attempts)) if status.attempts else ""
     values = [console.show(trial.overrides.get(axis)) for axis in axes]
-    return [trial.id[:8], *values, console.coloured(status.state.value), step, attempts, *metrics]
+    return [trial.id[:8], *values, console.coloured(status.state.value), step]
 
 
-def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD, waits: str = "") -> str:
-    """What a reader must know before trusting the row."""
+def note(trial: TrialResult, more: Sequence[str] = ()) -> str:
+    """What a reader must know before trusting the row; `more` comes first."""
     status = trial.status
-    notes = [slurm_word(slurm)] if slurm and status.state in WAITING else []
-    if waits:
-        notes.append(waits)
+    notes = list(more)
     if status.state is State.FAILED:
         notes.append(status.error)
     if status.state is State.PREEMPTED and status.error:
-        notes.append(f"goes on after: {status.error}")
+        notes.append(f"resumes after: {status.error}")
     if status.state is State.HELD:
         notes.append(f"held {status.held_by}; iwm release {trial.id[:8]}")
-    elsewhere = status.launcher in HERE and status.claim_host not in ("", provenance.host())
+    elsewhere = status.launcher in (LOCAL, FOREGROUND) and status.claim_host not in ("", provenance.host())
     if status.state in (State.QUEUED, State.RUNNING) and elsewhere:
         notes.append(f"on {status.claim_host}; if that machine is gone: iwm cancel {trial.id[:8]}, then iwm resume")
     if status.drifted:
@@ -115,28 +111,25 @@ def note(trial: TrialResult, *, slurm: Mapping[str, str] = NO_WORD, waits: str =
     return "; ".join(notes)
 
 
-WAITING = (State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD)
-HERE = ("local", "foreground")
-
-
-def slurm_word(slurm: Mapping[str, str]) -> str:
+def slurm_note(slurm: Mapping[str, str]) -> str:
     """`SLURM: PENDING (Resources)`, `SLURM: RUNNING on n1`."""
     where = f" on {slurm['node']}" if slurm.get("node") else ""
     why = f" ({slurm['reason']})" if slurm.get("reason") else ""
     return f"SLURM: {slurm['state']}{where}{why}"
 
 
-def status_json(sweeps: Sequence[SweepResults], *, seen: Seen = NOTHING_SEEN) -> dict[str, Any]:
+def status_json(sweeps: Sequence[SweepResults], *, seen: Seen = NOTHING) -> dict[str, Any]:
     """The JSON of `iwm status --json`."""
-    return {"sweeps": [_sweep_json(results, seen=seen) for results in sweeps]}
-
-
-def _sweep_json(results: SweepResults, *, seen: Seen) -> dict[str, Any]:
     return {
-        "id": results.record.id,
-        "name": results.record.name,
-        "counts": state_counts(results),
-        "trials": [_trial_json(trial, slurm=seen.get(trial.id, {})) for trial in results.trials],
+        "sweeps": [
+            {
+                "id": results.record.id,
+                "name": results.record.name,
+                "counts": state_counts(results),
+                "trials": [_trial_json(trial, slurm=seen.get(trial.id, {})) for trial in results.trials],
+            }
+            for results in sweeps
+        ]
     }
 
 
@@ -153,7 +146,10 @@ def _trial_json(trial: TrialResult, *, slurm: Mapping[str, str]) -> dict[str, An
         "slurm_state": slurm.get("state"),
         "slurm_reason": slurm.get("reason") or None,
         "node": slurm.get("node") or None,
-        "metrics": {key: _finite(value) for key, value in status.metrics.items()},
+        "metrics": {
+            key: value if abs(value) < float("inf") else str(value)  # JSON has no NaN and no infinity
+            for key, value in status.metrics.items()
+        },
         "weights_sha256": status.weights_sha256 or None,
         "error": status.error or None,
         "preemptions": status.preemptions,
@@ -161,12 +157,7 @@ def _trial_json(trial: TrialResult, *, slurm: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _finite(value: float) -> float | str:
-    """JSON has no NaN and no infinity."""
-    return value if abs(value) < float("inf") else str(value)
-
-
 def state_counts(results: SweepResults) -> dict[str, int]:
-    """Trials per state that occurs, in the order of a trial's life."""
+    """The number of trials in each state that occurs, in the order of a trial's life."""
     counted = Counter(trial.state for trial in results.trials)
     return {state.value: counted[state] for state in State if counted[state]}

@@ -2,24 +2,26 @@
 
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli import completing
-from orchestrator.cli.application import app
+from orchestrator.cli.application import app, opened, respond, status_line
 from orchestrator.cli.options import (
     DEFAULT_ROOT,
     Json,
     Launcher,
     OneSweep,
     OneTrial,
-    Output,
     Overrides,
     Root,
     Submitted,
     SweepName,
     Sweeps,
+    output_option,
 )
 from orchestrator.errors import RequestError
 
@@ -31,13 +33,10 @@ def known_sweeps(sweeps: Sweeps = None, json: Json = False) -> None:
     Packaged sweeps and those in ./sweeps, each with its description.
     """
     from orchestrator.cli import render
-    from orchestrator.host import console
     from orchestrator.planning.expand import sweep_names
 
     names = sweep_names(sweeps)
-    if json:
-        return console.print_json(names)
-    console.out().print(render.names_table(names))
+    respond(names, render.names_table(names), json=json)
 
 
 @app.command()
@@ -61,17 +60,14 @@ def plan(
     from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
-    with progress.shown(json=json), progress.during("composing trials, and looking at earlier ones"):
+    with progress.shown(json=json), progress.during("composing trials and looking at earlier ones"):
         expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
         known = outlines(layout, (cell.trial.id for cell in expanded.cells))
         planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
         foreseen = forecast_plan(layout, planned, known=known, launcher=launcher)
-    if json:
-        return console.print_json(planned.to_dict() | {"forecast": foreseen.to_dict()})
-    console.out().print(render.plan_table(planned))
-    console.out().print(console.counts_line(planned.counts))
-    for line in foreseen.lines(now=time.time()):
-        console.out().print(line, soft_wrap=True)
+    lines = (console.counts_line(planned.counts), *foreseen.lines(now=time.time()))
+    document = planned.to_dict() | {"forecast": foreseen.to_dict()}
+    respond(document, render.plan_table(planned), *lines, json=json)
 
 
 @app.command()
@@ -99,15 +95,14 @@ def submit(
         with progress.during("composing trials"):
             expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
         submission = service.submit(layout, expanded, launcher=launcher)
-    if json:
-        return console.print_json(submission.to_dict())
-    console.out().print(render.plan_table(submission.plan))
-    console.out().print(f"{console.counts_line(submission.plan.counts)}; {len(submission.started)} started")
+    planned, links = submission.plan, submission.links
+    lines = [f"{console.counts_line(planned.counts)}; {len(submission.started)} started"]
     if launcher != "local" and submission.jobs:
-        console.out().print(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
-    console.out().print(f"watch: iwm status {submission.plan.sweep.name} --root {root}")
-    if submission.links.page:
-        console.out().print(f"page:  {submission.links.page}\nruns:  {submission.links.view}", soft_wrap=True)
+        lines.append(f"jobs: {', '.join(job.job_id for job in submission.jobs)}")
+    lines.append(status_line(planned.sweep.name, root))
+    if links.page:
+        lines += [f"page:  {links.page}", f"runs:  {links.view}"]
+    respond(submission.to_dict(), render.plan_table(planned), *lines, json=json)
 
 
 @app.command()
@@ -122,25 +117,19 @@ def status(
     Also detects lost workers and resumes preempted trials.
     """
     from orchestrator.cli import render, watching
-    from orchestrator.host import console, progress
+    from orchestrator.host import console
     from orchestrator.records import slurm_seen
     from orchestrator.records.layout import Layout
 
-    layout = Layout.of(root)
     if json and watch:
-        raise RequestError("--json is one document and --watch has no end: use one of them")
-    if json:
-        return console.print_json(render.status_json(watching.statuses(layout, name), seen=slurm_seen.read(layout)))
+        raise RequestError("--json prints one document and --watch keeps printing: use one of them", setting="watch")
     if watch:
-        from orchestrator.cli import watching
-
-        return watching.watch(layout, name, console=console.out())
-    with progress.shown():
-        found = watching.statuses(layout, name)
-    for table in watching.tables(layout, found):
-        console.out().print(table)
-    for line in watching.addresses(layout, found):
-        console.out().print(line, soft_wrap=True)
+        return watching.watch(Layout.of(root), name, console=console.out())
+    with opened(root, quiet=json) as (layout, store):
+        found = watching.read(layout, store, name)
+        if json:
+            return console.print_json(render.status_json(found, seen=slurm_seen.read(layout)))
+        respond(None, *watching.tables(layout, found), *watching.addresses(layout, store, found), json=False)
 
 
 @app.command()
@@ -155,14 +144,10 @@ def logs(
     """
     from orchestrator import service
     from orchestrator.cli import following
-    from orchestrator.records.layout import Layout
 
-    layout = Layout.of(root)
-    with service.observed(layout) as store:
+    with opened(root, quiet=True) as (layout, store):
         (trial_id,) = service.find_trial(layout, store, trial).trial_ids
-        if follow:
-            return following.follow_logs(layout, trial_id, store)
-    following.print_logs(layout, trial_id)
+        following.print_logs(layout, trial_id, observe=partial(service.observe, layout, store) if follow else None)
 
 
 @app.command()
@@ -171,17 +156,16 @@ def report(
     kind: Annotated[
         str, typer.Option("--format", autocompletion=completing.formats, help="md, html, tex or csv.")
     ] = "md",
-    output: Output = None,
+    output: Annotated[Path | None, output_option("File to write instead of standard output.")] = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Print a sweep's table, effects and findings."""
     from dashboards.report.content import checked, render
     from orchestrator import service
     from orchestrator.host import progress
-    from orchestrator.records.layout import Layout
 
-    layout, kind = Layout.of(root), checked(kind)
-    with progress.shown(), service.observed(layout) as store:
+    kind = checked(kind)
+    with opened(root) as (layout, store):
         found = service.find_sweep(layout, store, sweep)
         with progress.during("writing the report"):
             text = render(found, format=kind)

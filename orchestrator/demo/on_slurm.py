@@ -1,10 +1,10 @@
-"""`iwm demo --launcher slurm`: the demo's sweep on a real SLURM, in a box, that preempts and loses a node.
+"""`iwm demo --launcher slurm`: the demo's sweep on a real SLURM in a box that preempts trials and loses a node.
 
     boot a cluster -> submit 12 trials as one array -> an urgent job preempts two -> a node crashes under a third
     -> every trial finishes -> the table, and each trial's weights beside those of the local demo
 
-The cluster is this machine's own and gone afterwards. Where the local demo has not been run under the same root, the
-trials that were disturbed are compared with undisturbed twins, trained in this machine's slots.
+The cluster runs on this machine and is deleted afterwards. If the local demo has not been run under the same root, the
+disturbed trials are compared with undisturbed twins, trained in this machine's slots.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -23,59 +23,60 @@ from rich.table import Table
 from dashboards.cost import interruptions
 from dashboards.report.tables import by_cause
 from orchestrator import service
-from orchestrator.demo.answer import gathered, places, print_answer
 from orchestrator.demo.here import SWEEP
-from orchestrator.demo.watch import Watch, check, describe, is_ripe
+from orchestrator.demo.watch import Statuses, below, describe, follow, gathered, is_ripe, places, print_answer
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import IwmError
 from orchestrator.host import console
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Mode
-from orchestrator.records.layout import Layout, sqlite_url
+from orchestrator.records.layout import Layout
 from orchestrator.records.scan import read_status
 from orchestrator.trial.launchers import SLURM
-from orchestrator.trial.lifecycle import ENDED, State, TrialStatus
+from orchestrator.trial.lifecycle import State, TrialStatus
 from orchestrator.trial.results import SweepResults
 from orchestrator.trial.sweep import Cell, Sweep
 
 AT_ONCE = 2
 SPEC = ClusterSpec(nodes=AT_ONCE + 1, cpus=1, gpus=0)
-"""One CPU per node, so one trial per node, and a spare for when one is lost."""
-LOOK_S = 0.5
+"""One CPU per node, so one trial per node, and a spare node for when one is lost."""
 RECONCILE_S = 2.0
 OVERRIDES = ("resources.partition=gpu", f"resources.max_parallel={AT_ONCE}")
 
 
 def run_demo_on_slurm(layout: Layout, *, steps: int | None) -> None:
-    """The whole demo.
+    """Run the whole demo, with `steps` per trial instead of the sweep's.
 
     Raises:
         RequestError: SLURM is not installed here; it names the packages.
         IwmError: a trial did not finish, or weights differ.
-        KeyboardInterrupt: after Ctrl-C; the same command goes on from the last checkpoints.
+        KeyboardInterrupt: after Ctrl-C; the same command continues from the last checkpoints.
     """
     sweep = expand(SWEEP, [*OVERRIDES, *([f"train.steps={steps}"] if steps else [])], sweeps_dir=None)
     inside = below(layout, "slurm")
     say = console.err()
-    with _cluster(say):
+    with _booted(say) as cluster:
         service.submit(inside, sweep, mode=Mode.RESUME, launcher=SLURM)
         say.print(f"{len(sweep.cells)} trials in one array, {AT_ONCE} at a time, in {inside.root}")
-        _Story(inside, sweep, say=say, cluster=DevCluster.at(Path(os.environ["SLURM_CONF"]).parent)).follow()
+        follow(inside, sweep, say=say, each_look=_Disturbance(inside, sweep, say, cluster))
     results = gathered(inside, sweep, say=say)
     expected = _expected(layout, sweep, results, say=say)
-    _answer(inside, results, expected=expected)
-
-
-def below(layout: Layout, name: str) -> Layout:
-    """A root of its own below this one, with databases of its own."""
-    root = layout.root / name
-    databases = {"database_url": sqlite_url(root / "orchestrator.db"), "tracking_uri": sqlite_url(root / "mlflow.db")}
-    return replace(layout, root=root, state=root, **databases)
+    print_answer(results)
+    ended = {trial.id: trial.status for trial in results.trials}
+    differing = [key[:8] for key, status in expected.items() if not is_equal(ended[key], status)]
+    same = f"{len(expected) - len(differing)} of {len(expected)}"
+    out = console.out()
+    out.print("", story_table(results), ledger_table(results), sep="\n")
+    out.print(f"\n{same} trials have the weights and metrics of their undisturbed twins, bit for bit")
+    out.print(places(inside, results), soft_wrap=True)
+    if differing:
+        message = f"the weights or metrics of {', '.join(differing)} differ from their twins': please report this bug"
+        raise IwmError(message, value=differing)
 
 
 @contextlib.contextmanager
-def _cluster(say: Console) -> Iterator[None]:
-    """A cluster for the length of a block, to which this process's SLURM commands go."""
+def _booted(say: Console) -> Iterator[DevCluster]:
+    """A cluster for the length of a block, selected by this process's environment."""
     folder = Path(tempfile.mkdtemp(prefix="iwm-slurm-", dir="/tmp"))
     before = dict(os.environ)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the cluster must not outlive us
@@ -84,7 +85,7 @@ def _cluster(say: Console) -> Iterator[None]:
         with DevCluster.up(folder / "c", spec=SPEC) as cluster:
             say.print(f"a SLURM of {SPEC.nodes} nodes, booted in {time.monotonic() - started:.1f} s in {folder / 'c'}")
             os.environ.update({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")})
-            yield
+            yield cluster
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -92,102 +93,62 @@ def _cluster(say: Console) -> Iterator[None]:
 
 
 @dataclass
-class _Story:
-    """What happens to the sweep: first a preemption of two trials, then the loss of a node."""
+class _Disturbance:
+    """Disturbs the sweep at the right moments: first the preemption of two trials, then the loss of a node."""
 
     layout: Layout
     sweep: Sweep
     say: Console
     cluster: DevCluster
-    preempted: frozenset[str] = frozenset()  # trials that the urgent job was meant to hit
+    preempted: frozenset[str] = frozenset()  # the trials that ran when the urgent job came
     crashed: bool = False
+    reconciled: float = 0.0
 
-    def follow(self) -> None:
-        """Until every trial has ended."""
-        watch, looked = Watch(self.layout, self.sweep, say=self.say), 0.0
-        with watch.progress:
-            while True:
-                statuses = watch.look()
-                if all(status.state in ENDED for status in statuses.values()):
-                    break
-                self._disturb(statuses)
-                if time.monotonic() - looked > RECONCILE_S:
-                    with service.observed(self.layout):
-                        looked = time.monotonic()
-                time.sleep(LOOK_S)
-        check(statuses)
-
-    def _disturb(self, statuses: Mapping[str, TrialStatus]) -> None:
+    def __call__(self, statuses: Statuses) -> None:
+        """Preempt, crash and reconcile where it is time to."""
         ripe = [cell for cell in self.sweep.cells if is_ripe(statuses[cell.trial.id])]
         if not self.preempted and len(ripe) >= AT_ONCE:
             self.preempted = frozenset(cell.trial.id for cell in ripe)
             everything = ("--partition=urgent", f"--nodes={SPEC.nodes}", "--exclusive")
             self.cluster.run("sbatch", *everything, "--job-name=urgent", "--wrap=sleep 2", "--output=/dev/null")
             for cell in ripe:
-                self._tell("PREEMPT", cell, statuses[cell.trial.id])
+                self._print("PREEMPT", cell, statuses[cell.trial.id])
         spared = [cell for cell in ripe if cell.trial.id not in self.preempted]
         if self.preempted and not self.crashed and spared:
             self.crashed = True
             node = statuses[spared[0].trial.id].attempts[-1].host
             self.cluster.crash(node)
-            self._tell(f"CRASH {node}", spared[0], statuses[spared[0].trial.id])
+            self._print(f"CRASH {node}", spared[0], statuses[spared[0].trial.id])
+        if time.monotonic() - self.reconciled > RECONCILE_S:
+            with service.observed(self.layout):
+                self.reconciled = time.monotonic()
 
-    def _tell(self, what: str, cell: Cell, status: TrialStatus) -> None:
+    def _print(self, what: str, cell: Cell, status: TrialStatus) -> None:
         self.say.print(f"{what:<9} {cell.trial.id[:8]}  {describe(cell):<40} on purpose, at step {status.step}")
 
 
-def disturbed(results: SweepResults) -> list[str]:
-    """The trials that took more than one attempt."""
-    return [trial.id for trial in results.trials if len(trial.status.attempts) > 1]
-
-
-def _expected(layout: Layout, sweep: Sweep, results: SweepResults, *, say: Console) -> dict[str, TrialStatus]:
-    """What undisturbed trials of the same values came to: those of the local demo, or twins of the disturbed ones."""
-    ids = [cell.trial.id for cell in sweep.cells]
-    found = {trial_id: read_status(layout.trial(trial_id)) for trial_id in ids}
+def _expected(layout: Layout, sweep: Sweep, results: SweepResults, *, say: Console) -> Statuses:
+    """The statuses of undisturbed trials by id: those of the local demo, or twins of the disturbed ones."""
+    found = {cell.trial.id: read_status(layout.trial(cell.trial.id)) for cell in sweep.cells}
     known = {key: status for key, status in found.items() if status.state is State.FINISHED}
-    wanted = [cell for cell in sweep.cells if cell.trial.id in disturbed(results) and cell.trial.id not in known]
-    return known | (_twins(below(layout, "twin"), wanted, say=say) if wanted else {})
+    disturbed = {trial.id for trial in results.trials if len(trial.status.attempts) > 1}
+    wanted = [cell for cell in sweep.cells if cell.trial.id in disturbed - known.keys()]
+    return {**known, **(_twins(below(layout, "twin"), wanted, say=say) if wanted else {})}
 
 
-def _twins(layout: Layout, cells: Sequence[Cell], *, say: Console) -> dict[str, TrialStatus]:
-    """Trains these trials in this machine's slots, undisturbed."""
+def _twins(layout: Layout, cells: Sequence[Cell], *, say: Console) -> Statuses:
+    """Train these trials in this machine's slots, undisturbed."""
     say.print(f"training {len(cells)} undisturbed twins in this machine's slots")
     sweep = Sweep(name="twins", axes=tuple(cells[0].overrides), cells=tuple(cells))
     for cell in cells:
         if len(read_status(layout.trial(cell.trial.id)).attempts) > 1:
             shutil.rmtree(layout.trial(cell.trial.id).path)
     service.submit(layout, sweep, mode=Mode.RESUME)
-    watch = Watch(layout, sweep, say=say)
-    with watch.progress:
-        statuses = watch.look()
-        while not all(status.state in ENDED for status in statuses.values()):
-            time.sleep(LOOK_S)
-            statuses = watch.look()
-    check(statuses)
-    return statuses
-
-
-def _answer(layout: Layout, results: SweepResults, *, expected: Mapping[str, TrialStatus]) -> None:
-    print_answer(results)
-    out = console.out()
-    out.print("", story_table(results), ledger_table(results), sep="\n")
-    equal = [key for key, status in expected.items() if is_equal(_status(results, key), status)]
-    out.print(
-        f"\n{len(equal)} of {len(expected)} trials have the weights and metrics of their undisturbed twins, bit for bit"
-    )
-    out.print(places(layout, results), soft_wrap=True)
-    if len(equal) < len(expected):
-        differing = ", ".join(key[:8] for key in expected if key not in equal)
-        raise IwmError(f"the weights or metrics of {differing} differ from their twins': please report this")
-
-
-def _status(results: SweepResults, trial_id: str) -> TrialStatus:
-    return next(trial.status for trial in results.trials if trial.id == trial_id)
+    return follow(layout, sweep, say=say)
 
 
 def is_equal(status: TrialStatus, twin: TrialStatus) -> bool:
-    """The same weights, and the same values of every metric but those of the wall clock."""
+    """Return True for the same weights and metrics; metrics of the wall clock do not count."""
     from iwm_core.events import is_telemetry
 
     keys = {key for key in status.metrics.keys() | twin.metrics.keys() if not is_telemetry(key)}
@@ -197,13 +158,12 @@ def is_equal(status: TrialStatus, twin: TrialStatus) -> bool:
 
 
 def story_table(results: SweepResults) -> Table:
-    """What happened to the trials that were disturbed."""
-    table = Table(title="Disturbed on purpose.", title_justify="left", box=None, pad_edge=False)
-    for heading in ("trial", "attempts on", "ended by", "at step", "resumed from step"):
-        table.add_column(heading)
+    """What happened to the disturbed trials."""
+    headings = ("trial", "attempts on", "ended by", "at step", "resumed from step")
+    table = console.table("Disturbed on purpose.", headings)
     for trial in results.trials:
-        if len(trial.status.attempts) > 1:
-            before, after = trial.status.attempts[:-1], trial.status.attempts[1:]
+        before, after = trial.status.attempts[:-1], trial.status.attempts[1:]
+        if after:
             table.add_row(
                 trial.id[:8],
                 ", ".join(attempt.host for attempt in trial.status.attempts),
@@ -215,11 +175,6 @@ def story_table(results: SweepResults) -> Table:
 
 
 def ledger_table(results: SweepResults) -> Table:
-    """What that has cost."""
+    """What the disturbances cost."""
     grid = by_cause(interruptions(results))
-    table = Table(title=grid.caption, title_justify="left", box=None, pad_edge=False)
-    for place, heading in enumerate(grid.header):
-        table.add_column(heading, justify="left" if place < grid.labels else "right")
-    for row in grid.rows:
-        table.add_row(*row)
-    return table
+    return console.table(grid.caption, grid.header, grid.rows, right=grid.header[grid.labels :])

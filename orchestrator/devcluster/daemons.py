@@ -1,84 +1,103 @@
-"""The daemons of a cluster: names in the order they start, command lines, and where each one answers. Pure."""
+"""The daemons of a cluster: the programs they need, their command lines, and where each answers."""
 
+import os
+import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.devcluster.site import Site
-from orchestrator.devcluster.spec import ClusterSpec
+from orchestrator.devcluster.site import ClusterSpec, Site
 from orchestrator.errors import RequestError
 
-SERVICES = ("munged", "mariadbd", "slurmdbd", "slurmctld")
-"""Each needs the ones before it; the nodes come last."""
+PACKAGES = {
+    "munged": "munge",
+    "mariadbd": "mariadb-server",
+    "mariadb": "mariadb-client",
+    "slurmdbd": "slurmdbd",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "sbatch": "slurm-client",
+    "srun": "slurm-client",
+    "sacct": "slurm-client",
+    "squeue": "slurm-client",
+    "scancel": "slurm-client",
+    "scontrol": "slurm-client",
+    "sinfo": "slurm-client",
+}
+_TABLES = tuple(Path(f"/usr/share/{name}/{name}_system_tables.sql") for name in ("mysql", "mariadb"))
+"""The definition of MariaDB's own tables: up to version 10, and from version 11 on."""
+SYSTEM_TABLES = next((path for path in _TABLES if path.exists()), _TABLES[0])
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
+"""Folders of daemons that an ordinary user's PATH leaves out."""
 
 
-def daemon_names(spec: ClusterSpec) -> tuple[str, ...]:
-    """Every daemon, in the order in which they start."""
-    return (*SERVICES, *spec.node_names)
+def search_path(path: str | None = None) -> str:
+    """A PATH (default: this process's) with the folders of daemons."""
+    given = os.environ.get("PATH", os.defpath) if path is None else path
+    lacking = [folder for folder in SYSTEM_FOLDERS if folder not in given.split(os.pathsep)]
+    return os.pathsep.join([given, *lacking] if given else lacking)
 
 
-def chosen(spec: ClusterSpec, *, names: Iterable[str]) -> tuple[str, ...]:
-    """These daemons in the order in which they start; a RequestError names the ones there are."""
-    wanted, known = set(names), daemon_names(spec)
-    if unknown := sorted(wanted - set(known)):
-        raise RequestError.unknown("daemon", unknown[0], choices=known)
-    return tuple(name for name in known if name in wanted)
+def check_installed(*, path: str, tables: Path = SYSTEM_TABLES) -> None:
+    """Check that every program is on this PATH, and MariaDB's tables are there.
+
+    Raises:
+        RequestError: names what is missing (`value`) and the command that installs it.
+    """
+    missing = {name: package for name, package in PACKAGES.items() if not shutil.which(name, path=path)}
+    if not tables.exists():
+        missing[str(tables)] = PACKAGES["mariadbd"]
+    if missing:
+        named = ", ".join(f"{name} ({package})" for name, package in missing.items())
+        packages = " ".join(sorted(set(missing.values())))
+        message = f"a SLURM cluster needs programs that are not installed: {named}; on Debian: apt-get install -y"
+        raise RequestError(f"{message} {packages}", value=missing)
 
 
-def command(name: str, *, site: Site) -> list[str]:
-    """The command line that runs a daemon in the foreground."""
-    match name:
-        case "munged":
-            return _munged(site)
-        case "mariadbd":
-            return _mariadbd(site)
-        case "slurmdbd" | "slurmctld":
-            return [name, "-D"]
-    return ["slurmd", "-D", "-N", name]
+@dataclass(frozen=True)
+class Daemon:
+    """The command that runs a daemon in the foreground, and the socket or port at which it answers.
+
+    A node has no door: it answers through slurmctld.
+    """
+
+    command: tuple[str, ...]
+    door: Path | int | None = None
 
 
-def _munged(site: Site) -> list[str]:
+def daemons(spec: ClusterSpec, *, site: Site) -> dict[str, Daemon]:
+    """Every daemon by name, in the order in which they start: each needs those before it, the nodes come last.
+
+    MariaDB writes each commit without a sync (2): with 0, a kill lost the cluster's registration in 2 of 4 trials.
+    """
     here = site.directory
-    return [
+    munged = (
         *("munged", "-F", "--force", f"--key-file={here}/munge.key", f"--socket={site.munge_socket}"),
         *(f"--pid-file={here}/run/munged.pid", f"--seed-file={here}/run/munge.seed", "--num-threads=4"),
-    ]
-
-
-def _mariadbd(site: Site) -> list[str]:
-    """Each commit is written, not synced (2): with 0, a kill took the cluster's registration with it, 2 times in 4."""
-    here = site.directory
-    return [
+    )
+    mariadbd = (
         *("mariadbd", "--no-defaults", f"--user={site.user}", f"--datadir={here}/db"),
         *(f"--socket={site.database_socket}", f"--pid-file={here}/run/mariadbd.pid"),
         *("--skip-networking", "--skip-grant-tables", "--skip-log-bin", "--innodb-log-file-size=16M"),
         *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"),
         *("--innodb-lock-wait-timeout=900", "--max-allowed-packet=64M"),
-    ]
-
-
-def system_tables(tables: Path, *, site: Site) -> list[str]:
-    """Makes MariaDB's own tables in place of mariadb-install-db (3 s): slurmdbd's stored procedure needs mysql.proc.
-
-    Its database is made, too: slurmdbd 24.11 dies at the first start where it has to make it ("Number of columns").
-    """
-    return _sql(f"create database slurm; create database mysql; use mysql; source {tables};", site=site)
-
-
-def checkpoint(site: Site) -> list[str]:
-    """Writes InnoDB's first page out: killed before that has happened, MariaDB never starts again on its files."""
-    return _sql("set global innodb_log_checkpoint_now=1", site=site)
-
-
-def _sql(statements: str, *, site: Site) -> list[str]:
-    return ["mariadb", "--no-defaults", f"--socket={site.database_socket}", "-e", statements]
-
-
-def door(name: str, *, site: Site) -> Path | int | None:
-    """The socket or port at which a daemon answers when it is ready; a node answers through the controller."""
-    doors = {
-        "munged": site.munge_socket,
-        "mariadbd": site.database_socket,
-        "slurmdbd": site.accounting_port,
-        "slurmctld": site.controller_port,
+    )
+    return {
+        "munged": Daemon(munged, site.munge_socket),
+        "mariadbd": Daemon(mariadbd, site.database_socket),
+        "slurmdbd": Daemon(("slurmdbd", "-D"), site.accounting_port),
+        "slurmctld": Daemon(("slurmctld", "-D"), site.controller_port),
+        **{name: Daemon(("slurmd", "-D", "-N", name)) for name in spec.node_names},
     }
-    return doors.get(name)
+
+
+def chosen(known: Iterable[str], *, names: Iterable[str]) -> tuple[str, ...]:
+    """These daemons in the order in which they start.
+
+    Raises:
+        RequestError: there is no daemon of that name.
+    """
+    wanted, known = set(names), tuple(known)
+    if unknown := sorted(wanted.difference(known)):
+        raise RequestError.unknown("daemon", unknown[0], choices=known)
+    return tuple(name for name in known if name in wanted)

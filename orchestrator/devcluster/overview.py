@@ -1,4 +1,4 @@
-"""What a cluster is doing: its daemons, and what sinfo and squeue say, each a command with its parser. Pure."""
+"""The state of a cluster: its daemons, and its nodes and jobs by sinfo and squeue. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ JOBS_COMMAND = ("squeue", "-hr", "-o", "%i|%P|%T|%r|%N")
 
 @dataclass(frozen=True)
 class Node:
-    """One node; `cpus` are allocated/idle/other/total."""
+    """One node; `cpus` counts allocated/idle/other/total."""
 
     name: str
     partitions: tuple[str, ...]
@@ -20,14 +20,10 @@ class Node:
     gres: str
     reason: str
 
-    def to_row(self) -> dict[str, str]:
-        """A line of a table."""
-        return {**asdict(self), "partitions": " ".join(self.partitions)}
-
 
 @dataclass(frozen=True)
 class Job:
-    """One job or array task that has not ended for long."""
+    """One job or array task that is queued, runs, or has ended recently."""
 
     id: str
     partition: str
@@ -35,14 +31,10 @@ class Job:
     reason: str
     nodes: str
 
-    def to_row(self) -> dict[str, str]:
-        """A line of a table."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Overview:
-    """Daemons with their pids (None: down), nodes and jobs (empty where slurmctld is down)."""
+    """Daemons with their pids (None: down), nodes and jobs (empty if slurmctld is down)."""
 
     directory: Path
     daemons: Mapping[str, int | None]
@@ -51,12 +43,12 @@ class Overview:
 
     @property
     def down(self) -> tuple[str, ...]:
-        """The daemons that do not run."""
+        """The daemons that are down."""
         return tuple(name for name, pid in self.daemons.items() if pid is None)
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """What keeps the cluster from being idle, a clause each."""
+        """The reasons why the cluster is not idle."""
         return (
             *(f"{name} is down" for name in self.down),
             *(() if self.nodes else ("slurmctld does not answer",)),
@@ -69,8 +61,13 @@ class Overview:
         return {**asdict(self), "directory": str(self.directory), "down": list(self.down)}
 
 
+def to_row(item: Node | Job) -> dict[str, str]:
+    """A row of a table."""
+    return {key: " ".join(value) if isinstance(value, tuple) else value for key, value in asdict(item).items()}
+
+
 def parse_nodes(text: str) -> tuple[Node, ...]:
-    """The answer to NODES_COMMAND: a line for each node in each partition."""
+    """Parse the output of NODES_COMMAND, which has a line for each node in each partition."""
     lines = [line.split("|", 5) for line in text.splitlines()]
     partitions: dict[str, list[str]] = {}
     for name, partition, *_ in lines:
@@ -80,22 +77,22 @@ def parse_nodes(text: str) -> tuple[Node, ...]:
 
 
 def parse_jobs(text: str) -> tuple[Job, ...]:
-    """The answer to JOBS_COMMAND."""
+    """Parse the output of JOBS_COMMAND."""
     return tuple(Job(*line.split("|", 4)) for line in text.splitlines())
 
 
 def is_up(state: str) -> bool:
-    """Whether a node answers and may run jobs: `idle`, `mixed`, `allocated`, but not `down*` or `unknown`."""
+    """Return True if a node answers and may run jobs: `idle`, `mixed`, `allocated`, but not `down*` or `unknown`."""
     return bool(state) and not any(sign in state for sign in ("unk", "down", "*"))
 
 
 def is_out(state: str) -> bool:
-    """Whether a node takes no jobs until it is resumed or comes back: `down`, `drained`, `draining`, `fail`."""
+    """Return True if a node accepts no jobs until it is resumed or returns: `down`, `drained`, `draining`, `fail`."""
     return any(sign in state for sign in ("down", "drain", "fail"))
 
 
-def complaint(log: str) -> str:
-    """What a daemon gave as its reason: the last lines that say fatal or error, or the last line of all."""
+def error_summary(log: str) -> str:
+    """A daemon's reason for its end: the last lines with "fatal" or "error", or else the last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    blamed = [line for line in lines if "fatal" in line.lower() or "error" in line.lower()]
-    return "; ".join(blamed[-3:] or lines[-1:]) or "it said nothing"
+    errors = [line for line in lines if "fatal" in line.lower() or "error" in line.lower()]
+    return "; ".join(errors[-3:] or lines[-1:]) or "its log is empty"

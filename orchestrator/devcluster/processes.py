@@ -1,7 +1,7 @@
-"""Who belongs to a cluster, and how its processes start and end.
+"""Which processes belong to a cluster, and how they start and end.
 
-A daemon is (pid, start time), so a pid that was given to somebody else is never taken for it, or signalled. Members are
-found by their environment, and their children by descent: daemons carry two variables of ours, job processes SLURM's.
+A daemon is identified by (pid, start time), so a reused pid is never taken for it, or signalled. Members are found by
+their environment, in which daemons carry two variables of ours and job processes SLURM's; their children by descent.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Identity:
-    """One process, never another one that was given its pid later."""
+    """One process, never a later one that reuses its pid."""
 
     pid: int
     born: str
 
     @property
     def alive(self) -> bool:
-        """Whether it runs; a zombie does not."""
+        """Return True if it runs; a zombie does not."""
         return _stat(self.pid, START_TIME) == self.born
 
     @classmethod
     def read(cls, path: Path) -> "Identity | None":
-        """What `write` wrote; None where there is nothing, or half of it."""
+        """Read what `write` wrote; None if the file is missing or incomplete."""
         try:
             pid, born = path.read_text().split()
         except (OSError, ValueError):
@@ -44,12 +44,12 @@ class Identity:
         return cls(int(pid), born)
 
     def write(self, path: Path) -> None:
-        """Keeps it in a file."""
+        """Write it to a file."""
         path.write_text(f"{self.pid} {self.born}\n")
 
 
 def _stat(pid: int, field: int) -> str | None:
-    """One field of /proc/PID/stat after the name; None for the dead."""
+    """One field of /proc/PID/stat after the name; None if the process is dead or a zombie."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
@@ -58,7 +58,7 @@ def _stat(pid: int, field: int) -> str | None:
 
 
 def spawn(command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: Path) -> Identity:
-    """Starts a daemon in a session of its own, in this folder, both its streams added to a log."""
+    """Start a daemon in a session of its own and in this folder; a log receives both of its streams."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawnp(
         "env",
@@ -77,7 +77,7 @@ def spawn(command: Sequence[str], *, env: Mapping[str, str], folder: Path, log: 
 
 
 def members(directory: Path, *, daemon: str | None = None) -> list[int]:
-    """Daemons, steps and job processes of a cluster, or of one daemon of it; never this process or what started it."""
+    """Daemons, steps and job processes of a cluster, or of one daemon; never this process or its ancestors."""
     parents = {pid: int(_stat(pid, PARENT) or 0) for pid in _all_pids()}
     found = {pid for pid in parents if (owner := _owner(pid, directory)) and daemon in (None, owner)}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -90,7 +90,7 @@ def members(directory: Path, *, daemon: str | None = None) -> list[int]:
 
 
 def job_processes(directory: Path) -> list[int]:
-    """What runs inside jobs: batch shells, sruns and programs, without SLURM's own daemons and steps."""
+    """Processes inside jobs: batch shells, sruns and programs, without SLURM's own daemons and steps."""
     return [
         pid
         for pid in _all_pids()
@@ -103,7 +103,7 @@ def _all_pids() -> list[int]:
 
 
 def _owner(pid: int, directory: Path) -> str | None:
-    """The daemon that a process is, or whose job it is."""
+    """The name of the daemon that the process is, or whose job it belongs to."""
     variables = _environment(pid)
     if variables.get(CLUSTER) == str(directory) and variables.get(DAEMON):
         return variables[DAEMON]
@@ -125,28 +125,32 @@ def _environment(pid: int) -> dict[str, str]:
 
 
 def send(pids: Sequence[int], sent: signal.Signals) -> None:
-    """Signals what is still there."""
+    """Signal these processes as far as they still exist."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, sent)
 
 
 def kill(find: Callable[[], list[int]]) -> None:
-    """SIGKILLs what `find` finds, again for what forked meanwhile, until it finds nothing and all of that is dead.
+    """SIGKILL what `find` finds, repeatedly because processes fork meanwhile, until it finds none and all are dead.
 
-    A process that is ending has no environment any more, so nobody finds it, and yet it is there for a moment.
+    A process that is ending has no environment, so `find` misses it, although it exists for a moment longer.
+
+    Raises:
+        ClusterError: processes outlive SIGKILL; `value` has their pids.
     """
     deadline = time.monotonic() + PATIENCE_S
     sent: set[Identity] = set()
     while left := sorted({*find(), *(one.pid for one in sent if one.alive)}):
         if time.monotonic() > deadline:
-            raise ClusterError(f"these processes outlive SIGKILL for {PATIENCE_S} s: {' '.join(map(str, left))}")
+            message = f"these processes are alive {PATIENCE_S} s after SIGKILL: {' '.join(map(str, left))}"
+            raise ClusterError(message, value=left)
         sent |= {Identity(pid, _stat(pid, START_TIME) or "") for pid in left}
         send(left, signal.SIGKILL)
         time.sleep(0.02)
 
 
 def reap(pid: int) -> None:
-    """Clears away a dead daemon where this process started it."""
+    """Reap a dead daemon if this process started it."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""Where a cluster lives: its directory, its user and its ports."""
+"""What a cluster offers, and where it lives: its directory, its user and its ports."""
 
 import os
 import pwd
@@ -10,11 +10,74 @@ from pathlib import Path
 
 from orchestrator.errors import ClusterError, RequestError
 
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+"""Devices under /dev that stand for GPUs, never opened: SLURM sets CUDA_VISIBLE_DEVICES for character devices only."""
+LIMITS = {
+    "nodes": (1, 100),
+    "gpus": (0, len(DEVICES)),
+    "cpus": (1, 1024),
+    "memory_mb": (64, 10**7),
+    "grace_s": (0, 3600),
+    "kill_wait_s": (1, 3600),
+    "requeue_delay_s": (5, 3600),
+    "node_timeout_s": (1, 3600),
+}
+"""Number in a ClusterSpec -> its smallest and largest value."""
+SETTING = re.compile(r"\w+=[^\n]*")
 LONGEST_PATH = 70
-"""Of the directory: sockets lie deeper, and 108 bytes are all that a unix socket's name may have."""
+"""Characters of a directory's path: sockets lie deeper, and a unix socket's name has at most 108 bytes."""
 PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
 PORTS = range(15000, 32000)
-"""Below the ephemeral ones, so that no client can sit on one later."""
+"""Below the ephemeral ports, so that no client takes one later."""
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """Nodes, and the settings that decide how SLURM treats their jobs; equal specs make equal clusters.
+
+    Attributes:
+        nodes: Number of nodes.
+        gpus: GPUs per node.
+        cpus: CPUs per node.
+        memory_mb: MB of memory per node.
+        grace_s: The time that a preempted job has to end. A minimum: 1 to 10 give about 13 s, 20 gives 20 to 25, 0 ends
+            the job at once.
+        kill_wait_s: Seconds between SIGTERM and SIGKILL.
+        requeue_delay_s: A requeued job is held back for one second more than this; at least 5 (SLURM's default is 120).
+        node_timeout_s: Seconds after which SLURM calls a silent node down.
+        user_signal: Whether preemption first sends the signal of `--signal`.
+        settings: Lines KEY=VALUE of slurm.conf that replace ours or are added to them.
+
+    Raises:
+        RequestError: a number is outside its limits, or a setting is not KEY=VALUE.
+    """
+
+    nodes: int = 4
+    gpus: int = 2
+    cpus: int = 4
+    memory_mb: int = 16000
+    grace_s: int = 5
+    kill_wait_s: int = 3
+    requeue_delay_s: int = 5
+    node_timeout_s: int = 10
+    user_signal: bool = False
+    settings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                message = f"{name} of a cluster must be from {least} to {most}, not {value}"
+                raise RequestError(message, setting=name, value=value)
+        for setting in self.settings:
+            if not SETTING.fullmatch(setting):
+                message = f"a setting of slurm.conf must read KEY=VALUE, not '{setting}'"
+                raise RequestError(message, setting="settings", value=setting)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """`n1`, `n2`, ..."""
+        return tuple(f"n{number + 1}" for number in range(self.nodes))
 
 
 @dataclass(frozen=True)
@@ -29,79 +92,81 @@ class Site:
 
     @property
     def controller_port(self) -> int:
-        """slurmctld's."""
+        """The port of slurmctld."""
         return self.first_port
 
     @property
     def accounting_port(self) -> int:
-        """slurmdbd's."""
+        """The port of slurmdbd."""
         return self.first_port + 1
 
     @property
     def first_node_port(self) -> int:
-        """The first slurmd's; the others follow."""
+        """The port of the first slurmd; the others follow."""
         return self.first_port + 2
 
     @property
     def slurm_conf(self) -> Path:
-        """What SLURM_CONF names; SLURM looks for its other files beside it."""
+        """The value of SLURM_CONF; SLURM looks for its other files beside it."""
         return self.directory / "slurm.conf"
 
     @property
     def munge_socket(self) -> Path:
-        """munged's."""
+        """The socket of munged."""
         return self.directory / "munge.sock"
 
     @property
     def database_socket(self) -> Path:
-        """MariaDB's."""
+        """The socket of MariaDB."""
         return self.directory / "db" / "s.sock"
 
 
 def checked_directory(directory: Path) -> Path:
-    """The directory, absolute; a RequestError where SLURM could not live in such a path."""
+    """The directory as an absolute path.
+
+    Raises:
+        RequestError: SLURM cannot run in such a path.
+    """
     directory = directory.expanduser().resolve()
+    message = ""
     if not PLAIN_PATH.fullmatch(str(directory)):
-        raise RequestError(
-            f"{directory}: SLURM reads only paths of letters, digits and . _ + - /; choose another --dir"
-        )
-    if len(str(directory)) > LONGEST_PATH:
-        raise RequestError(
-            f"{directory}: {len(str(directory))} characters are too long for the sockets in it, "
-            f"{LONGEST_PATH} at most; choose a shorter --dir"
-        )
+        message = "SLURM accepts only paths of letters, digits and . _ + - /; choose another --dir"
+    elif (length := len(str(directory))) > LONGEST_PATH:
+        message = f"{length} characters are too long for sockets in it, the maximum is {LONGEST_PATH}; shorten --dir"
+    if message:
+        raise RequestError(f"{directory}: {message}", setting="dir", path=directory)
     return directory
 
 
 def new_site(directory: Path, *, nodes: int) -> Site:
-    """For a new cluster: this user, free ports, and job ids that no older cluster has used lately."""
+    """The site of a new cluster: this user, free ports, and job ids that no recent cluster has used."""
+    try:
+        loopback_only = socket.gethostbyname(socket.gethostname()) == "127.0.0.1"
+    except OSError:
+        loopback_only = False
     return Site(
         directory=directory,
         user=user(),
         first_port=_free_ports(nodes + 2),
         first_job_id=random.randrange(1000, 60000),
-        loopback_only=_is_loopback(),
+        loopback_only=loopback_only,
     )
 
 
 def user() -> str:
-    """Who runs this, by the name that SLURM wants."""
+    """The name of the user who runs this process.
+
+    Raises:
+        RequestError: the user id has no name, which SLURM needs.
+    """
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         raise RequestError(f"user {os.getuid()} has no name on this machine, and SLURM needs one") from None
 
 
-def _is_loopback() -> bool:
-    """Whether this machine's name means 127.0.0.1."""
-    try:
-        return socket.gethostbyname(socket.gethostname()) == "127.0.0.1"
-    except OSError:
-        return False
-
-
 def _free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
+    """The first of `count` free ports in a row."""
     for _ in range(200):
         first, held = random.randrange(PORTS.start, PORTS.stop - count), []
         try:
@@ -118,7 +183,7 @@ def _free_ports(count: int) -> int:
 
 
 def answers(door: Path | int) -> bool:
-    """Whether somebody accepts at a socket or port of this machine."""
+    """Return True if a process accepts connections at this socket or port of this machine."""
     family = socket.AF_INET if isinstance(door, int) else socket.AF_UNIX
     with socket.socket(family) as client:
         return client.connect_ex(("127.0.0.1", door) if isinstance(door, int) else str(door)) == 0

@@ -3,11 +3,12 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from orchestrator.trial.sweep import Scalar
@@ -51,6 +52,18 @@ def print_json(value: Any) -> None:
 def counts_line(counts: Mapping[str, int]) -> str:
     """`8 submit, 4 reuse`."""
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing"
+
+
+def table(
+    title: str, headings: Iterable[str], rows: Iterable[Iterable[RenderableType]] = (), *, right: Iterable[str] = ()
+) -> Table:
+    """A borderless table with its title at the left; the columns of these headings are aligned right."""
+    made, right = Table(title=title, title_justify="left", box=None, pad_edge=False), set(right)
+    for heading in headings:
+        made.add_column(heading, overflow="fold", justify="right" if heading in right else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def coloured(word: str) -> Text:

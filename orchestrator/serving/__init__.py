@@ -1,14 +1,11 @@
 """`iwm serve`: MLflow's tracking server, the gatherer and the reconciler in one command.
 
-serve.py            the loop: one of it per root, until a signal
-periodic.py         a task done again and again in a thread of its own
-gathering.py        folds, sends to MLflow and keeps the reports there, whenever something changed
-report_builder.py   has a sweep's report made by a process of its own
-server.py           MLflow's server: started, watched, started again, ended
-supervisor.py       the small process between, that ends MLflow's processes when we are gone, however we went
-command.py          where the servers listen, and how they are called
-password.py         whether MLflow asks for a password, where others can reach it
-remarks.py          the lines for a person; nothing is said again and again
+serve.py       the loop: one process per root, until a signal
+periodic.py    tasks that repeat, each in a thread of its own, and the lines that they log
+gathering.py   folds files, sends to MLflow and keeps the reports there up to date, whenever something changed
+server.py      MLflow's server: started, watched, restarted, ended
+supervisor.py  the process between, which ends MLflow's processes even if `iwm serve` is killed
+command.py     where the servers listen, who must give a password, command lines and environments
 
 Nothing is imported here, so that the supervisor stays small.
 """

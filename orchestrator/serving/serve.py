@@ -1,10 +1,10 @@
-"""One process per root, until a signal comes. Three threads do the work, so that none waits for what another waits for.
+"""The loop of `iwm serve`: one process per root, until a signal. Three threads work, so that none blocks another.
 
-    server        MLflow's server, or where MLFLOW_TRACKING_URI names one our pages alone: kept running
-    reconciler    service.observe: fold, name the lost, start the preempted again, on this machine and on SLURM
-    gatherer      fold, send to MLflow, keep reports there; a report is made by a process of its own
+    server        keeps MLflow's server running, or our pages alone where MLFLOW_TRACKING_URI names a server
+    reconciler    service.observe: folds, detects lost workers, resumes preempted trials, on this machine and on SLURM
+    gatherer      folds, sends to MLflow, keeps reports there; a process of its own makes each report
 
-Nothing is remembered between passes but what the databases hold, so a killed `iwm serve` goes on where it was.
+All state is in the databases, so a killed `iwm serve` continues where it was.
 """
 
 import contextlib
@@ -13,19 +13,22 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator import service
 from orchestrator.errors import BusyError
 from orchestrator.host.locks import holding
-from orchestrator.host.signals import StopFlag, stop_flag
+from orchestrator.host.signals import stop_flag
 from orchestrator.records.layout import Layout
-from orchestrator.serving import command
-from orchestrator.serving.command import pages_command, server_command
+from orchestrator.serving.command import (
+    choose,
+    needs_password,
+    pages_command,
+    password_environment,
+    server_command,
+)
 from orchestrator.serving.gathering import Gatherer
-from orchestrator.serving.password import is_asked_for, password_environment
 from orchestrator.serving.periodic import PeriodicTask
 from orchestrator.serving.server import Server
 from orchestrator.store.database import Store
@@ -35,16 +38,16 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.2
 GATHER_REST = 1.0
-"""Half a core at most, so that a hundred live trials are seen within seconds."""
+"""The gatherer rests as long as it works: half a core at most, and a hundred live trials are seen within seconds."""
 LOOK_S = 3.0
 TAKE_S = 0.5
 FREE_S = 8.0
-"""How long the port may stay taken by the server of an `iwm serve` that was killed a moment ago."""
+"""Seconds that the server of a killed `iwm serve` may still occupy the port."""
 FINISH_S = 10.0
-"""How long a pass under way may take when we are to end; after that it is left, which loses nothing."""
+"""Seconds that a pass may take to finish at the end; then it is abandoned, which loses nothing."""
 
 Announce = Callable[[str, str], None]
-"""Is told where the MLflow UI and where our pages are, once, when they are to be seen there."""
+"""Called once with the addresses of the MLflow UI and of our pages, when they answer."""
 
 
 def serve(
@@ -56,63 +59,53 @@ def serve(
     gather_s: float = 1.0,
     announce: Announce,
 ) -> None:
-    """Serves the root until SIGTERM or Ctrl-C.
+    """Serve the root until SIGTERM or Ctrl-C.
 
     Raises:
-        RequestError: the root cannot be written, others could reach the address, or it is taken.
-        BusyError: the root is served already.
+        RequestError: the root is not writable, others could reach the address without a password, or it is in use.
+        BusyError: another process serves the root.
     """
-    asks = _asks(layout, host=host, port=port)
+    pages_only = is_server(layout)
+    asks = needs_password(host, port=port, pages_only=pages_only, environ=os.environ)
     service.check_root(layout)
     with holding(layout.serve_lock, wait_s=TAKE_S) as alone, stop_flag() as stop:
+        note = _note_of(layout)
         if not alone:
-            raise BusyError(f"root '{layout.root}' is served already{_by_whom(_note_of(layout))}")
-        wait_s = FREE_S if _note_of(layout) else 0.0
-        place = command.choose(host, port=port, wait_s=wait_s, has_password=asks)
-        called = pages_command if is_server(layout) else server_command
+            by = f" by process {note['pid']}" if note else ""
+            at = f": {note['url']}" if "url" in note else ""
+            raise BusyError(f"root '{layout.root}' is already served{by}{at}", value=note.get("pid"), path=layout.root)
+        address = choose(host, port=port, wait_s=FREE_S if note else 0.0)
+        command = pages_command if pages_only else server_command
         extra = password_environment(layout, environ=os.environ) if asks else {}
-        server = Server(layout, place, command=called, extra=extra)
+        server = Server(layout, address, command=command, extra=extra)
         _note(layout, {"pid": os.getpid()})
         with _at_work(layout, server, poll_s=poll_s, gather_s=gather_s):
-            _wait(layout, server, stop=stop, announce=announce)
+            announced = False
+            while not stop():
+                if not announced and server.is_ready:
+                    pages = address.url
+                    url = ui_url(layout) if pages_only else pages
+                    _note(layout, {"url": url, "pid": os.getpid(), "pages": pages})
+                    announce(url, pages)
+                    announced = True
+                time.sleep(TICK_S)
         _note(layout, {})
         log.info("ended by %s", stop())
 
 
-def _asks(layout: Layout, *, host: str, port: int) -> bool:
-    """Whether a password is asked for.
-
-    Raises:
-        RequestError: others could come without one, or one is wanted where there is none.
-    """
-    asks = is_asked_for(os.environ)
-    if is_server(layout):
-        command.check_alone(host, port=port, wants_password=asks)
-        return False
-    command.check_host(host, port=port, has_password=asks)
-    return asks
-
-
-def _wait(layout: Layout, server: Server, *, stop: StopFlag, announce: Announce) -> None:
-    """Says where to look, once there is something to see; then for a signal."""
-    pages, announced = server.address.url, False
-    url = ui_url(layout) if is_server(layout) else pages
-    while not stop():
-        if not announced and server.is_ready:
-            _note(layout, {"url": url, "pid": os.getpid(), "pages": pages})
-            announce(url, pages)
-            announced = True
-        time.sleep(TICK_S)
-
-
 @contextlib.contextmanager
 def _at_work(layout: Layout, server: Server, *, poll_s: float, gather_s: float) -> Iterator[None]:
-    """The threads, while the block lasts."""
+    """Run the threads while the block lasts."""
     ended = threading.Event()
     gatherer = Gatherer(layout, ended=ended.is_set)
+
+    def reconcile() -> None:
+        with Store.open(layout.database_url) as store:
+            service.observe(layout, store)
+
     threads = [
         PeriodicTask(server.look, name="MLflow's server", every_s=TICK_S, ended=ended),
-        PeriodicTask(partial(_reconcile, layout), name="reconciler", every_s=poll_s, ended=ended),
+        PeriodicTask(reconcile, name="reconciler", every_s=poll_s, ended=ended),
         PeriodicTask(gatherer, name="gatherer", every_s=gather_s, ended=ended, rest=GATHER_REST),
     ]
     for thread in threads:
@@ -121,36 +114,22 @@ def _at_work(layout: Layout, server: Server, *, poll_s: float, gather_s: float) 
         yield
     finally:
         ended.set()
-        _end(threads, server)
+        deadline = time.monotonic() + FINISH_S
+        threads[0].join(timeout=LOOK_S)
+        server.close()  # before the other threads, because it takes longest
+        for thread in threads:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         gatherer.close()
 
 
-def _end(threads: Sequence[threading.Thread], server: Server) -> None:
-    """MLflow's server first: it takes longest."""
-    deadline = time.monotonic() + FINISH_S
-    threads[0].join(timeout=LOOK_S)
-    server.close()
-    for thread in threads:
-        thread.join(timeout=max(0.0, deadline - time.monotonic()))
-
-
-def _reconcile(layout: Layout) -> None:
-    with Store.open(layout.database_url) as store:
-        service.observe(layout, store)
-
-
-def _note(layout: Layout, told: dict[str, Any]) -> None:
-    """Leaves word in the lock's file, for whoever finds it held."""
+def _note(layout: Layout, content: dict[str, Any]) -> None:
+    """Write into the lock's file who serves the root, for processes that find it held."""
     with contextlib.suppress(OSError):
-        layout.serve_lock.write_text(json.dumps(told))
+        layout.serve_lock.write_text(json.dumps(content))
 
 
 def _note_of(layout: Layout) -> dict[str, Any]:
-    """What stands there: empty after an orderly end."""
+    """The content of the lock's file; empty after an orderly end."""
     with contextlib.suppress(OSError, ValueError):
         return dict(json.loads(layout.serve_lock.read_text()))
     return {}
-
-
-def _by_whom(note: Mapping[str, Any]) -> str:
-    return f" by process {note['pid']}" + (f": {note['url']}" if "url" in note else "") if note else ""

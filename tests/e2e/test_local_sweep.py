@@ -1,4 +1,4 @@
-"""A sweep in this machine's slots: whatever is killed, nothing is lost and nothing runs twice."""
+"""A sweep in this machine's slots: whichever process is killed, nothing is lost and nothing runs twice."""
 
 import os
 import signal

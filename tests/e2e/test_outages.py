@@ -102,11 +102,11 @@ def test_a_server_that_is_killed_five_times_or_comes_late_has_every_value(
 def gathering(layout: Layout) -> Iterator[None]:
     """The gatherer of `iwm serve`, at work while the block lasts."""
     ended, gatherer = threading.Event(), Gatherer(layout)
-    duty = PeriodicTask(gatherer, name="gatherer", every_s=0.3, ended=ended)
-    duty.start()
+    task = PeriodicTask(gatherer, name="gatherer", every_s=0.3, ended=ended)
+    task.start()
     yield
     ended.set()
-    duty.join()
+    task.join()
     gatherer.close()
 
 

@@ -1,4 +1,4 @@
-"""`torchrun ... -m orchestrator.cli train`: all ranks train one trial, and the first one is who speaks of it."""
+"""`torchrun ... -m orchestrator.cli train`: all ranks train one trial, and rank 0 reports it."""
 
 import json
 import os

@@ -38,7 +38,7 @@ def end(process, by: signal.Signals = signal.SIGTERM) -> str:
 
 
 def page(url: str, path: str = "/", **body: Any) -> Any:
-    """The JSON, or the status of an HTML page; None where nobody answers."""
+    """The JSON, or the status code of an HTML page; None if no server answers."""
     request = urllib.request.Request(url + path, json.dumps(body).encode() if body else None)
     request.add_header("Content-Type", "application/json")
     try:
@@ -49,7 +49,7 @@ def page(url: str, path: str = "/", **body: Any) -> Any:
 
 
 def runs(url: str, experiment: str = "iwm") -> list[Any]:
-    """The runs of an experiment, as MLflow's server tells them."""
+    """The runs of an experiment, from MLflow's server."""
     found = page(url, f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={experiment}")
     if not found:
         return []
@@ -91,7 +91,8 @@ def test_a_sweep_is_seen_in_mlflow_while_it_runs(iwm, new_iwm, databases):
     second = iwm.start("serve", "--port", "0")
     out, err = second.communicate(timeout=60)
     assert (second.returncode, out) == (1, "")
-    assert err == f"iwm: root '{iwm.layout.root}' is served already by process {process.pid}: {url}\n"
+    assert err.startswith("iwm: ")
+    assert f"process {process.pid}: {url}\n" in err
 
     iwm.json("submit", *WORDS)
     for run in until(lambda: finished(url), every_s=0.5):
@@ -118,8 +119,10 @@ def our_pages_stand_beside_mlflow(iwm: Iwm, url: str) -> None:
             assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
             assert "</html>" in answer.read().decode()
     for address in ("/ajax-api/3.0/mlflow/assistant/config", "/gateway/x", "/iwm/trials/..%2f..%2fmlflow.db"):
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(url + address, timeout=10)
+        assert refused.value.code == 404
+        refused.value.close()
 
 
 def another_server_gets_the_same(two: Iwm, iwm: Iwm, url: str) -> None:
@@ -156,8 +159,7 @@ def test_killed_it_leaves_nothing_and_goes_on(iwm):
     until(lambda: set(servers(port)).isdisjoint(before))
     until(lambda: page(url) == 200, every_s=0.2)
     remarks = end(process, by=signal.SIGINT)
-    assert "MLflow's server has ended (" in remarks
-    assert "it is started again" in remarks
+    assert "MLflow's server has exited (" in remarks
     assert "ended by SIGINT" in remarks
     assert_nothing_is_left(url)
 

@@ -41,7 +41,7 @@ def journals(iwm):
 
 
 def passed(iwm, *, attempt, step):
-    """Whether this attempt has logged this step."""
+    """Return True if this attempt has logged this step."""
     return any(isinstance(event, Step) and event.step >= step for event in journals(iwm).get(attempt, []))
 
 

@@ -1,4 +1,4 @@
-"""Roots as workers leave them: real trial files, control files and journals, under a temporary folder."""
+"""Roots as workers leave them, with real trial files, control files and journals, in a temporary folder."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ T0 = 1_700_000_000.0
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Writes what planners and workers write."""
+    """Writes the files of planners and workers."""
 
     layout: Layout
     t0: ClassVar[float] = T0
@@ -105,7 +105,7 @@ def journal_line(event: Event) -> str:
 
 @pytest.fixture(autouse=True)
 def _libraries_can_be_loaded_again() -> Iterator[None]:
-    """`iwm serve` keeps pandas out of its process; run in this one, it would keep it from every later test."""
+    """Undo how `iwm serve`, run in this process, keeps pandas out of it."""
     yield
     for name in [name for name in ("pandas", "pyarrow") if sys.modules.get(name, name) is None]:
         del sys.modules[name]
@@ -137,7 +137,7 @@ def tracked(on_disk, empty_mlflow) -> OnDisk:
 
 @pytest.fixture(scope="session")
 def empty_mlflow_on_postgresql(postgresql: Postgresql) -> str:
-    """The same on PostgreSQL: a template to be copied."""
+    """The same on PostgreSQL: the name of a template to copy."""
     from orchestrator.tracking.client import forget_connections, open_client
 
     url = postgresql.create("empty_mlflow")
@@ -148,7 +148,7 @@ def empty_mlflow_on_postgresql(postgresql: Postgresql) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def tracked_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnDisk]:
-    """One suite over every backend: an empty root whose store and MLflow are files under it, or PostgreSQL's."""
+    """An empty root whose store and MLflow are SQLite files, or databases of PostgreSQL."""
     if request.param == "sqlite":
         yield request.getfixturevalue("tracked")
         return

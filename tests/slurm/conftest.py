@@ -1,20 +1,22 @@
-"""A real SLURM for every test that asks: `dev_cluster(nodes=2, grace_s=20)` or `dev_cluster()`.
+"""A real SLURM for every test that requests it: `dev_cluster(nodes=2, grace_s=20)` or `dev_cluster()`.
 
 Clusters of equal ClusterSpec are booted once and handed out again, reset: every daemon up, no job, every node idle.
-Where SLURM is not installed these tests are skipped, and fail under IWM_REQUIRE_SLURM=1.
+If SLURM is not installed, these tests are skipped; under IWM_REQUIRE_SLURM=1 they fail.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from orchestrator.devcluster import ClusterSpec, DevCluster, binaries
-from orchestrator.devcluster.cluster import STRANGE_VARIABLES
+from orchestrator.devcluster import ClusterSpec, DevCluster, daemons
+from orchestrator.devcluster.cluster import FOREIGN_VARIABLES
+from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout
 from tests.slurm.lab import Lab, Twins
-from tests.slurm.pool import ClusterPool
+from tests.slurm.pool import ClusterPool, end_all
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +29,20 @@ def cluster_pool() -> Iterator[ClusterPool]:
 
 @pytest.fixture(scope="session")
 def slurm_installed() -> None:
-    """Skips where SLURM is not installed; fails there under IWM_REQUIRE_SLURM=1."""
-    if absent := binaries.missing(path=binaries.search_path()):
+    """Skips if SLURM is not installed; fails then under IWM_REQUIRE_SLURM=1."""
+    try:
+        daemons.check_installed(path=daemons.search_path())
+    except RequestError as error:
         refuse = pytest.fail if os.environ.get("IWM_REQUIRE_SLURM") == "1" else pytest.skip
-        refuse(binaries.complaint(absent))
+        refuse(str(error))
+
+
+@pytest.fixture
+def folder(slurm_installed: None) -> Iterator[Path]:
+    """An empty folder with a short path, as sockets need it; clusters that are left in it are ended."""
+    made = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
+    yield made
+    end_all(made)
 
 
 @pytest.fixture
@@ -59,11 +71,11 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
 def new_lab(
     dev_cluster: Callable[..., DevCluster], twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Lab]:
-    """Makes a root beside a cluster; this process, and what it starts, speaks to the newest cluster."""
+    """Makes a root beside a cluster; this process and its children use the newest cluster."""
 
     def make(**wanted: object) -> Lab:
         cluster = dev_cluster(**wanted)
-        for variable in [name for name in os.environ if name.startswith(STRANGE_VARIABLES)]:
+        for variable in [name for name in os.environ if name.startswith(FOREIGN_VARIABLES)]:
             monkeypatch.delenv(variable)
         for variable in ("MLFLOW_TRACKING_URI", "IWM_DATABASE_URL", "IWM_STATE", "IWM_ROOT"):
             monkeypatch.delenv(variable, raising=False)

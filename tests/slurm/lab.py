@@ -32,7 +32,7 @@ from orchestrator.trial.value import Trial
 from tests.fakes.tiny import TINY
 
 STEPS = 300
-"""Of a trial: about seven seconds of training where nobody else works."""
+"""Of a trial: about seven seconds of training on an idle core."""
 LOG_EVERY = 5
 CHECKPOINT_EVERY = 10
 TIMEOUT_S = 240
@@ -201,7 +201,7 @@ class Lab:
         return [point.step for point in points if point.key == "loss"]
 
     def finishes(self, trial_id: str) -> int:
-        """How often the trial was finished, counting what nobody reads any more."""
+        """How often the trial was finished, superseded attempts included."""
         journals = self.folder(trial_id).journal.glob("attempt-*.jsonl")
         return sum(file.read_text().count('"event": "finished"') for file in journals)
 
@@ -214,6 +214,6 @@ class Lab:
         return "\n".join([*lines, *events, queue, *self._logs()])
 
     def _logs(self) -> list[str]:
-        """The end of what attempts and jobs said."""
+        """The end of the logs of attempts and jobs."""
         files = sorted([*self.layout.trials.glob("*/logs/*"), *self.layout.root.glob("slurm/*/*_log.*")])
         return [f"==> {file} <==\n{file.read_text(errors='replace')[-1500:]}" for file in files if file.stat().st_size]

@@ -1,4 +1,4 @@
-"""Clusters for tests: booted when first wanted, kept for the next test, ended whatever becomes of the tests."""
+"""Clusters for tests: booted on first use, kept for the next test, ended however the tests end."""
 
 import contextlib
 import shutil
@@ -11,7 +11,7 @@ from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import ClusterError, RequestError
 
 AT_ONCE = 2
-"""Idle clusters kept for the next test that wants the same: each takes 190 MB."""
+"""Idle clusters kept for a later test with the same spec; each takes 190 MB."""
 ROOT = Path(__file__).parents[2]
 GUARD = """
 import sys
@@ -25,7 +25,7 @@ end_all(Path(sys.argv[1]))
 class ClusterPool:
     """Boots clusters, keeps a few, ends them all.
 
-    A guard in a session of its own does the same when this process is killed: the end of its input tells it.
+    If this process is killed, a guard in a session of its own does the same at the end of its input.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class ClusterPool:
         self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True)
 
     def get(self, spec: ClusterSpec, *, in_use: set[ClusterSpec]) -> DevCluster:
-        """The cluster of this spec, reset; boots it where there is none."""
+        """The cluster of this spec, reset; booted if there is none."""
         if ready := self.alive(spec):
             try:
                 ready.reset()
@@ -52,24 +52,24 @@ class ClusterPool:
         return self.kept[spec]
 
     def alive(self, spec: ClusterSpec) -> DevCluster | None:
-        """The cluster of this spec, where no test has taken it down."""
+        """The cluster of this spec, unless a test has taken it down."""
         cluster = self.kept.get(spec)
         return cluster if cluster and cluster.directory.exists() else None
 
     def drop(self, spec: ClusterSpec) -> None:
-        """Takes a cluster down."""
+        """Take a cluster down."""
         if cluster := self.alive(spec):
             cluster.down()
         del self.kept[spec]
 
     def end(self) -> None:
-        """Takes every cluster down, and sends the guard home."""
+        """Take every cluster down, and end the guard."""
         end_all(self.folder)
         self.guard.communicate()
 
 
 def end_all(folder: Path) -> None:
-    """Takes down every cluster in a folder, also one that did not come up; deletes the folder."""
+    """Take down every cluster in a folder, even one that did not come up; delete the folder."""
     for left in folder.iterdir() if folder.exists() else ():
         with contextlib.suppress(RequestError):
             DevCluster.at(left).down()

@@ -60,7 +60,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @contextmanager
 def browser(program: str, **context: Any) -> "Iterator[Page]":
-    """A page of a fresh browser; whatever a page writes to its console as an error fails the test."""
+    """A page of a fresh browser; an error in its console fails the test."""
     from playwright.sync_api import sync_playwright
 
     complaints: list[str] = []

@@ -1,4 +1,4 @@
-"""Cancelled on purpose, by us or by hand: it stays so until somebody resumes it."""
+"""A trial cancelled on purpose, by us or with scancel, stays cancelled until a person resumes it."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def test_a_job_that_is_cancelled_before_it_starts_is_a_cancelled_trial(new_lab: 
 
 
 def stay_cancelled(lab: Lab, trials: Sequence[str]) -> None:
-    """Looks again and again, and finds that nobody started them again."""
+    """Look repeatedly, and check that they were not started again."""
     for _ in range(3):
         lab.look()
     assert {lab.status(trial).state for trial in trials} == {State.CANCELLED}

@@ -2,13 +2,10 @@
 
 import json
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +13,9 @@ from orchestrator.devcluster import DevCluster, processes
 
 
 @pytest.fixture
-def folder(slurm_installed):
-    """Where the cluster lives; ended after the test."""
-    parent = Path(tempfile.mkdtemp(prefix="iwm-", dir="/tmp"))
-    yield parent / "lab"
-    if (parent / "lab").exists():
-        DevCluster.at(parent / "lab").down()
-    shutil.rmtree(parent)
+def folder(folder):
+    """Where the cluster lives."""
+    return folder / "lab"
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_a_life(iwm, folder):
     assert not processes.members(folder)
     code, out, err = iwm("down")
     assert (code, out) == (2, "")
-    assert err == f"iwm: no cluster in {folder}; iwm cluster up starts one\n"
+    assert str(folder) in err
 
 
 def test_an_interrupted_boot_leaves_no_process(iwm, folder):

@@ -56,7 +56,7 @@ def test_nothing_is_concluded_while_the_controller_is_down(new_lab: Callable[...
 def test_trials_go_on_without_accounting(
     new_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """First slurmdbd is down, then there is no sacct at all; the queue alone says how a job ended."""
+    """First slurmdbd is down, then there is no sacct at all; only the queue shows how a job ended."""
     lab = new_lab(**NODES)
     (trial,) = lab.submit("resources.partition=gpu")
     lab.until_checkpointed(trial)

@@ -22,7 +22,7 @@ DISK_MB = 24
 
 
 def allow(lab: Lab, trial: str, *, file_bytes: int) -> None:
-    """No file of this trial's worker may grow beyond this: what a full disk does to it, for everybody to do."""
+    """The largest file that this trial's worker may write: a full disk that needs no root."""
     pid = lab.status(trial).attempts[-1].pid
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, hard))
@@ -62,7 +62,7 @@ def losses(lab: Lab, trial: str) -> list[Lost]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own under this folder; not everybody may mount one."""
+    """A disk of its own mounted under this folder, which needs root."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(

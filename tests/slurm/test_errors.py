@@ -92,7 +92,7 @@ def test_a_job_that_never_comes_to_its_first_step_says_why(lab: Lab, code: Path)
 
 
 def test_code_that_changed_between_two_attempts(lab: Lab, code: Path) -> None:
-    """Broken: named and not tried again, or tried once more. Mended: gone on, and the mixture is said."""
+    """Broken: named, and not retried or retried once. Fixed: resumed, with a note about the mixture of code."""
     (given_up,) = lab.submit("seed=0", SHORT, ENOUGH, running(code))
     (again,) = lab.submit("seed=1", SHORT, ENOUGH, running(code), "resources.error_retries=1")
     for trial in (given_up, again):

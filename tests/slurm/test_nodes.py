@@ -75,7 +75,7 @@ def turn(lab: Lab, node: str, state: str) -> None:
 
 
 def accounted(lab: Lab, trial_id: str) -> list[str]:
-    """How the accounting says that the starts of the trial's newest job ended."""
+    """How the starts of the trial's newest job ended, by sacct."""
     answer = slurm.run(slurm.sacct_command([], since="", job_ids=[lab.status(trial_id).job_id]))
     return [job.state for job in slurm.parse_sacct(answer.out) if job.is_over]
 

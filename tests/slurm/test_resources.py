@@ -29,7 +29,7 @@ zipped:
 
 @pytest.fixture
 def lab(new_lab: Callable[..., Lab]) -> Lab:
-    """A site of small arrays that says no when it means no, with its user."""
+    """A site that allows small arrays only and refuses jobs at submission, with its user."""
     lab = new_lab(**SITE)
     lab.cluster.run("sacctmgr", "--immediate", "add", "account", "lab", check=False)
     lab.cluster.run("sacctmgr", "--immediate", "add", "user", f"name={provenance.user()}", "account=lab", check=False)

@@ -54,7 +54,7 @@ def kill_somewhere(lab: Lab, trial_id: str, *, seed: int) -> None:
 
 
 def test_killed_just_before_or_just_after_sbatch(new_lab: Callable[..., Lab], tmp_path: Path) -> None:
-    """The job that exists is adopted, the one that does not is submitted again; nobody is charged."""
+    """The job that exists is adopted, the missing one is submitted again; neither counts as a retry."""
     lab = new_lab(**NODES)
     cuts = {"before": ("seed=0", "kill -9 $PPID"), "after": ("seed=1,2", '"$sbatch" "$@"; kill -9 $PPID')}
     lab.sweep()
@@ -125,7 +125,7 @@ def submission(lab: Lab, *overrides: str) -> Sequence[str]:
 
 
 def sbatch_that(line: str, *, folder: Path) -> str:
-    """A PATH whose sbatch does what a line of shell says, with SLURM's own as `$sbatch`, which answers questions."""
+    """A PATH whose sbatch runs this line of shell, in which `$sbatch` is SLURM's own; --test-only goes to that."""
     folder.mkdir()
     program = folder / "sbatch"
     asks = 'case "$*" in *--test-only*) exec "$sbatch" "$@";; esac'

@@ -1,4 +1,4 @@
-"""The time limit: a trial is told before it, checkpoints, goes back into the queue, as often as it takes."""
+"""The time limit: a trial is signalled before it, checkpoints and is requeued, as often as needed."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,9 @@ from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
 
 SLOW = ("train.batch_size=256", "train.steps=400")
-"""Some 90 seconds of training on one core, where nobody else works: more than two minutes' limits leave for it."""
+"""Some 90 seconds of training on one idle core: more than two limits of a minute leave for it."""
 BUSY_S = 900
-"""On a machine where many others work."""
+"""Timeout on a busy machine."""
 
 
 def test_a_limit_of_one_minute_carries_a_longer_trial_home(new_lab: Callable[..., Lab]) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is typed after a verb is answered in one line, and reaches no file outside the root.
+"""Any word after a verb is answered in one line and reaches no file outside the root.
 
 Goes through every verb, argument and option that the application has, so a new verb is tested by being there. Options
 that take a path are a person's own choice of a place; of those only what cannot be a path is tried.
@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from orchestrator import cli
+from tests.orchestrator.cli.conftest import VARIABLES
 
 WORDS = (
     "'\"`$(reboot)",
@@ -60,13 +61,13 @@ def typed(path, name, word):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A working directory beside what nobody may touch."""
+    """A working directory beside files that must not be touched."""
     (tmp_path / "canary").mkdir()
     (tmp_path / "canary" / "secret").write_text("do not read")
     (tmp_path / "here" / "tmp").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "here" / "tmp"))  # where a throwaway cluster would be
-    for name in ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "IWM_LAUNCHER", "MLFLOW_TRACKING_URI", "IWM_DEBUG"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

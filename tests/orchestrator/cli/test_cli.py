@@ -2,29 +2,18 @@
 
 import json
 import os
+import shlex
 import sqlite3
 from importlib.metadata import version
 
 import pytest
 
-from orchestrator import cli
+from dashboards.report.content import FORMATS
 from orchestrator.cli import application
+from orchestrator.planning.catalogue import PACKAGED, Catalogue
+from orchestrator.trial.launchers import LAUNCHERS
 
-
-@pytest.fixture
-def iwm(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process; (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "MLFLOW_TRACKING_URI", "IWM_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(words)
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
+CONDITIONINGS = Catalogue((PACKAGED,)).groups["conditioning"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +21,7 @@ def iwm(tmp_path, monkeypatch, capsys):
     [
         (("plan", "demmo"), ["unknown sweep 'demmo'", "demo"]),
         (("plan", "demo", "predictor.dpeth=3"), ["predictor.dpeth", "depth"]),
-        (("plan", "demo", "conditioning=film"), ["film", "none", "sequence", "feature"]),
+        (("plan", "demo", "conditioning=film"), ["film", *CONDITIONINGS]),
         (("plan", "demo", "predictor.depth="), ["predictor.depth"]),
         (("plan", "demo", "predictor.depth=deep"), ["predictor.depth", "whole number"]),
         (("plan", "demo", "train.steps=0"), ["train.steps", "at least 1"]),
@@ -40,10 +29,10 @@ def iwm(tmp_path, monkeypatch, capsys):
         (("plan", "demo", "masks.target_ratio=0.9"), ["target_ratio"]),
         (("plan", "demo", "data=imagefolder"), ["data.dataset"]),
         (("plan", "demo", "garbage"), ["garbage"]),
-        (("submit", "demo", "--launcher", "slrum"), ["slrum", "local"]),
+        (("submit", "demo", "--launcher", "slrum"), ["slrum", *LAUNCHERS]),
         (("train", "seed=1,2"), ["seed"]),
         (("report", "demo"), ["no sweep 'demo'", "none yet"]),
-        (("report", "demo", "--format", "docx"), ["docx", "md, html, tex, csv"]),
+        (("report", "demo", "--format", "docx"), ["docx", *FORMATS]),
         (("logs", "../../etc/passwd"), ["no sweep or trial"]),
         (("nonsense",), ["No such command 'nonsense'"]),
         (("plan",), ["SWEEP"]),
@@ -139,3 +128,8 @@ def test_an_unexpected_error_is_one_line(iwm, monkeypatch):
     code, _, err = iwm("status")
     assert code == 1
     assert err == "iwm: unexpected ZeroDivisionError: division by zero (--debug shows the traceback)\n"
+
+
+def test_a_printed_command_can_be_pasted(tmp_path):
+    _, _, command = application.status_line("my sweep", tmp_path / "my runs").partition(" ")
+    assert shlex.split(command) == ["iwm", "status", "my sweep", "--root", str(tmp_path / "my runs")]

@@ -2,43 +2,34 @@
 
 import pytest
 
-from orchestrator import cli
-from orchestrator.cli.cluster import default_directory
+from orchestrator.cli.machine import default_directory
 
 
-@pytest.fixture
-def iwm(tmp_path, monkeypatch, capsys):
-    """Runs `iwm cluster` in this process; (exit code, stdout, stderr)."""
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Where the default cluster would be."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(("cluster", *words))
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("down",), "no cluster in "),
-        (("status",), "iwm cluster up starts one"),
+        (("status",), "iwm cluster up"),
         (("env",), "no cluster in "),
         (("crash", "n1"), "no cluster in "),
         (("start", "n1"), "no cluster in "),
         (("crash",), "Missing argument 'NAME'"),
         (("up", "--dir", "/tmp/" + "a" * 80), "85 characters are too long"),
         (("up", "--dir", "/tmp/my lab"), "letters, digits"),
-        (("up", "--gpus", "9"), "0 to 6 GPUs per node, not 9"),
-        (("up", "--requeue-delay", "2"), "5 to 3600 seconds of requeue delay, not 2"),
-        (("up", "--set", "KillWait"), "KEY=VALUE, not 'KillWait'"),
+        (("up", "--gpus", "9"), "from 0 to 6, not 9"),
+        (("up", "--requeue-delay", "2"), "from 5 to 3600, not 2"),
+        (("up", "--set", "KillWait"), "KEY=VALUE"),
         (("explode",), "No such command 'explode'"),
     ],
 )
 def test_a_wrong_request_is_answered_plainly(iwm, words, said):
-    code, out, err = iwm(*words)
+    code, out, err = iwm("cluster", *words)
     assert (code, out) == (2, "")
     assert said in err
     assert err.startswith("iwm: ")

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.report.content import FORMATS
 from iwm_core.events import Finished
+from orchestrator.planning.catalogue import PACKAGED, Catalogue
+from orchestrator.planning.sweepfile import read
 
 IWM = "import sys; sys.argv[0] = 'iwm'; from orchestrator.cli import main; main()"
+(AXIS,) = [one for one in read(PACKAGED / "ablation" / "demo.yaml").design.bundles if one.keys == ("conditioning",)]
+CONDITIONINGS = dict.fromkeys([*(row[0] for row in AXIS.rows), *Catalogue((PACKAGED,)).groups["conditioning"]])
+"""The levels of the demo's axis, then every other option."""
 HEAVY = ("torch", "hydra", "omegaconf", "sqlalchemy", "mlflow", "numpy", "submitit")
 
 
@@ -57,13 +63,13 @@ def root(on_disk):
         ("iwm plan demo cond", ["conditioning="]),
         (
             "iwm plan demo conditioning=none,",
-            ["conditioning=none,sequence", "conditioning=none,feature", "conditioning=none,adaln"],
+            [f"conditioning=none,{name}" for name in CONDITIONINGS if name != "none"],
         ),
         ("iwm plan demo predictor.depth=", ["predictor.depth=2", "predictor.depth=4"]),
         ("iwm plan demo train.precision=b", ["train.precision=bf16"]),
         ("iwm plan nothing predictor.wid", ["predictor.width="]),
         ("iwm plan demo --launcher s", ["slurm"]),
-        ("iwm report demo --format ", ["md", "html", "tex", "csv"]),
+        ("iwm report demo --format ", list(FORMATS)),
         ("iwm evaluate 0123 kn", ["knn"]),
         ("iwm cancel mine --where predictor.pos", ["predictor.position_noise="]),
         ("iwm plan --sweeps /nowhere de", []),

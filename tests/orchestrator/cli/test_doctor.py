@@ -4,24 +4,11 @@ import json
 
 import pytest
 
-from orchestrator import cli
 
-
-@pytest.fixture
-def iwm(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, on a machine without SLURM; (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def _no_slurm(tmp_path, monkeypatch):
+    """No program is on the PATH."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    for name in ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "MLFLOW_TRACKING_URI", "IWM_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(words)
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run
 
 
 def test_doctor_without_slurm(iwm, tmp_path):

@@ -5,9 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
+from orchestrator import service
 from orchestrator.cli import render, watching
 from orchestrator.errors import UnknownSweepError
+from orchestrator.records import slurm_seen
 from orchestrator.records.layout import Layout
+from orchestrator.store.database import SINGLE, Store
+from orchestrator.store.refresh import refresh
 from orchestrator.trial.lifecycle import State, TrialStatus
 from tests.fakes.results import attempt, finished, results, trial
 from tests.orchestrator.conftest import started, trained
@@ -17,18 +21,20 @@ def test_sweeps_and_single_trials(on_disk):
     for seed in (0, 1):
         on_disk.trial(seed)
     on_disk.sweep("demo", [0])
-    names = [results.record.name for results in watching.statuses(on_disk.layout, None)]
-    assert names == ["demo", "(no sweep)"]
-    assert [results.record.name for results in watching.statuses(on_disk.layout, "demo")] == ["demo"]
-    with pytest.raises(UnknownSweepError):
-        watching.statuses(on_disk.layout, "nothing")
+    with service.observed(on_disk.layout) as store:
+        names = [results.record.name for results in watching.read(on_disk.layout, store, None)]
+        assert names == ["demo", SINGLE.name]
+        assert [results.record.name for results in watching.read(on_disk.layout, store, "demo")] == ["demo"]
+        with pytest.raises(UnknownSweepError):
+            watching.read(on_disk.layout, store, "nothing")
 
 
 def test_json_has_the_promised_keys(on_disk):
     folder = on_disk.trial()
     on_disk.undisturbed(folder)
     on_disk.sweep("demo", [0])
-    told = render.status_json(watching.statuses(on_disk.layout, "demo"))
+    with service.observed(on_disk.layout) as store:
+        told = render.status_json(watching.read(on_disk.layout, store, "demo"))
     (sweep,) = told["sweeps"]
     assert {"id", "name", "counts", "trials"} <= set(sweep)
     promised = "id overrides state step total_steps attempts job_id slurm_state metrics weights_sha256"
@@ -62,16 +68,19 @@ def lines(renderable, *, width=120):
 
 def test_a_row_says_how_fast_how_long_and_how_well():
     sweep = many(0, RUNS)
-    _, heading, row, left = lines(watching.sweep_board(sweep, seen={}, waits={}, rows=9))
+    _, heading, row, left = lines(watching.sweep_board(sweep, notes={}, rows=9))
     assert heading.split() == ["trial", "seed", "state", "step", "rate", "left", "MRR", "note"]
     assert row.split() == [sweep.trials[0].id[:8], "0", "running", "40/100", "2/s", "30", "s", "0.25"]
-    assert left == "1 left: ETA in 30 s, 1 at a time, evaluation apart"
+    assert "30 s" in left
 
 
-def test_what_slurm_says_of_one_that_waits_is_its_note():
-    sweep = many(1)
-    seen = {sweep.trials[0].id: {"state": "PENDING", "reason": "Resources", "node": ""}}
-    assert "SLURM: PENDING (Resources)" in "\n".join(lines(watching.live_table(sweep, seen=seen, waits={}, rows=9)))
+def test_what_slurm_says_of_a_waiting_trial_is_in_its_note(on_disk):
+    sweep, seen = many(1), {"state": "PENDING", "reason": "Resources", "node": ""}
+    on_disk.layout.state.mkdir(parents=True)
+    slurm_seen.write(on_disk.layout, {trial.id: seen for trial in [*sweep.trials, *many(0, finished({})).trials]})
+    notes = watching.notes(on_disk.layout, sweep)
+    assert notes == {sweep.trials[0].id: [render.slurm_note(seen)]}
+    assert "PENDING (Resources)" in "\n".join(lines(watching.sweep_board(sweep, notes=notes, rows=9)))
 
 
 def test_ten_thousand_trials_are_not_drawn(tmp_path):
@@ -85,7 +94,7 @@ def test_ten_thousand_trials_are_not_drawn(tmp_path):
 
 def test_where_there_is_little_room_notes_give_way(tmp_path):
     failed = TrialStatus(state=State.FAILED, error="ValueError: " + "what went wrong, at length " * 9)
-    row = lines(watching.live_table(many(0, failed), seen={}, waits={}, rows=9), width=60)[-1]
+    row = lines(watching.sweep_board(many(0, failed), notes={}, rows=9), width=60)[-1]
     assert "failed" in row
     assert "0/100" in row
     assert row.endswith("…")
@@ -113,9 +122,6 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_lines_until_the_end(on_disk):
 
 
 def test_on_a_terminal_only_what_changed_is_parsed_again(on_disk):
-    from orchestrator.store.database import Store
-    from orchestrator.store.refresh import refresh
-
     folder, other = on_disk.trial(0), on_disk.trial(1)
     on_disk.undisturbed(other)
     journal = on_disk.attempt(folder, [started(0, folder)])

@@ -14,13 +14,13 @@ SWEEP = expand("demo")
 
 def test_the_factorial():
     kinds = {cell.trial.config.conditioning.kind for cell in SWEEP.cells}
-    assert (len(SWEEP.cells), kinds) == (12, {"none", "sequence", "feature"})
+    assert (len(SWEEP.cells), len(kinds)) == (12, 3)
 
 
 def test_the_victim_has_feature_conditioning_at_full_strength():
-    config = here._victim(SWEEP).trial.config
+    config = here.victim_of(SWEEP).trial.config
     assert (config.conditioning.kind, config.photometric.strength) == ("feature", 1.0)
-    assert watch.describe(here._victim(SWEEP)) == "feature, strength 1, depth 2"
+    assert watch.describe(here.victim_of(SWEEP)) == "feature, strength 1, depth 2"
 
 
 def running(**values):
@@ -37,12 +37,14 @@ def test_it_is_killed_between_a_checkpoint_and_the_end(step, checkpoint, ripe):
 
 def test_the_proof_says_whether_the_weights_are_equal():
     status = TrialStatus(state=State.FINISHED, weights_sha256="abc", attempts=(Attempt(number=0), Attempt(number=1)))
-    victim = here._victim(SWEEP)
+    victim = here.victim_of(SWEEP)
     assert "equal, bit for bit" in here.proof(status, victim=victim, twin_sha256="abc")
     assert "DIFFERENT" in here.proof(status, victim=victim, twin_sha256="abd")
 
 
 def test_a_trial_that_did_not_finish_is_an_error():
     failed = TrialStatus(state=State.FAILED, error="out of luck")
-    with pytest.raises(IwmError, match="1 of 2 trials did not finish: out of luck"):
+    with pytest.raises(IwmError) as caught:
         watch.check({"a": failed, "b": TrialStatus(state=State.FINISHED)})
+    assert caught.value.value == 1
+    assert "out of luck" in str(caught.value)

@@ -39,6 +39,7 @@ def test_what_keeps_a_cluster_from_being_idle():
         Path("/tmp/lab"), {"slurmctld": 7, "n1": None}, overview.parse_nodes(SINFO), overview.parse_jobs(SQUEUE)[:1]
     )
     assert seen.busy == ("n1 is down", "job 4711_3 is PENDING", "n1 is mixed", "n2 is down*")
+    assert [overview.to_row(node)["partitions"] for node in seen.nodes] == ["gpu urgent", "gpu"]
     assert seen.to_dict()["down"] == ["n1"]
     assert Overview(Path("/tmp/lab"), {"munged": 7}).busy == ("slurmctld does not answer",)
 
@@ -68,8 +69,8 @@ def test_states_of_nodes(state, up, out):
             "error: unknown key: Foo; fatal: no configuration",
         ),
         ("started\nended\n", "ended"),
-        ("", "it said nothing"),
+        ("", "its log is empty"),
     ],
 )
 def test_the_reason_that_a_log_gives(log, said):
-    assert overview.complaint(log) == said
+    assert overview.error_summary(log) == said

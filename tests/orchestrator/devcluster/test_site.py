@@ -1,4 +1,4 @@
-"""Where a cluster can live."""
+"""What a cluster can offer, and where it can live."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.devcluster import site
+from orchestrator.devcluster import ClusterSpec, site
 from orchestrator.errors import RequestError
 
 
@@ -20,18 +20,11 @@ def test_a_path_is_made_absolute(monkeypatch, tmp_path):
         assert site.checked_directory(Path("link")) == tmp_path / "real"
 
 
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("/tmp/" + "a" * 66, "71 characters are too long .* 70 at most"),
-        ("/tmp/my lab", "letters, digits"),
-        ("/tmp/lab%n", "letters, digits"),
-        ("/tmp/größe", "letters, digits"),
-    ],
-)
-def test_a_path_that_slurm_could_not_live_in(path, said):
-    with pytest.raises(RequestError, match=said):
+@pytest.mark.parametrize("path", ["/tmp/" + "a" * 66, "/tmp/my lab", "/tmp/lab%n", "/tmp/größe"])
+def test_a_path_that_slurm_cannot_run_in(path):
+    with pytest.raises(RequestError) as refused:
         site.checked_directory(Path(path))
+    assert (refused.value.setting, refused.value.path) == ("dir", Path(path))
 
 
 def test_a_site_of_this_user_on_free_ports():
@@ -58,3 +51,28 @@ def test_who_answers(tmp_path):
         other.listen()
         assert site.answers(other.getsockname()[1])
     door.unlink()
+
+
+def test_nodes_have_names():
+    assert ClusterSpec(nodes=3).node_names == ("n1", "n2", "n3")
+
+
+def test_equal_specs_are_one_key():
+    assert len({ClusterSpec(settings=("KillWait=9",)), ClusterSpec(settings=("KillWait=9",))}) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [*((name, limits[0] - 1) for name, limits in site.LIMITS.items()), ("gpus", 7)],
+)
+def test_a_number_outside_its_limits_is_refused(setting, value):
+    with pytest.raises(RequestError) as refused:
+        ClusterSpec(**{setting: value})
+    assert (refused.value.setting, refused.value.value) == (setting, value)
+
+
+@pytest.mark.parametrize("line", ["KillWait", "A=1\nB=2"])
+def test_a_setting_that_is_no_line_of_slurm_conf_is_refused(line):
+    with pytest.raises(RequestError) as refused:
+        ClusterSpec(settings=(line,))
+    assert (refused.value.setting, refused.value.value) == ("settings", line)

@@ -1,13 +1,26 @@
-"""How MLflow's server is called."""
+"""How MLflow's server is called, where it listens, and who must give a password."""
 
+import configparser
+import errno
 import socket
 
 import pytest
 
 from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout
-from orchestrator.serving.command import Address, check_alone, choose, is_own, server_command, server_environment
+from orchestrator.serving.command import (
+    ADMIN_PASSWORD,
+    CONFIG_PATH,
+    Address,
+    choose,
+    is_own,
+    needs_password,
+    password_environment,
+    server_command,
+    server_environment,
+)
 
+PASSWORD = {ADMIN_PASSWORD: "correct horse"}
 HERE = Address(host="127.0.0.1", port=5001)
 
 
@@ -50,15 +63,21 @@ def test_zero_is_a_free_port():
 
 
 def test_a_taken_port_is_named(taken):
-    with pytest.raises(RequestError, match=f"port {taken} of 127.0.0.1 is taken; choose another"):
+    with pytest.raises(RequestError) as refused:
         choose("127.0.0.1", port=taken)
+    assert (refused.value.setting, refused.value.value) == ("port", taken)
+    assert isinstance(refused.value.__cause__, OSError)
+    assert refused.value.__cause__.errno == errno.EADDRINUSE
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "login01"])
-def test_what_others_reach_is_refused_with_a_way_out(host):
-    with pytest.raises(RequestError, match=r"needs a password .* ssh -N -L 5000:127.0.0.1:5000") as told:
-        choose(host, port=5000)
-    assert "\n" not in str(told.value)
+def test_what_others_reach_is_refused_with_a_tunnel_as_the_way_out(host):
+    with pytest.raises(RequestError) as refused:
+        needs_password(host, port=5000, pages_only=False, environ={})
+    assert (refused.value.setting, refused.value.value) == ("host", host)
+    assert f"ssh -N -L 5000:127.0.0.1:5000 {socket.gethostname()}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert needs_password(host, port=5000, pages_only=False, environ=PASSWORD)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
@@ -66,8 +85,8 @@ def test_what_only_this_machine_reaches(host):
     assert is_own(host)
 
 
-def test_with_a_password_others_may_come_by_this_machines_name():
-    found = choose("0.0.0.0", port=0, has_password=True)
+def test_others_come_by_this_machines_name():
+    found = choose("0.0.0.0", port=0)
     assert found.url == f"http://{socket.gethostname()}:{found.port}"
 
 
@@ -75,8 +94,38 @@ def test_a_browser_wants_brackets():
     assert Address(host="::1", port=80).url == "http://[::1]:80"
 
 
-@pytest.mark.parametrize(("host", "wanted"), [("0.0.0.0", False), ("127.0.0.1", True)])
-def test_pages_beside_another_s_server_are_for_this_machine_and_have_no_password(host, wanted):
-    check_alone("127.0.0.1", port=5000, wants_password=False)
-    with pytest.raises(RequestError, match=r"have no password: .*ssh -N -L 5000:127\.0\.0\.1:5000"):
-        check_alone(host, port=5000, wants_password=wanted)
+@pytest.mark.parametrize(("host", "environ"), [("0.0.0.0", {}), ("127.0.0.1", PASSWORD)])
+def test_pages_beside_another_s_server_are_for_this_machine_and_have_no_password(host, environ):
+    assert not needs_password("127.0.0.1", port=5000, pages_only=True, environ={})
+    with pytest.raises(RequestError) as refused:
+        needs_password(host, port=5000, pages_only=True, environ=environ)
+    assert refused.value.setting == "MLFLOW_TRACKING_URI"
+
+
+@pytest.mark.parametrize(
+    ("environ", "asks"),
+    [
+        ({"PATH": "/bin", ADMIN_PASSWORD: ""}, False),
+        (PASSWORD, True),
+        ({CONFIG_PATH: "/etc/auth.ini"}, True),
+    ],
+)
+def test_a_password_is_asked_for_if_one_is_set(environ, asks):
+    assert needs_password("127.0.0.1", port=5000, pages_only=False, environ=environ) is asks
+
+
+def test_users_are_kept_beside_the_other_databases(tmp_path):
+    layout = Layout.of(tmp_path / "100 %", environ={})
+    told = password_environment(layout, environ=PASSWORD)
+    config = configparser.ConfigParser()
+    config.read(told[CONFIG_PATH])
+    assert config["mlflow"]["database_uri"] == f"sqlite:///{tmp_path}/100 %25/basic_auth.db"
+    assert PASSWORD[ADMIN_PASSWORD] not in (layout.state / "basic_auth.ini").read_text()
+    assert f"{socket.gethostname()}:*" in told["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_a_configuration_of_the_users_own_stays(tmp_path):
+    layout = Layout.of(tmp_path, environ={})
+    told = password_environment(layout, environ={CONFIG_PATH: "/etc/a.ini", "MLFLOW_SERVER_ALLOWED_HOSTS": "lab"})
+    assert (told[CONFIG_PATH], told["MLFLOW_SERVER_ALLOWED_HOSTS"]) == ("/etc/a.ini", "lab")
+    assert not (layout.state / "basic_auth.ini").exists()

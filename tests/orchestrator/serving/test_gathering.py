@@ -1,10 +1,12 @@
-"""A gatherer's pass: what changed goes to MLflow, the rest is left alone."""
+"""A gatherer's pass: what changed goes to MLflow, the rest is left alone; another process makes the reports."""
+
+from contextlib import closing
 
 import pytest
 
 from orchestrator.errors import TrackingError
 from orchestrator.records.layout import Layout
-from orchestrator.serving.gathering import Gatherer, marks
+from orchestrator.serving.gathering import Gatherer, ReportBuilder, ReportError, marks
 from orchestrator.store.database import Store
 from orchestrator.store.refresh import refresh
 from orchestrator.tracking.client import open_client
@@ -28,7 +30,7 @@ class Lab:
 
         def is_done():
             self.gatherer()
-            return not self.gatherer._press.sweep_id
+            return not self.gatherer.report
 
         until(is_done)
 
@@ -45,17 +47,17 @@ def test_metrics_and_reports_arrive_and_once_is_enough(lab):
     lab.disk.undisturbed(lab.disk.trial(seed=0))
     assert not lab.gatherer()
     assert [run.info.status for run in lab.runs("iwm")] == ["FINISHED"]
-    assert lab.gatherer._press.sweep_id
+    assert lab.gatherer.report
     lab.passes_until_reported()
     (report,) = lab.runs("iwm-reports")
     assert report.data.tags["iwm.sweep"] == "tiny"
     lab.gatherer()
-    assert not lab.gatherer._press.sweep_id
+    assert not lab.gatherer.report
 
     lab.disk.undisturbed(lab.disk.trial(seed=1))
     lab.gatherer()
     assert len(lab.runs("iwm")) == 2
-    assert not lab.gatherer._press.sweep_id, "a report rests before it is made again"
+    assert not lab.gatherer.report, "a report rests before it is made again"
 
 
 def test_what_does_not_fit_into_a_pass_is_waiting(lab):
@@ -101,3 +103,30 @@ def test_a_report_is_due_when_a_trial_changes_its_state(on_disk):
     assert now() == first
     on_disk.undisturbed(folders[1])
     assert now() != first
+
+
+def test_the_builder_makes_what_report_makes(on_disk):
+    record = on_disk.sweep("tiny", [0, 1])
+    on_disk.undisturbed(on_disk.trial(seed=0))
+    with Store.open(on_disk.layout.database_url) as store:
+        refresh(on_disk.layout, store)
+    with closing(ReportBuilder(on_disk.layout, record.id)) as report:
+        until(lambda: report.is_done)
+        files = report.files()
+    assert {"report.md", "report.html", "report.csv"} <= set(files)
+    assert b"tiny" in files["report.md"]
+
+
+def test_a_report_that_cannot_be_made_is_an_error_with_the_last_line_of_its_process(on_disk):
+    with closing(ReportBuilder(on_disk.layout, "nothing")) as report:
+        until(lambda: report.is_done)
+        with pytest.raises(ReportError) as caught:
+            report.files()
+    assert caught.value.value == "nothing"
+    assert "no sweep 'nothing'" in str(caught.value)
+
+
+def test_a_report_that_is_being_made_can_be_abandoned(on_disk):
+    report = ReportBuilder(on_disk.layout, "nothing")
+    report.close()
+    assert report.is_done

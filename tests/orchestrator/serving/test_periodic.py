@@ -1,14 +1,14 @@
-"""A duty goes on, whatever happens in it."""
+"""A periodic task survives every failure; the same line is not logged again and again."""
 
 import logging
 import threading
 
 from orchestrator.errors import TrackingError
-from orchestrator.serving.periodic import PeriodicTask
+from orchestrator.serving.periodic import Once, PeriodicTask
 
 
 class Work:
-    """Fails as told, then ends."""
+    """Returns or raises these results in turn, then ends."""
 
     def __init__(self, *results):
         self.results, self.calls, self.ended = list(results), 0, threading.Event()
@@ -25,10 +25,10 @@ class Work:
 
 def perform(*results, every_s=0.001):
     work = Work(*results)
-    duty = PeriodicTask(work, name="gatherer", every_s=every_s, ended=work.ended)
-    duty.start()
-    duty.join(timeout=10)
-    assert not duty.is_alive()
+    task = PeriodicTask(work, name="gatherer", every_s=every_s, ended=work.ended)
+    task.start()
+    task.join(timeout=10)
+    assert not task.is_alive()
     return work
 
 
@@ -40,12 +40,29 @@ def test_what_waits_is_done_at_once():
     assert perform(True, True, False, every_s=1000).calls == 3
 
 
-def test_a_failure_is_said_in_one_line_and_tried_again(caplog):
+def test_a_failure_is_logged_in_one_line_and_retried(caplog):
     caplog.set_level(logging.INFO, logger="orchestrator.serving")
-    work = perform(TrackingError("MLflow at 'http://x': refused"), ValueError("two\nlines"), False, False)
+    error = TrackingError("MLflow at 'http://x': refused")
+    work = perform(error, ValueError("two\nlines"), False, False)
     assert work.calls == 4
-    assert [record.getMessage() for record in caplog.records] == [
-        "gatherer: MLflow at 'http://x': refused; tried again and again, nothing is lost",
-        "gatherer: ValueError: two lines; tried again and again, nothing is lost",
-        "gatherer: works again",
-    ]
+    failed, failed_again, recovered = caplog.records
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+    assert str(error) in failed.getMessage()
+    assert "ValueError: two lines" in failed_again.getMessage()
+    assert all(record.getMessage().startswith("gatherer: ") for record in (failed, failed_again, recovered))
+
+
+def is_logged(once, text):
+    return once.filter(logging.LogRecord("iwm", logging.INFO, "", 0, "%s", (text,), None))
+
+
+def test_a_line_is_logged_once_in_a_while():
+    once = Once(again_s=1000)
+    assert [is_logged(once, text) for text in ("down", "down", "up", "down")] == [True, False, True, False]
+    assert is_logged(Once(again_s=0), "down")
+
+
+def test_old_lines_are_forgotten():
+    once = Once(again_s=0)
+    assert all(is_logged(once, str(number)) for number in range(9))
+    assert len(once._logged) == 1

@@ -67,7 +67,7 @@ def test_it_is_started_and_ended(start):
 def test_killed_it_is_started_again(start, caplog, whom):
     server = start()
     until_ready(server)
-    supervisor = server._warden.pid
+    supervisor = server._supervisor.pid
     (child,) = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
     os.kill(supervisor if whom == "supervisor" else int(child), signal.SIGKILL)
 
@@ -77,9 +77,7 @@ def test_killed_it_is_started_again(start, caplog, whom):
 
     until(was_noticed)
     until_ready(server)
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("MLflow's server has ended (")
-    assert line.endswith("it is started again")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_database_that_was_made_anew_is_opened(start, caplog, tracked):
@@ -89,7 +87,7 @@ def test_a_database_that_was_made_anew_is_opened(start, caplog, tracked):
     server.look()
     assert not server.is_ready
     until_ready(server)
-    assert "MLflow's database was deleted or made anew; its server is started again" in caplog.messages
+    assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
 def test_why_it_ended_is_said_and_the_pauses_grow(start, caplog, tracked):
@@ -101,8 +99,8 @@ def test_why_it_ended_is_said_and_the_pauses_grow(start, caplog, tracked):
 
     until(has_failed)
     log_file = tracked.layout.server_log
-    said = f"MLflow's server has ended (no such option / exit code 1; see '{log_file}'); it is started again"
-    assert caplog.messages == [said, said]
+    assert len(caplog.messages) == 2
+    assert all("no such option / exit code 1" in line and str(log_file) in line for line in caplog.messages)
     log_file.write_bytes(b"x" * (LOG_BYTES + 1))
     server._not_before = 0.0
     server.look()
@@ -115,7 +113,7 @@ def test_a_database_out_of_reach_delays(start, caplog, tmp_path):
     server.look()
     server.look()
     (line,) = caplog.messages
-    assert line.startswith("MLflow's server is not started: MLflow at 'postgresql://127.0.0.1:9/mlflow': ")
+    assert "postgresql://127.0.0.1:9/mlflow" in line
     assert not server.is_ready
 
 
@@ -123,4 +121,4 @@ def test_one_that_is_closed_stays_so(start):
     server = start()
     server.close()
     server.look()
-    assert server._warden is None
+    assert server._supervisor is None

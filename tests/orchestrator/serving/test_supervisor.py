@@ -1,4 +1,4 @@
-"""Whatever ends, the supervisor leaves nobody of the group behind."""
+"""Whichever process ends first, the supervisor leaves none of the group behind."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ print("up", flush=True)
 
 @pytest.fixture
 def start():
-    wardens = []
+    supervisors = []
 
     def start(then):
         command = [
@@ -36,13 +36,13 @@ def start():
         supervisor = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        wardens.append(supervisor)
+        supervisors.append(supervisor)
         assert supervisor.stdout
         assert supervisor.stdout.readline() == "up\n"
         return supervisor
 
     yield start
-    for supervisor in wardens:
+    for supervisor in supervisors:
         supervisor.kill()
         supervisor.wait()
         supervisor.stdin.close()
@@ -50,7 +50,7 @@ def start():
 
 
 def is_gone(group):
-    """Whether no process of the group runs."""
+    """Return True if no process of the group runs."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/stat") as file:

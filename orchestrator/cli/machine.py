@@ -1,19 +1,56 @@
-"""Verbs of `iwm cluster`: a real throwaway SLURM on this machine."""
+"""Verbs about this machine: `iwm doctor` checks it, `iwm cluster` boots a real throwaway SLURM on it."""
 
 import shlex
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.application import app
-from orchestrator.cli.options import Json, nameable
+from orchestrator.cli.application import app, respond
+from orchestrator.cli.options import DEFAULT_ROOT, Json, Overrides, Root, Sweeps, nameable
+from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from orchestrator.devcluster import DevCluster
+
+
+@app.command()
+def doctor(
+    overrides: Overrides = None,
+    canary: Annotated[bool, typer.Option("--canary", help="Also run and preempt a small trial.")] = False,
+    partitions: Annotated[
+        list[str] | None, typer.Option("--partition", help="Partition of the canary; can be repeated.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", min=0.1, max=10_000, help="Minutes a canary may wait at each stage.")
+    ] = 10,
+    root: Root = DEFAULT_ROOT,
+    sweeps: Sweeps = None,
+    json: Json = False,
+) -> None:
+    """Check whether this host or cluster can run sweeps.
+
+    Checks versions, SLURM's partitions and settings, the root's file system, the database and MLflow, and gives a
+    verdict for each. Starts no job and leaves nothing behind. With --canary it also runs a small trial that is
+    preempted twice and must resume each time; overrides apply to it, such as resources.account=mine. Exits with 1 if a
+    check failed.
+    """
+    from orchestrator.doctor import CanaryRequest, examine
+    from orchestrator.host import console
+    from orchestrator.records.layout import Layout
+
+    if (overrides or partitions) and not canary:
+        raise RequestError("overrides and --partition apply to the canary only: add --canary", setting="canary")
+    request = CanaryRequest(
+        partitions=tuple(partitions or ()), overrides=tuple(overrides or ()), sweeps=sweeps, wait_s=wait * 60
+    )
+    report = examine(Layout.of(root), request=request if canary else None, say=console.err().print)
+    respond(report.to_dict(), report.table(), console.counts_line(report.counts()), json=json)
+    if report.failed:
+        raise typer.Exit(1)
+
 
 cluster = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(
@@ -71,7 +108,7 @@ def up(
     began = time.monotonic()
     booted = DevCluster.up(directory or default_directory(), spec=spec)
     typer.echo(f"{nodes} nodes up in {time.monotonic() - began:.1f} s in {booted.directory}", err=True)
-    typer.echo(_export(booted.site.slurm_conf))
+    typer.echo(_export(booted))
 
 
 @cluster.command()
@@ -80,26 +117,23 @@ def down(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the files: logs, and the state to start from.")] = False,
 ) -> None:
     """End a cluster and all its jobs, and delete its directory."""
-    from orchestrator.devcluster import DevCluster
-
-    ended = DevCluster.at(directory or default_directory())
+    ended = _cluster(directory)
     ended.down(keep=keep)
-    typer.echo(f"{ended.directory} {'is down, its files stay' if keep else 'is gone'}", err=True)
+    typer.echo(f"{ended.directory} {'is down; its files are kept' if keep else 'is deleted'}", err=True)
 
 
 @cluster.command()
 def status(directory: Directory = None, json: Json = False) -> None:
     """Show daemons, nodes and jobs; exits with 1 if a daemon is down."""
-    from orchestrator.devcluster import DevCluster
+    from orchestrator.devcluster.overview import to_row
     from orchestrator.host import console
 
-    seen = DevCluster.at(directory or default_directory()).status()
-    if json:
-        console.print_json(seen.to_dict())
-    else:
-        console.out().print(", ".join(f"{name} {pid or 'DOWN'}" for name, pid in seen.daemons.items()))
-        for title, rows in (("nodes", seen.nodes), ("jobs", seen.jobs)):
-            console.out().print(_table(title, [row.to_row() for row in rows]) if rows else f"no {title}")
+    seen = _cluster(directory).status()
+    shown: list[object] = [", ".join(f"{name} {pid or 'DOWN'}" for name, pid in seen.daemons.items())]
+    for title, items in (("nodes", seen.nodes), ("jobs", seen.jobs)):
+        rows = [to_row(item) for item in items]
+        shown.append(console.table(title, rows[0], [row.values() for row in rows]) if rows else f"no {title}")
+    respond(seen.to_dict(), *shown, json=json)
     if seen.down:
         raise typer.Exit(1)
 
@@ -110,46 +144,35 @@ def env(directory: Directory = None) -> None:
 
     Use it as eval "$(iwm cluster env)".
     """
-    from orchestrator.devcluster import DevCluster
-
-    typer.echo(_export(DevCluster.at(directory or default_directory()).site.slurm_conf))
+    typer.echo(_export(_cluster(directory)))
 
 
 @cluster.command()
 def crash(names: Daemons, directory: Directory = None) -> None:
     """Kill daemons without warning; a node takes its jobs with it."""
-    from orchestrator.devcluster import DevCluster
-
-    DevCluster.at(directory or default_directory()).crash(*names)
+    _cluster(directory).crash(*names)
     typer.echo(f"killed {', '.join(names)}", err=True)
 
 
 @cluster.command()
 def start(names: Daemons, directory: Directory = None) -> None:
     """Start daemons again."""
-    from orchestrator.devcluster import DevCluster
-
-    DevCluster.at(directory or default_directory()).start(*names)
+    _cluster(directory).start(*names)
     typer.echo(f"{', '.join(names)} up", err=True)
 
 
+def _cluster(directory: Path | None) -> "DevCluster":
+    from orchestrator.devcluster import DevCluster
+
+    return DevCluster.at(directory or default_directory())
+
+
 def default_directory() -> Path:
-    """One for each user; short, for the sake of the sockets in it."""
+    """One directory per user; its path is short because sockets in it allow no long ones."""
     from orchestrator.devcluster.site import user
 
     return Path(tempfile.gettempdir()) / f"iwm-cluster-{user()}"
 
 
-def _export(slurm_conf: Path) -> str:
-    return f"export SLURM_CONF={shlex.quote(str(slurm_conf))}"
-
-
-def _table(title: str, rows: Sequence[dict[str, str]]) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in rows[0]:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
-    return table
+def _export(selected: "DevCluster") -> str:
+    return f"export SLURM_CONF={shlex.quote(str(selected.site.slurm_conf))}"
