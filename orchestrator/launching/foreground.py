@@ -20,11 +20,11 @@ from orchestrator.records.scan import read_status
 from orchestrator.trial.launchers import FOREGROUND
 from orchestrator.trial.lifecycle import State
 from orchestrator.trial.sweep import Cell
-from orchestrator.worker import ranks
+from orchestrator.worker import workers
 from orchestrator.worker.attempt import Job, LeaseLost, Superseded, run_attempt
 
 if TYPE_CHECKING:
-    from orchestrator.worker.ranks import World
+    from iwm_core.training.distributed import World
 
 ALONE = Place()
 
@@ -64,7 +64,7 @@ def train_here(layout: Layout, cell: Cell, *, place: Place = ALONE) -> Ended:
         BusyError: the trial is under way elsewhere.
         CoreError: what training raised.
     """
-    with ranks.leading(place) as world:
+    with workers.leading(place) as world:
         return _train(layout, cell, world=world)
 
 
@@ -75,7 +75,7 @@ def follow_here(cell: Cell, *, place: Place) -> None:
         CoreError: what training raised.
     """
     with stop_flag() as stop:
-        ranks.follow(cell.trial.config, cell.resources, place=place, should_stop=stop)
+        workers.follow(cell.trial.config, cell.resources, place=place, should_stop=stop)
 
 
 def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
