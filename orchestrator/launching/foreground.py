@@ -1,4 +1,4 @@
-"""`iwm train`: one trial in this process, on the same folder, journal and checkpoints as everywhere else."""
+"""`iwm train`: one trial in this process, with the same folder, journal and checkpoints as under any launcher."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ ALONE = Place()
 
 @dataclass(frozen=True)
 class Ended:
-    """How `iwm train` ended, and whether it had been finished before."""
+    """How `iwm train` ended; `reused` if the trial had finished before."""
 
     trial_id: str
     event: Finished | Preempted
@@ -39,40 +39,39 @@ class Ended:
 
     @property
     def finished(self) -> bool:
-        """Whether the trial is complete."""
+        """True if the trial is complete."""
         return isinstance(self.event, Finished)
 
     def to_json(self) -> dict[str, Any]:
-        """The event, as its journal line has it."""
+        """The event as in its journal line."""
         return json.loads(to_json(self.event))
 
     def sentence(self) -> str:
-        """One line for a person."""
+        """The summary that `iwm train` prints."""
         if isinstance(self.event, Preempted):
-            return (
-                f"trial {self.trial_id} stopped at step {self.event.step} ({self.event.signal}); run it again to go on"
-            )
+            where = f"step {self.event.step} ({self.event.signal})"
+            return f"trial {self.trial_id} stopped at {where}; run the same command to resume it"
         figures = ", ".join(f"{key} {value:.4g}" for key, value in self.event.metrics.items())
-        how = "was finished before" if self.reused else "finished"
+        how = "had finished before" if self.reused else "finished"
         return f"trial {self.trial_id} {how}: {figures}\nweights_sha256 {self.event.weights_sha256}"
 
 
 def train_here(layout: Layout, cell: Cell, *, place: Place = ALONE) -> Ended:
-    """Runs the trial in this process until it is finished or a signal asks for a stop; as the first of all ranks.
+    """Runs the trial in this process until it finishes or a signal stops it; as the first of all ranks.
 
     Raises:
         BusyError: the trial is under way elsewhere.
-        CoreError: what training raised.
+        CoreError: training failed.
     """
     with workers.leading(place) as world:
         return _train(layout, cell, world=world)
 
 
 def follow_here(cell: Cell, *, place: Place) -> None:
-    """Trains beside the first rank until that is done.
+    """Trains beside the first rank until that ends.
 
     Raises:
-        CoreError: what training raised.
+        CoreError: training failed.
     """
     with stop_flag() as stop:
         workers.follow(cell.trial.config, cell.resources, place=place, should_stop=stop)
@@ -83,30 +82,29 @@ def _train(layout: Layout, cell: Cell, *, world: "World | None") -> Ended:
     if done := finished_event(folder):
         return Ended(cell.trial.id, done, reused=True)
     token = leases.new_token()
-    slots.reconcile(layout, {folder.id: read_status(folder)})  # names an attempt that a killed process left behind
+    slots.reconcile(layout, {folder.id: read_status(folder)})  # records an attempt that a killed process left behind
     untouched = frozenset[State]() if is_held(folder.worker_lock) else frozenset({State.QUEUED})
     claimed = leases.claim(folder, resources=cell.resources, token=token, launcher=FOREGROUND, also_from=untouched)
     if not claimed:
-        raise BusyError(
-            f"trial {folder.id} is {read_status(folder).state}; follow it with: iwm logs {folder.id[:8]} -f"
-        )
+        state = read_status(folder).state
+        raise BusyError(f"trial {folder.id} is {state}; follow it with: iwm logs {folder.id[:8]} -f", value=state)
     with stop_flag() as stop, _Bar(total=cell.trial.config.train.steps) as bar:
         try:
             event = run_attempt(folder, job=Job(token=token), should_stop=stop, listen=bar.listen, world=world)
         except (LeaseLost, Superseded) as reason:
-            raise BusyError(f"trial {folder.id}: {reason}") from reason
+            raise BusyError(f"trial {folder.id}: {reason}", value=folder.id) from reason
     return Ended(cell.trial.id, finished_event(folder) or event)
 
 
 def finished_event(folder: TrialFolder) -> Finished | None:
-    """The trial's last word, if it has said it."""
+    """The `finished` event of the lowest attempt that has one."""
     journals = journal.read_journals(folder)
     found = [event for number in sorted(journals) for event in journals[number] if isinstance(event, Finished)]
     return found[0] if found else None
 
 
 class _Bar:
-    """A progress bar on standard error, where that is a terminal."""
+    """A progress bar on standard error, if that is a terminal."""
 
     def __init__(self, *, total: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,9 +1,9 @@
-"""One trial in a job that Hydra started: nobody claimed it before the job was submitted, so the job does so itself.
+"""One trial in a job that Hydra started. The trial is not claimed before the job is submitted, so the job claims it.
 
-    finished? -> its metrics        under way elsewhere? -> leave it        else: claim -> `submitted` -> attempt
+    finished? -> return its metrics     under way elsewhere? -> leave it     else: claim -> `submitted` -> attempt
 
-The token of a claim in SLURM is made of the job's id: a job that SLURM starts again goes on under its own claim.
-Outside of SLURM nobody starts a process again, and a trial stands there as one of `iwm train` does.
+Under SLURM the token derives from the job's id, so a job that SLURM starts again continues under its own claim.
+Elsewhere no process is started again, and the trial counts as one of `iwm train`.
 """
 
 import logging
@@ -31,28 +31,28 @@ from orchestrator.worker.attempt import CANCELLED, Job, LeaseLost, Superseded, r
 from orchestrator.worker.workers import prepare, requeue
 
 EXECUTOR = "SUBMITIT_EXECUTOR"
-"""Environment variable of submitit's: which of its executors runs this job, if any."""
+"""submitit's environment variable: the executor that runs this job, if any."""
 GPUS_SEEN = "IWM_GPUS_SEEN"
-"""Environment variable: the CUDA_VISIBLE_DEVICES of whoever called; submitit's local executor hides it."""
+"""Environment variable: the caller's CUDA_VISIBLE_DEVICES, which submitit's local executor hides."""
 KILLED_WITHIN_S = 900.0
-"""How long a requeued job waits for SLURM to end it; sites let a job linger for minutes at most."""
+"""Seconds that a requeued job waits for SLURM to end it; sites let a job linger for minutes at most."""
 
 log = logging.getLogger(__name__)
 
 
 def job_around(environ: Mapping[str, str] = os.environ) -> Job:
-    """The job of this process; its token is the same whenever SLURM starts the same job."""
+    """The job of this process; SLURM starts the same job again with the same token."""
     job = Job.from_environment(environ)
     return replace(job, token=f"{HYDRA}-{job.job_id}" if job.in_slurm else new_token())
 
 
 def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
-    """The final metrics of the trial; none where it is left to somebody else.
+    """Runs the trial and returns its final metrics; empty if it runs elsewhere.
 
     Raises:
-        SystemExit: it was asked to stop.
-        RootError: the root cannot be written.
-        Exception: whatever training raised.
+        SystemExit: the trial was asked to stop.
+        RootError: the root is not writable.
+        Exception: any error of training.
     """
     with stop_flag() as stop:
         folder = write_trial(layout, cell.trial)
@@ -64,7 +64,7 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
             log.info("trial %s is %s elsewhere: left alone", folder.id, read_status(folder).state)
             return {}
         if os.environ.get(EXECUTOR) == "slurm":
-            log.info("trial %s says the rest in %s", folder.id, folder.logs)
+            log.info("trial %s logs to %s", folder.id, folder.logs)
             prepare(folder, job_id=job.job_id, restart=job.restart)
         try:
             ended = run_attempt(folder, job=job, should_stop=stop)
@@ -77,7 +77,7 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
 
 
 def has_right(folder: TrialFolder, *, resources: Resources, job: Job) -> bool:
-    """Whether this job may start the trial: it has claimed it before, or wins the claim now."""
+    """Return True if this job may start the trial: it claimed it before, or claims it now."""
     newest = newest_claim(journal.read_control(folder))
     if newest and newest.token == job.token:
         return True
@@ -88,20 +88,20 @@ def has_right(folder: TrialFolder, *, resources: Resources, job: Job) -> bool:
 
 
 def give_way(job: Job, said: str, *, signal: str) -> NoReturn:
-    """Puts the job back into the queue and waits to be ended, so that nobody takes it for complete.
+    """Requeues the job and waits for SLURM to end it, so that it does not count as complete.
 
     Raises:
-        SystemExit: nobody ended it, or the trial is its person's to start again.
+        SystemExit: the job was not requeued, or SLURM did not end it.
     """
     if job.in_slurm and signal != CANCELLED and requeue(job.job_id):
         time.sleep(KILLED_WITHIN_S)
-    sys.exit(f"{said}; the same command goes on with it")
+    sys.exit(f"{said}; run the same command to resume it")
 
 
 def in_a_slot(layout: Layout, job: Job, *, number: int, resources: Resources, environ: Mapping[str, str]) -> Job:
-    """The job with a slot of this machine, which it takes before it trains; its GPU is the slot's.
+    """Assigns the job a slot of this machine, which it takes before it trains, and the slot's GPU.
 
-    submitit's local executor starts all jobs of a sweep at once, and hides every GPU from them.
+    submitit's local executor starts all jobs of a sweep at once and hides every GPU from them.
     """
     slot = number % resources.slots
     visible = {"CUDA_VISIBLE_DEVICES": environ[GPUS_SEEN]} if GPUS_SEEN in environ else {}

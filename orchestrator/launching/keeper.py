@@ -1,8 +1,8 @@
-"""The slot keeper: a small detached process that keeps this machine's slots filled.
+"""The slot keeper: a detached process that keeps this machine's slots filled.
 
-    look -> name the lost, claim the preempted -> start a worker in every free slot -> sleep, until there is no work
+    read statuses -> reconcile -> start a worker in every free slot -> sleep, until there is no work
 
-It holds no state: killed at any moment, another takes over from the files. Workers do not notice.
+It holds no state: if it is killed, the next keeper continues from the files, and running workers are not affected.
 """
 
 import logging
@@ -17,9 +17,9 @@ from orchestrator.launching.slots import LocalJob, gpu_of_slot
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import Census
-from orchestrator.trial.events import Claimed, Lost, Submitted
+from orchestrator.trial.events import Claimed, Submitted
 from orchestrator.trial.launchers import LOCAL
-from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import TrialStatus
 from orchestrator.trial.sweep import Resources
 
 log = logging.getLogger(__name__)
@@ -38,34 +38,21 @@ class Keeper:
 
     def tick(self) -> bool:
         """One round; False when nothing is left to do."""
-        self._record_lost_jobs()
+        self.jobs = [job for job in self.jobs if not job.done()]
         statuses = self.census.look()
-        while slots.reconcile(self.layout, statuses):  # first lost, then claimed again, before a slot goes elsewhere
+        while slots.reconcile(self.layout, statuses):  # a lost trial is claimed again before its slot goes elsewhere
             statuses = self.census.look()
         self._fill_slots(statuses)
         return bool(self.jobs) or slots.has_work(self.layout, statuses)
 
-    def _record_lost_jobs(self) -> None:
-        """A job that ended before its first attempt left no journal: say so for it."""
-        ended = [job for job in self.jobs if job.done()]
-        self.jobs = [job for job in self.jobs if job not in ended]
-        for job in ended:
-            folder = self.layout.trial(job.trial_id)
-            status = self.census.status(job.trial_id)
-            if status.state is State.QUEUED and status.job_id == job.job_id and not is_held(folder.worker_lock):
-                journal.record(folder, Lost(claim=status.claim, reason="the job ended before it started"))
-
     def _fill_slots(self, statuses: dict[str, TrialStatus]) -> None:
         queue = self._queue(statuses)
-        if not queue:
-            return
-        slots = Resources.of(queue[0][1].resources).slots
-        for slot in range(slots):
+        for slot in range(Resources.of(queue[0][1].resources).slots if queue else 0):
             if queue and self._is_free(slot):
                 self._start(*queue.pop(0), slot=slot)
 
     def _queue(self, statuses: dict[str, TrialStatus]) -> list[tuple[TrialFolder, Claimed]]:
-        """Claims without a job that wait for no trial: first restarts, then first come, first served."""
+        """Claims without a job and without an unfinished parent: restarts first, then first come, first served."""
         found = []
         for trial_id in statuses.keys() - dependency.waiting(self.layout, statuses):
             folder, status = self.layout.trial(trial_id), statuses[trial_id]
@@ -93,7 +80,7 @@ def keep(layout: Layout, *, stop: StopFlag) -> None:
                 return
             while not stop() and keeper.tick():
                 time.sleep(TICK_S)
-        if not slots.has_work(layout, keeper.census.look()):  # a claim that came while we still held the lock
+        if not slots.has_work(layout, keeper.census.look()):  # checked again: a claim may have come under the lock
             return
 
 

@@ -141,7 +141,7 @@ def _record_crash(folder: TrialFolder, *, pid: int, code: int) -> None:
         return
     killed = code == -signal.SIGKILL
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    reason = f"its worker {how}" + (", as happens where memory is short" if killed else "")
+    reason = f"its worker {how}" + (", possibly for lack of memory" if killed else "")
     cause = Cause.KILLED if killed else Cause.ERROR
     journal.record(
         folder, Lost(claim=newest.claim, attempt=newest.number, reason=reason, cause=cause, node=newest.host)

@@ -84,8 +84,9 @@ def test_a_finished_trial_is_reused(on_disk, folder):
 
 @pytest.mark.parametrize(("job", "signal"), [(Job(), "SIGINT"), (IN_SLURM, CANCELLED)])
 def test_a_stopped_trial_ends_its_process_where_nobody_starts_it_again(job, signal):
-    with pytest.raises(SystemExit, match="stopped at step 5; the same command"):
+    with pytest.raises(SystemExit) as caught:
         hydra_job.give_way(job, "stopped at step 5", signal=signal)
+    assert str(caught.value.code).startswith("stopped at step 5")
 
 
 def test_jobs_share_the_slots_of_a_machine_and_their_gpus(on_disk, monkeypatch):
