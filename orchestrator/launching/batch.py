@@ -92,14 +92,10 @@ def sbatch_parameters(
     rendezvous = ["export MASTER_ADDR=$(hostname)"] if ranks(asked) > 1 else []  # runs on the node of rank 0
     exclude = ",".join(dict.fromkeys(filter(None, (asked.exclude, *avoid))))
     wanted = {
+        **{key: getattr(asked, key) for key in ("partition", "qos", "account", "constraint", "nodes")},
         "job_name": batch.job_name,
-        "partition": asked.partition,
-        "qos": asked.qos,
-        "account": asked.account,
-        "constraint": asked.constraint,
         "exclude": exclude,
         "time": asked.time_limit_min,
-        "nodes": asked.nodes,
         "ntasks_per_node": tasks,
         "gpus_per_node": gpus,
         "cpus_per_task": asked.cpus_per_gpu * max(1, gpus // tasks),

@@ -8,37 +8,40 @@ It holds no state: if it is killed, the next keeper continues from the files, an
 import logging
 import sys
 import time
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from orchestrator.host import environment
 from orchestrator.host.locks import holding, is_held
 from orchestrator.host.signals import StopFlag, stop_flag
 from orchestrator.launching import dependency, slots
-from orchestrator.launching.slots import LocalJob, gpu_of_slot
+from orchestrator.launching.slots import gpu_of_slot
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import Census
 from orchestrator.trial.events import Claimed, Submitted
-from orchestrator.trial.launchers import LOCAL
+from orchestrator.trial.launchers import LOCAL, SLOT, TOKEN
 from orchestrator.trial.lifecycle import TrialStatus
 from orchestrator.trial.sweep import Resources
 
+if TYPE_CHECKING:
+    import submitit
+
 log = logging.getLogger(__name__)
 TICK_S = 0.5
+FOREVER_MIN = 60 * 24 * 365
+"""The time limit that submitit's local executor requires; the local launcher has none."""
 
 
-@dataclass
 class Keeper:
-    """Fills the slots of one root on one machine."""
+    """Fills the slots of one root on one machine. `jobs` has the workers that this process started, by slot."""
 
-    layout: Layout
-    jobs: list[LocalJob] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.census = Census(self.layout)
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.census = layout, Census(layout)
+        self.jobs: dict[int, submitit.Job[str]] = {}
 
     def tick(self) -> bool:
         """One round; False when nothing is left to do."""
-        self.jobs = [job for job in self.jobs if not job.done()]
+        self.jobs = {slot: job for slot, job in self.jobs.items() if not job.done()}
         statuses = self.census.look()
         while slots.reconcile(self.layout, statuses):  # a lost trial is claimed again before its slot goes elsewhere
             statuses = self.census.look()
@@ -61,12 +64,18 @@ class Keeper:
         return sorted(found, key=lambda item: (not item[1].claim, item[1].t, item[0].id))
 
     def _is_free(self, slot: int) -> bool:
-        return all(job.slot != slot for job in self.jobs) and not is_held(self.layout.slot_lock(slot))
+        return slot not in self.jobs and not is_held(self.layout.slot_lock(slot))
 
     def _start(self, folder: TrialFolder, claim: Claimed, *, slot: int) -> None:
+        import submitit
+
+        from orchestrator.worker.workers import GPU, Worker
+
+        executor = submitit.LocalExecutor(folder=folder.logs)
+        executor.update_parameters(timeout_min=FOREVER_MIN, tasks_per_node=1)
         gpu = gpu_of_slot(slot, gpus=Resources.of(claim.resources).gpus)
-        job = LocalJob(folder, slot=slot, slot_lock=self.layout.slot_lock(slot), token=claim.token, gpu=gpu)
-        self.jobs.append(job)
+        with environment.changed({TOKEN: claim.token, SLOT: str(self.layout.slot_lock(slot)), GPU: gpu}):
+            job = self.jobs[slot] = executor.submit(Worker(folder.path))
         journal.record(folder, Submitted(claim=claim.claim, job_id=job.job_id))
         log.info("slot %d: trial %s, claim %d, process %s", slot, folder.id, claim.claim, job.job_id)
 

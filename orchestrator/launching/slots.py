@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import LaunchError
-from orchestrator.host import environment, provenance
+from orchestrator.host import provenance
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
 from orchestrator.launching import dependency
@@ -23,12 +23,10 @@ from orchestrator.launching.leases import claim, claim_again, write_trial
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.trial.events import Claimed, Submitted
-from orchestrator.trial.launchers import FOREGROUND, LOCAL, SLOT, TOKEN
+from orchestrator.trial.launchers import FOREGROUND, LOCAL
 from orchestrator.trial.lifecycle import State, TrialStatus
 from orchestrator.trial.sweep import Cell
 
-FOREVER_MIN = 60 * 24 * 365
-"""The time limit that submitit's local executor requires; the local launcher has none."""
 LOOKED_AFTER = frozenset({State.RUNNING, State.QUEUED, State.PREEMPTED})
 
 
@@ -65,30 +63,6 @@ def ensure_keeper(layout: Layout) -> None:
         os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
     except OSError as error:
         raise LaunchError(f"cannot start the slot keeper: {error}") from error
-
-
-class LocalJob:
-    """A worker in a slot, started by this process."""
-
-    def __init__(self, folder: TrialFolder, *, slot: int, slot_lock: Path, token: str, gpu: str) -> None:
-        import submitit
-
-        from orchestrator.worker.workers import GPU, Worker
-
-        self.trial_id, self.slot = folder.id, slot
-        executor = submitit.LocalExecutor(folder=folder.logs)
-        executor.update_parameters(timeout_min=FOREVER_MIN, tasks_per_node=1)
-        with environment.changed({TOKEN: token, SLOT: str(slot_lock), GPU: gpu}):
-            self._job = executor.submit(Worker(folder.path))
-
-    @property
-    def job_id(self) -> str:
-        """The process id of submitit's controller."""
-        return self._job.job_id
-
-    def done(self) -> bool:
-        """Return True once the controller has ended."""
-        return self._job.done()
 
 
 def gpu_of_slot(slot: int, *, gpus: int, environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> str:

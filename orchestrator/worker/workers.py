@@ -235,8 +235,3 @@ def _follow_claim(folder: TrialFolder, *, token: str, place: Place, should_stop:
         return "left: the trial has no lease with this job's token"
     config = Trial.from_json(folder.value_file.read_bytes()).config
     return follow(config, Resources.of(claims[-1].resources), place=place, should_stop=should_stop)
-
-
-def main() -> None:
-    """`python -m orchestrator.worker TRIAL_FOLDER`"""
-    Worker(Path(sys.argv[1]))()
