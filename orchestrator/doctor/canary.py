@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _send(layout: Layout, cell: Cell, *, subject: str, wait_s: float, say: Calla
     """Runs one canary until it ends or a stage fails; a failure keeps its files."""
     findings: list[Finding] = []
     with _own_root(layout, findings) as own, stop_flag() as stop, Store.open(own.database_url) as store:
-        canary = _Canary(own, store, cell, subject=subject, wait_s=wait_s, stop=stop)
+        canary = _Canary(layout=own, store=store, cell=cell, subject=subject, wait_s=wait_s, stop=stop)
         try:
             for finding in canary.stages():
                 say(f"{finding.subject}: {finding.name}: {finding.verdict} ({finding.value})")
@@ -124,22 +124,19 @@ def _own_root(layout: Layout, findings: Sequence[Finding]) -> Iterator[Layout]:
                     layout.root.rmdir()
 
 
+@dataclass(kw_only=True)
 class _Canary:
     """One trial on its way through SLURM. A stage waits for `wait_s` at most; `stop` interrupts it."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        store: Store,
-        cell: Cell,
-        *,
-        subject: str,
-        wait_s: float,
-        stop: Callable[[], str | None],
-    ) -> None:
-        self._layout, self._store, self._cell = layout, store, cell
-        self._line, self._wait_s, self._stop = partial(Finding, subject), wait_s, stop
-        self._folder = layout.trial(cell.trial.id)
+    layout: Layout
+    store: Store
+    cell: Cell
+    subject: str
+    wait_s: float
+    stop: Callable[[], str | None]
+
+    def __post_init__(self) -> None:
+        self._line, self._folder = partial(Finding, self.subject), self.layout.trial(self.cell.trial.id)
 
     def stages(self) -> Iterator[Finding]:
         """Yields a finding per stage; the caller stops at the first that failed."""
@@ -162,7 +159,7 @@ class _Canary:
     def end(self) -> None:
         """Cancels the trial and waits until its job has ended."""
         status = read_status(self._folder)
-        service.cancel(self._layout, [self._folder.id])
+        service.cancel(self.layout, [self._folder.id])
         deadline = time.monotonic() + CANCEL_S
         while status.job_id and time.monotonic() < deadline:
             state = slurm.parse_state(slurm.run(slurm.state_command(status.job_id)).out)
@@ -174,18 +171,18 @@ class _Canary:
         """Reconciles until `found`, the trial's end or the time limit; returns the status and the seconds waited."""
         begun = time.monotonic()
         while True:
-            service.observe(self._layout, self._store)
+            service.observe(self.layout, self.store)
             status, took = read_status(self._folder), time.monotonic() - begun
-            if found(status) or status.state in ENDED or took > self._wait_s:
+            if found(status) or status.state in ENDED or took > self.wait_s:
                 return status, took
-            if self._stop():
+            if self.stop():
                 raise KeyboardInterrupt
             time.sleep(POLL_S)
 
     def _submit(self) -> Finding:
-        sweep = Sweep("canary", axes=(), cells=(self._cell,))
+        sweep = Sweep("canary", axes=(), cells=(self.cell,))
         try:
-            submitted = service.submit(self._layout, sweep, launcher=SLURM)
+            submitted = service.submit(self.layout, sweep, launcher=SLURM)
         except IwmError as error:
             means = "no trial can be submitted like this: see `iwm doctor` and resources.*"
             return self._line("submit", Verdict.FAILED, str(error), means)
@@ -206,10 +203,10 @@ class _Canary:
         """A stage that was not reached, with the trial's error or SLURM's reason."""
         if status.error:
             return self._line(name, Verdict.FAILED, status.error, "the trial itself failed")
-        seen = slurm_seen.read(self._layout).get(self._folder.id, {})
+        seen = slurm_seen.read(self.layout).get(self._folder.id, {})
         reason = f"{seen.get('state', '')} {seen.get('reason', '')}".strip() or "SLURM gives no reason"
         means = "wait longer with --wait, or read the job's log"
-        return self._line(name, Verdict.FAILED, f"{status.state}, {reason}, for {self._wait_s:.0f} s", means)
+        return self._line(name, Verdict.FAILED, f"{status.state}, {reason}, for {self.wait_s:.0f} s", means)
 
     def _stopped(self, name: str, before: TrialStatus) -> Finding:
         """Whether the running attempt received the signal and checkpointed."""

@@ -93,7 +93,7 @@ class Comparison:
             return f"bit-identity, because every attempt was deterministic on equal numerics ({numerics})"
         if len(self.fingerprints) > 1:
             return "equality up to rounding, because the attempts ran on unequal numerics"
-        return "equality up to rounding, because train.deterministic is off on this device"
+        return "equality up to rounding, because train.deterministic is off on this device; set it to true"
 
     def _reasons(self) -> list[str]:
         reasons = [] if self.resumed else ["an attempt began anew at step 0 instead of resuming"]

@@ -69,14 +69,14 @@ def verify_resume(
     """
     words = twin_words(overrides, steps=steps)
     trial_id = single(words, sweeps_dir=sweeps).trial.id
-    options = ["--sweeps", str(sweeps.expanduser().resolve())] if sweeps else []
+    words += ["--sweeps", str(sweeps.expanduser().resolve())] if sweeps else []
     with stop_flag() as stop, tempfile.TemporaryDirectory(prefix="iwm-verify-") as folder:
-        runs = _Runs(trial_id, words=[*words, *options], folder=Path(folder), stop=stop)
+        straight, broken = (Layout.of(Path(folder) / name, environ={}) for name in ("uninterrupted", "interrupted"))
         say(f"trial {trial_id[:8]}, {steps} steps, uninterrupted")
-        straight = runs.run("uninterrupted")
+        first = _run(straight, trial_id, words, stop=stop)
         say("the same, interrupted by SIGKILL and by SIGTERM")
-        broken = runs.run("interrupted", plan=interruptions(steps))
-    return twins.compare(straight, broken, trial_id=trial_id, steps=steps)
+        second = _run(broken, trial_id, words, stop=stop, plan=interruptions(steps))
+    return twins.compare(first, second, trial_id=trial_id, steps=steps)
 
 
 def twin_words(overrides: Sequence[str], *, steps: int) -> list[str]:
@@ -104,73 +104,58 @@ def interruptions(steps: int) -> tuple[Planned, ...]:
     return Planned(signal.SIGKILL, every + between), Planned(signal.SIGTERM, 3 * every + between)
 
 
-class _Runs:
-    """Runs of one trial, each with its own root in `folder`."""
-
-    def __init__(self, trial_id: str, *, words: Sequence[str], folder: Path, stop: StopFlag) -> None:
-        self._trial_id, self._words, self._folder, self._stop = trial_id, words, folder, stop
-
-    def run(self, name: str, *, plan: Sequence[Planned] = ()) -> Twin:
-        """Runs the trial to its end, with its first attempts interrupted as planned."""
-        layout = Layout.of(self._folder / name, environ={})
-        trial = layout.trial(self._trial_id)
-        for attempt, planned in enumerate(plan):
-            self._interrupt(layout, attempt=attempt, planned=planned)
-        with self._child(layout) as child:
-            self._wait(child)
-            if child.returncode:
-                raise _failure(child.returncode, log=self._log(layout))
-        signals = {attempt: planned.signal.name for attempt, planned in enumerate(plan)}
-        values = twins.logged(journal.read_journals(trial))
-        return Twin(status=read_status(trial), values=values, signals=signals)
-
-    def _interrupt(self, layout: Layout, *, attempt: int, planned: Planned) -> None:
-        trial = layout.trial(self._trial_id)
-        with self._child(layout) as child:
-            self._wait(child, until=lambda: _has_logged(trial, attempt=attempt, step=planned.step))
+def _run(layout: Layout, trial_id: str, words: Sequence[str], *, stop: StopFlag, plan: Sequence[Planned] = ()) -> Twin:
+    """Runs the trial to its end under a root of its own, with its first attempts interrupted as planned."""
+    trial, log = layout.trial(trial_id), layout.root.with_suffix(".log")
+    for attempt, planned in enumerate(plan):
+        name, step = planned.signal.name, planned.step
+        with _train(layout, words, log=log) as child:
+            _wait(child, stop=stop, until=lambda number=attempt, step=step: _has_logged(trial, number, step=step))
             child.send_signal(planned.signal)
-            self._wait(child)
-            state = read_status(trial).state
-            if state is State.FINISHED:
-                raise IwmError(
-                    f"the twin ended before {planned.signal.name} reached it at step {planned.step}:"
-                    " give it more steps with --steps"
-                )
-            if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
-                raise _failure(child.returncode, log=self._log(layout))
-
-    @contextlib.contextmanager
-    def _child(self, layout: Layout) -> Iterator[subprocess.Popen[bytes]]:
-        """`iwm train` in its own process group, which is killed at the end of the block."""
-        command = [sys.executable, "-m", "orchestrator.cli", "train", *self._words, "--root", str(layout.root)]
-        environment = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
-        with self._log(layout).open("wb") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        try:
-            yield child
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-
-    def _log(self, layout: Layout) -> Path:
-        return layout.root.with_suffix(".log")
-
-    def _wait(self, child: subprocess.Popen[bytes], *, until: Callable[[], bool] = lambda: False) -> None:
-        """Waits until the process ends or `until` returns True.
-
-        Raises:
-            KeyboardInterrupt: this process was asked to stop.
-        """
-        while child.poll() is None and not until():
-            if self._stop():
-                raise KeyboardInterrupt
-            time.sleep(POLL_S)
+            _wait(child, stop=stop)
+        state = read_status(trial).state
+        if state is State.FINISHED:
+            raise IwmError(f"the twin ended before {name} at step {step}: give it more steps with --steps")
+        if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
+            raise _failure(child.returncode, log=log)
+    with _train(layout, words, log=log) as child:
+        _wait(child, stop=stop)
+        if child.returncode:
+            raise _failure(child.returncode, log=log)
+    signals = {attempt: planned.signal.name for attempt, planned in enumerate(plan)}
+    return Twin(status=read_status(trial), values=twins.logged(journal.read_journals(trial)), signals=signals)
 
 
-def _has_logged(trial: TrialFolder, *, attempt: int, step: int) -> bool:
+@contextlib.contextmanager
+def _train(layout: Layout, words: Sequence[str], *, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`iwm train` in its own process group, which is killed at the end of the block."""
+    command = [sys.executable, "-m", "orchestrator.cli", "train", *words, "--root", str(layout.root)]
+    environment = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _wait(child: subprocess.Popen[bytes], *, stop: StopFlag, until: Callable[[], bool] = lambda: False) -> None:
+    """Waits until the process ends or `until` returns True.
+
+    Raises:
+        KeyboardInterrupt: this process was asked to stop.
+    """
+    while child.poll() is None and not until():
+        if stop():
+            raise KeyboardInterrupt
+        time.sleep(POLL_S)
+
+
+def _has_logged(trial: TrialFolder, attempt: int, *, step: int) -> bool:
     events = journal.read_journals(trial).get(attempt, ())
     return any(isinstance(event, Step) and event.step >= step for event in events)
 

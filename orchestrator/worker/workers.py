@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,16 +194,13 @@ def requeue(job_id: str) -> bool:
     return answer.ok
 
 
-@contextlib.contextmanager
-def leading(place: Place) -> Iterator["World | None"]:
+def leading(place: Place) -> contextlib.AbstractContextManager["World | None"]:
     """Joins the other ranks as the first of them; yields None, and loads no torch, where there is one rank."""
     if place.ranks == 1:
-        yield None
-        return
+        return contextlib.nullcontext()
     from iwm_core.training.distributed import joined
 
-    with joined(place) as world:
-        yield world
+    return joined(place)
 
 
 def follow(config: TrialConfig, runtime: RuntimeConfig, *, place: Place, should_stop: Callable[[], str | None]) -> str:
