@@ -216,12 +216,12 @@ def _check_finite(run: Attempt, *, weights: bool) -> None:
         broken = run.state.step - 1
     if broken is None:
         return
-    said = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
+    what = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
     if not run.writer:
-        raise NonFiniteLossError(said)
+        raise NonFiniteLossError(what)
     kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.writer.path)
     raise NonFiniteLossError(
-        f"{said}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
+        f"{what}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
         "optim.grad_clip or train.precision=fp32."
     )
 

@@ -113,7 +113,7 @@ def tune(
     done: Mapping[str, Mapping[str, float]],
     callbacks: RunCallbacks,
 ) -> Finished | Preempted:
-    """Tunes to the last step and scores, or stops where a signal is named. The end is returned, and not yet said.
+    """Tunes to the last step and scores, or stops if `should_stop` names a signal. Returns the end without emitting it.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.

@@ -209,7 +209,7 @@ class _Canary:
         return self._line(name, Verdict.FAILED, f"{status.state}, {reason}, for {self.wait_s:.0f} s", means)
 
     def _stopped(self, name: str, before: TrialStatus) -> Finding:
-        """Whether the running attempt received the signal and checkpointed."""
+        """The finding on the interrupted attempt: it received the signal and checkpointed."""
         number = before.attempts[-1].number
         status, took = self._wait(lambda now: now.attempts[number].end is not None)
         events = journal.read_journals(self._folder).get(number, [])
@@ -228,7 +228,7 @@ class _Canary:
                 return self._stuck(name, status)
 
     def _again(self, name: str, before: TrialStatus) -> Finding:
-        """Whether another attempt began, in the same job, from a checkpoint."""
+        """The finding on the next attempt: it began in the same job, from a checkpoint."""
         older = before.attempts[-1]
         status, took = self._wait(lambda now: now.attempts[-1].number > older.number and now.attempts[-1].has_begun)
         newer = status.attempts[-1]

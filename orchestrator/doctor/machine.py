@@ -71,7 +71,7 @@ def _torch(python: str) -> list[Finding]:
     """torch's version, and the devices that it sees on this host."""
     try:
         done = subprocess.run([python, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=TORCH_S, check=False)
-        error = (done.stderr.strip().splitlines() or ["it said nothing"])[-1] if done.returncode else ""
+        error = (done.stderr.strip().splitlines() or ["no output"])[-1] if done.returncode else ""
         told = json.loads(done.stdout.splitlines()[-1]) if not error else {}
     except OSError as missing:
         told, error = {}, str(missing)

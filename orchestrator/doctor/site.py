@@ -1,4 +1,4 @@
-"""SLURM on this site: its controller, its accounting, its settings, and whether sbatch accepts a job."""
+"""SLURM on this site: controller, accounting, settings, and sbatch's answers to minimal jobs."""
 
 import re
 import tempfile
@@ -24,7 +24,7 @@ PING_COMMAND = ("scontrol", "ping")
 NO_CLUSTER = ("could not establish a configuration source", "unable to process configuration file")
 """Errors of SLURM's commands on a machine that belongs to no cluster."""
 PARTITIONS_MAX = 30
-"""Partitions for which sbatch is asked whether it accepts a job."""
+"""The most partitions that are tried with a minimal job."""
 KILL_WAIT_MIN_S = 10
 CRED_EXPIRE_S = 120
 """SLURM's own cred_expire."""
@@ -101,7 +101,7 @@ def smallest_job(partition: str) -> str:
 
 
 def _submission(ask: Ask, *, refusals: Mapping[str, str]) -> Finding:
-    """Whether this user may submit: to the default partition, or at least to some."""
+    """The finding on this user's right to submit, to the default partition or at least to one."""
     user, refusal = provenance.user(), _refusal("", ask=ask)
     if not refusal:
         means = "sbatch accepts a job that names neither partition nor account"
@@ -114,7 +114,7 @@ def _submission(ask: Ask, *, refusals: Mapping[str, str]) -> Finding:
 
 
 def _accounting(ask: Ask, config: Mapping[str, str]) -> Finding:
-    """Whether sacct answers, and so slurmdbd where there is one."""
+    """The finding on sacct, and so on slurmdbd where there is one."""
     kind = config.get("AccountingStorageType", "none").rpartition("/")[2]
     if not has_accounting(config):
         means = "SLURM forgets how a job ended after MinJobAge: keep `iwm serve` running"
@@ -134,8 +134,8 @@ def seconds(config: Mapping[str, str], key: str, *, otherwise: int) -> int:
 
 def sends_user_signal(config: Mapping[str, str]) -> bool:
     """Return True if preemption first sends the signal of --signal; the setting has two places since 22.05."""
-    said = config.get("SlurmctldParameters", "") + "," + config.get("PreemptParameters", "")
-    return bool({"preempt_send_user_signal", "send_user_signal"} & set(said.split(",")))
+    settings = config.get("SlurmctldParameters", "") + "," + config.get("PreemptParameters", "")
+    return bool({"preempt_send_user_signal", "send_user_signal"} & set(settings.split(",")))
 
 
 def kill_wait_s(config: Mapping[str, str]) -> int:

@@ -163,8 +163,8 @@ def _has_logged(trial: TrialFolder, attempt: int, *, step: int) -> bool:
 def _failure(code: int, *, log: Path) -> IwmError:
     """The last line of a run's log, as the error with the run's exit code."""
     lines = log.read_text(errors="replace").strip().splitlines()
-    said = lines[-1].removeprefix("iwm: ") if lines else f"exit code {code}"
-    return (RequestError if code == RequestError.exit_code else IwmError)(said)
+    message = lines[-1].removeprefix("iwm: ") if lines else f"exit code {code}"
+    return (RequestError if code == RequestError.exit_code else IwmError)(message)
 
 
 def verdict_table(verdict: Comparison) -> Table:

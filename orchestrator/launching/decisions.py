@@ -114,8 +114,6 @@ def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
         return _unrecorded(sight)
     if sight.live:
         return _live(status, sight, now=now)
-    if sight.ended and sight.ended.state == "CANCELLED":
-        return Step(Action.MARK_CANCELLED, "scancel")
     return _over(status, sight)
 
 
@@ -140,9 +138,9 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     job, state = sight.live, status.state
     assert job
     if state is State.RUNNING:
-        return _attempt_lost(status, sight) if job.state == "PENDING" else WAIT
+        return _lost(Action.MARK_ATTEMPT_LOST, status, sight) if job.state == "PENDING" else WAIT
     if state is State.PREEMPTED and job.state == "PENDING" and _is_known_better(status, sight):
-        return _attempt_lost(status, sight)
+        return _lost(Action.MARK_ATTEMPT_LOST, status, sight)
     if job.is_held:
         if state is State.HELD:
             return WAIT
@@ -160,44 +158,40 @@ def _is_known_better(status: TrialStatus, sight: Sight) -> bool:
     return bool(unexplained and sight.ended and sight.ended.cause is not Cause.REQUEUED)
 
 
-def _attempt_lost(status: TrialStatus, sight: Sight) -> Step:
-    """A running attempt whose job is pending again."""
-    if not sight.ended:
-        return Step(Action.MARK_ATTEMPT_LOST, "its job was requeued", Cause.REQUEUED, _host(status))
-    return _lost(Action.MARK_ATTEMPT_LOST, sight.ended, host=_host(status))
-
-
 def _over(status: TrialStatus, sight: Sight) -> Step:
-    if status.state is State.PREEMPTED:
-        return Step(Action.START_AGAIN)
-    if status.state not in _LOSES:
-        return WAIT
-    action, ended = _LOSES[status.state], sight.ended
-    host = _host(status) if action is Action.MARK_ATTEMPT_LOST else ""
-    return _lost(action, ended, host=host) if ended else Step(action, "SLURM no longer knows its job", node=host)
+    if sight.ended and sight.ended.state == "CANCELLED":
+        return Step(Action.MARK_CANCELLED, "scancel")
+    match status.state:
+        case State.PREEMPTED:
+            return Step(Action.START_AGAIN)
+        case State.RUNNING:
+            return _lost(Action.MARK_ATTEMPT_LOST, status, sight)
+        case State.QUEUED:
+            return _lost(Action.MARK_JOB_LOST, status, sight)
+        case _:
+            return WAIT
 
 
-def _host(status: TrialStatus) -> str:
-    return status.attempts[-1].host if status.attempts else ""
+def _lost(action: Action, status: TrialStatus, sight: Sight) -> Step:
+    """The loss of an attempt or a job: as its last start ended, requeued, or unknown to SLURM."""
+    host = status.attempts[-1].host if status.attempts and action is Action.MARK_ATTEMPT_LOST else ""
+    if ended := sight.ended:
+        hint = ": killed, possibly for lack of memory" if ended.cause is Cause.KILLED else ""
+        return Step(action, ended.sentence + hint, ended.cause, ended.node or host)
+    if sight.live:
+        return Step(action, "its job was requeued", Cause.REQUEUED, host)
+    return Step(action, "SLURM no longer knows its job", node=host)
 
 
-_LOSES = {State.QUEUED: Action.MARK_JOB_LOST, State.RUNNING: Action.MARK_ATTEMPT_LOST}
-
-
-def _lost(action: Action, ended: Job, *, host: str) -> Step:
-    hint = ": killed, possibly for lack of memory" if ended.cause is Cause.KILLED else ""
-    return Step(action, ended.sentence + hint, ended.cause, ended.node or host)
-
-
-def apply(folder: TrialFolder, status: TrialStatus, step: Step, *, said: str = "") -> bool:
+def apply(folder: TrialFolder, status: TrialStatus, step: Step, *, log_end: str = "") -> bool:
     """Records the step's event under the newest claim; returns False for a step without one.
 
-    `said` is the end of the job's log, appended to the reason of a loss.
+    `log_end` is the end of the job's log, appended to the reason of a loss.
 
     Raises:
         OSError: the event cannot be written.
     """
-    claim, reason = status.claim, "; ".join(filter(None, (step.reason, said)))
+    claim, reason = status.claim, "; ".join(filter(None, (step.reason, log_end)))
     match step.action:
         case Action.RELEASE:
             event = Requeued(claim=claim, reason=step.reason)

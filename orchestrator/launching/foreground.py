@@ -186,7 +186,7 @@ def has_right(folder: TrialFolder, *, resources: Resources, job: Job) -> bool:
     return won is not None
 
 
-def give_way(job: Job, said: str, *, signal: str) -> NoReturn:
+def give_way(job: Job, message: str, *, signal: str) -> NoReturn:
     """Requeues the job and waits for SLURM to end it, so that it does not count as complete.
 
     Raises:
@@ -194,7 +194,7 @@ def give_way(job: Job, said: str, *, signal: str) -> NoReturn:
     """
     if job.in_slurm and signal != CANCELLED and workers.requeue(job.job_id):
         time.sleep(KILLED_WITHIN_S)
-    sys.exit(f"{said}; run the same command to resume it")
+    sys.exit(f"{message}; run the same command to resume it")
 
 
 def in_a_slot(layout: Layout, job: Job, *, number: int, resources: Resources, environ: Mapping[str, str]) -> Job:

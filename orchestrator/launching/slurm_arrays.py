@@ -195,8 +195,8 @@ def _sbatch(layout: Layout, batch: ArraySubmission, *, avoid: Sequence[str]) -> 
                 jobs = [executor.submit(callable_of(layout, ids)) for ids in batch.tasks]
         except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
             lines = str(error).strip().splitlines()  # sbatch's own lines, or the last line of a traceback
-            said = [line for line in lines if line.startswith("sbatch: ")] or lines[-1:]
-            _raise_unless(Answer(code=1, out="", err="\n".join(said)))
+            own = [line for line in lines if line.startswith("sbatch: ")] or lines[-1:]
+            _raise_unless(Answer(code=1, out="", err="\n".join(own)))
             raise
     return [str(job.job_id) for job in jobs]
 

@@ -109,7 +109,7 @@ class _Pass:
         return time.time() - status.claim_t < ORPHAN_S
 
     def _apply(self, key: str, status: TrialStatus, step: Step, *, sight: Sight) -> None:
-        folder, said = self.layout.trial(key), ""
+        folder, log_end = self.layout.trial(key), ""
         match step.action:
             case Action.START_AGAIN:
                 if status.launcher == SLURM:
@@ -125,10 +125,10 @@ class _Pass:
             case Action.RELEASE:
                 self.to_release.append(status.job_id)
             case Action.MARK_ATTEMPT_LOST if step.cause in (Cause.ERROR, Cause.KILLED):
-                said = self._error_summary(key, status)
+                log_end = self._error_summary(key, status)
             case Action.MARK_JOB_LOST:
-                said = self._error_summary(key, status)
-        apply(folder, status, step, said=said)
+                log_end = self._error_summary(key, status)
+        apply(folder, status, step, log_end=log_end)
         log.info("trial %s: %s %s", key[:8], step.action.value, step.reason)
 
     def _error_summary(self, key: str, status: TrialStatus) -> str:
@@ -171,12 +171,12 @@ class _Pass:
 
     def _write_seen(self, seen: Mapping[str, Sight]) -> None:
         """Writes SLURM's state of each job for tables, and what could not be recorded about those that ended."""
-        said = {key: _shown(sight.live) for key, sight in seen.items() if sight.live}
+        shown = {key: _shown(sight.live) for key, sight in seen.items() if sight.live}
         for key, error in self.unwritten.items():
             ended = seen[key].ended
-            said[key] = (_shown(ended) if ended else {"state": "gone"}) | {"reason": f"cannot be recorded: {error}"}
+            shown[key] = (_shown(ended) if ended else {"state": "gone"}) | {"reason": f"cannot be recorded: {error}"}
         try:
-            slurm_seen.write(self.layout, said)
+            slurm_seen.write(self.layout, shown)
         except OSError as error:
             log.warning("cannot write SLURM's job states for tables: %s", error)
 

@@ -20,7 +20,7 @@ from orchestrator.trial.lifecycle import UNDER_WAY, State, TrialStatus
 log = logging.getLogger(__name__)
 
 NAMED_MAX = 200
-"""sacct is asked for up to this many jobs by id, for more by time."""
+"""The most jobs that a query of sacct names by id; a larger one is by time."""
 BAD_AFTER = 2
 """Failures after which a node is avoided, whichever trials they hit."""
 CANCELLED_AT_ONCE = 500
