@@ -38,7 +38,7 @@ from orchestrator.worker import workers
 from orchestrator.worker.attempt import CANCELLED, Job, LeaseLost, Superseded, run_attempt
 
 if TYPE_CHECKING:
-    from iwm_core.training.distributed import World
+    from orchestrator.worker.workers import World
 
 ALONE = Place()
 EXECUTOR = "SUBMITIT_EXECUTOR"
