@@ -1,13 +1,13 @@
-"""What a training run can say. One event is one JSON line: `{"t": unix seconds, "event": name, ...fields}`.
+"""Events of a training run. One event is one JSON line: `{"t": unix seconds, "event": name, ...fields}`.
 
-The core emits these values and knows nothing of who listens; the orchestrator appends them to the attempt's journal.
+The core emits events through `RunCallbacks`; the orchestrator appends them to the attempt's journal.
 Readers ignore unknown fields and unknown events, so an older reader survives a newer writer.
 """
 
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -107,6 +107,22 @@ class Failed(Event):
     step: int = 0
     error: str = ""
     traceback: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCallbacks:
+    """The connection between a run and the process around it. The defaults ignore everything and never stop the run.
+
+    Attributes:
+        on_start: Called once before the first step with the step to resume from, one sentence per unusable checkpoint,
+            and the numerics fingerprint.
+        emit: Called with every event, in order.
+        should_stop: Called once per step; the name of a signal stops the run at its next checkpoint, None continues.
+    """
+
+    on_start: Callable[[int, list[str], dict[str, Any]], None] = lambda step, skipped, fingerprint: None
+    emit: Callable[[Event], None] = lambda event: None
+    should_stop: Callable[[], str | None] = lambda: None
 
 
 KINDS: dict[str, type[Event]] = {

@@ -1,17 +1,15 @@
 """Pretraining, from the newest checkpoint to the last step and its evaluation.
 
-`train` is the whole of it: a function of the trial's configuration that says what happens through `emit` and asks
-`should_stop` once per step. Stopped at any step and called again, it ends with the bits it would have ended with. Where
-several ranks train together, the first one calls `train` and the others `follow`: they do the same steps, and leave the
-trial's folder, the events and the evaluation to the first.
+`train` is a function of the trial's configuration; `RunCallbacks` receives its events and may stop it after any step.
+Stopped and called again, it ends with bit-identical weights. With several ranks, the first calls `train` and the others
+`follow`: they compute the same steps, and leave the trial's folder, the events and the evaluation to the first.
 
 To read one step from here to the loss: `training.step`, `objectives.table`, `objectives.iwm`, `objectives.objective`.
 """
 
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +21,7 @@ from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation.online import OnlineEvaluation
 from iwm_core.evaluation.protocols import evaluate
 from iwm_core.evaluation.subject import Subject
-from iwm_core.events import Checkpoint, Evaluated, Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.events import Checkpoint, Evaluated, Finished, Preempted, RunCallbacks, Step, is_telemetry
 from iwm_core.tensors import onto
 from iwm_core.training import flops, numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder, Newest
@@ -35,9 +33,6 @@ from iwm_core.training.state import TrainState, weights_sha256
 from iwm_core.training.step import Outcome, optimise, prepared, uncompiled
 from iwm_core.training.writer import CheckpointWriter
 
-OnStart = Callable[[int, list[str], dict[str, Any]], None]
-"""Told (step it resumes from, a sentence per unusable checkpoint, fingerprint) before the first step."""
-
 _FINAL = ("loss", "target_std", "effective_rank")
 """Metrics of the last step that `Finished` repeats."""
 
@@ -47,12 +42,10 @@ def train(
     runtime: RuntimeConfig,
     *,
     checkpoints: CheckpointFolder,
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], str | None],
-    on_start: OnStart,
+    callbacks: RunCallbacks,
     world: World = ALONE,
 ) -> Finished | Preempted:
-    """Trains a trial to its end, or until `should_stop` names a signal; emits and returns how it ended.
+    """Trains a trial to its end, or until `callbacks.should_stop` names a signal; emits and returns the end.
 
     Raises:
         ConfigError: settings that do not fit each other or this machine.
@@ -61,62 +54,34 @@ def train(
         NonFiniteLossError: the loss became NaN or infinite; its batch is kept beside the checkpoints.
         RankError: another rank ended in an error.
     """
-    device = _device(config, runtime, world=world)
-    with numerics.arithmetic(config.train, device=device), world.explaining():
-        world.start(device)
-        run, skipped = begin(
-            config,
-            runtime=runtime,
-            world=world,
-            device=device,
-            checkpoints=checkpoints,
-            emit=emit,
-            should_stop=should_stop,
-        )
-        fingerprint = numerics.fingerprint(config, device=device, ranks=world.ranks)
+    with _begun(config, runtime, checkpoints=checkpoints, callbacks=callbacks, world=world) as run:
+        fingerprint = numerics.fingerprint(config, device=run.device, ranks=world.ranks)
         fingerprint |= {"images": run.dataset.digest, **run.state.target.fingerprint()}
-        on_start(run.state.step, skipped, fingerprint)
+        callbacks.on_start(run.state.step, run.skipped, fingerprint)
         signal = _advance(run)
         end = _finish(run) if signal is None else Preempted(step=run.state.step, signal=signal)
-    emit(end)
+    callbacks.emit(end)
     return end
 
 
-def follow(
-    config: TrialConfig, runtime: RuntimeConfig, *, should_stop: Callable[[], str | None], world: World
-) -> str | None:
-    """Does every step of `train` on this rank's rows; the signal that ended it before the last one, if any.
+def follow(config: TrialConfig, runtime: RuntimeConfig, *, callbacks: RunCallbacks, world: World) -> str | None:
+    """Computes every step of `train` on this rank's rows; returns the signal that stopped it early, if any.
+
+    Only `callbacks.should_stop` is called.
 
     Raises:
         ConfigError, DataError, NonFiniteLossError, RankError: as `train`.
     """
-    device = _device(config, runtime, world=world)
-    with numerics.arithmetic(config.train, device=device), world.explaining():
-        world.start(device)
-        run, _ = begin(
-            config,
-            runtime=runtime,
-            world=world,
-            device=device,
-            checkpoints=None,
-            emit=lambda event: None,
-            should_stop=should_stop,
-        )
+    with _begun(config, runtime, checkpoints=None, callbacks=callbacks, world=world) as run:
         return _advance(run)
-
-
-def _device(config: TrialConfig, runtime: RuntimeConfig, *, world: World) -> torch.device:
-    """This rank's device, if the batch can be dealt out to all ranks."""
-    check_batch(config.train, ranks=world.ranks)
-    return numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One attempt at a trial, on one rank: what it holds from its first step on.
+    """One attempt at a trial on one rank, from its first step on.
 
-    `called` is what the objective calls: the networks of `state`, compiled and in parallel with other ranks'. `writer`
-    is None on the ranks that follow.
+    The objective calls `called`: the networks of `state`, compiled and parallel over the ranks. `skipped` has one
+    sentence per unusable checkpoint. `writer` is None on the ranks that follow.
     """
 
     config: TrialConfig
@@ -125,11 +90,11 @@ class Attempt:
     device: torch.device
     dataset: ImageDataset
     state: TrainState
+    skipped: list[str]
     called: nn.Module
     writer: CheckpointWriter | None
     online: OnlineEvaluation | None
-    emit: Callable[[Event], None]
-    should_stop: Callable[[], str | None]
+    callbacks: RunCallbacks
     agreement: Agreement
     guard: NonFiniteGuard
     meter: Meter
@@ -139,48 +104,49 @@ class Attempt:
         return self.config.train.steps
 
 
-def begin(
+@contextmanager
+def _begun(
     config: TrialConfig,
-    *,
     runtime: RuntimeConfig,
-    world: World,
-    device: torch.device,
+    *,
     checkpoints: CheckpointFolder | None,
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], str | None],
-) -> tuple[Attempt, list[str]]:
-    """The attempt at its first step, from the newest usable checkpoint; and a sentence per one that was not usable.
+    callbacks: RunCallbacks,
+    world: World,
+) -> Iterator[Attempt]:
+    """The attempt at its first step, resumed from the newest usable checkpoint, under the trial's arithmetic.
 
-    Only the rank with `checkpoints` reads and writes them and evaluates the networks while they train; it shares what
-    it read.
+    Only the rank with `checkpoints` reads and writes them and evaluates online; it shares the state that it read.
     """
-    resumed = state.build(config, device=device, weights_file=runtime.weights_file)
-    payload, _, skipped = checkpoints.newest() if checkpoints else Newest(None, 0, [])
-    payload = world.share(payload)
-    if payload is not None:
-        resumed.load_state_dict(payload)
+    check_batch(config.train, ranks=world.ranks)
+    device = numerics.device(runtime, local_rank=world.local_rank if world.ranks > 1 else None)
+    with numerics.arithmetic(config.train, device=device), world.explaining():
+        world.start(device)
+        resumed = state.build(config, device=device, weights_file=runtime.weights_file)
+        payload, _, skipped = checkpoints.newest() if checkpoints else Newest(None, 0, [])
+        payload = world.share(payload)
+        if payload is not None:
+            resumed.load_state_dict(payload)
 
-    def written(step: int, sha256: str) -> None:
-        emit(Checkpoint(step=step, sha256=sha256))
+        def written(step: int, sha256: str) -> None:
+            callbacks.emit(Checkpoint(step=step, sha256=sha256))
 
-    looks = checkpoints and config.train.online_every > 0
-    run = Attempt(
-        config=config,
-        runtime=runtime,
-        world=world,
-        device=device,
-        dataset=load(config.data, split="train", root=runtime.data_root),
-        state=resumed,
-        called=prepared(resumed, config=config, runtime=runtime, world=world),
-        online=OnlineEvaluation(config, device=device, data_root=runtime.data_root) if looks else None,
-        writer=CheckpointWriter(checkpoints, device=device, written=written) if checkpoints else None,
-        emit=emit,
-        should_stop=should_stop,
-        agreement=Agreement(world),
-        guard=NonFiniteGuard(device=device),
-        meter=_meter(config, runtime, trained=resumed, device=device, world=world),
-    )
-    return run, skipped
+        online = checkpoints and config.train.online_every > 0
+        yield Attempt(
+            config=config,
+            runtime=runtime,
+            world=world,
+            device=device,
+            dataset=load(config.data, split="train", root=runtime.data_root),
+            state=resumed,
+            skipped=skipped,
+            called=prepared(resumed, config=config, runtime=runtime, world=world),
+            online=OnlineEvaluation(config, device=device, data_root=runtime.data_root) if online else None,
+            writer=CheckpointWriter(checkpoints, device=device, written=written) if checkpoints else None,
+            callbacks=callbacks,
+            agreement=Agreement(world),
+            guard=NonFiniteGuard(device=device),
+            meter=_meter(config, runtime, trained=resumed, device=device, world=world),
+        )
 
 
 def _meter(
@@ -206,7 +172,9 @@ def _advance(run: Attempt) -> str | None:
             outcome = optimise(run.state, image_BCHW=image_BCHW, config=run.config, called=run.called, world=run.world)
             run.guard.watch(outcome)
             run.meter.count(B)
-            signal = run.agreement.stop(run.should_stop(), step=run.state.step, last=run.state.step == run.total)
+            signal = run.agreement.stop(
+                run.callbacks.should_stop(), step=run.state.step, last=run.state.step == run.total
+            )
             _record(run, outcome, stopping=signal is not None)
             if signal is not None:
                 return signal
@@ -236,7 +204,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
         with uncompiled(run.config.train):
             metrics |= run.online.measure(run.state.networks, run.state.target)
     if metrics:
-        run.emit(Step(step=step, metrics=metrics))
+        run.callbacks.emit(Step(step=step, metrics=metrics))
     if save_due:
         run.writer.save(run.state.state_dict(), step=step)
 
@@ -248,12 +216,12 @@ def _check_finite(run: Attempt, *, weights: bool) -> None:
         broken = run.state.step - 1
     if broken is None:
         return
-    said = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
+    what = f"the loss or its gradient became NaN or infinite in step {broken} of {run.total}"
     if not run.writer:
-        raise NonFiniteLossError(said)
+        raise NonFiniteLossError(what)
     kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.writer.path)
     raise NonFiniteLossError(
-        f"{said}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
+        f"{what}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
         "optim.grad_clip or train.precision=fp32."
     )
 
@@ -271,6 +239,6 @@ def _finish(run: Attempt) -> Finished:
     with uncompiled(run.config.train):
         protocols = evaluate(subject)
     for protocol, measured in protocols.items():
-        run.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
+        run.callbacks.emit(Evaluated(step=run.state.step, protocol=protocol, metrics=measured))
         metrics |= measured
     return Finished(step=run.state.step, weights_sha256=weights_sha256(run.state), metrics=metrics)

@@ -1,9 +1,9 @@
-"""The second entrance: Hydra's own command line, launchers and sweepers, on the same trials.
+"""The second entrance: Hydra's own command line, launchers and sweepers for the same trials.
 
     python -m orchestrator.hydra_app -m hydra/launcher=submitit_slurm conditioning=none,feature
 
-Hydra composes the tree of `sweeps/` as `expand` does, and every job makes the same trial of it: whatever one entrance
-has finished, the other reuses. The root is IWM_ROOT (default ./runs); what Hydra writes lies in its folder `hydra`.
+Hydra composes the tree of `sweeps/` as `expand` does, and both make the same trials, so each entrance reuses what the
+other has finished. The root is IWM_ROOT (default ./runs); Hydra writes into its folder `hydra`.
 """
 
 import atexit
@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from iwm_core.errors import CoreError
 from orchestrator.errors import IwmError, OverrideError, RequestError
 from orchestrator.launching.batch import GUARD, gpus_per_node, options, words
-from orchestrator.launching.hydra_job import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
+from orchestrator.launching.foreground import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
 from orchestrator.planning import limits
 from orchestrator.planning.catalogue import PACKAGED, Catalogue, protocol_names
 from orchestrator.planning.composition import RESOURCES, Builder, Tree, part
@@ -39,10 +39,11 @@ from orchestrator.trial.value import Trial
 
 ROOT = "IWM_ROOT"
 PRIMARY = "iwm"
-"""The name of the configuration that Hydra starts from; of no file, so that none in ./sweeps takes its place."""
+"""The name of Hydra's primary configuration; no file has it, so that none in ./sweeps can replace it."""
 LAUNCHERS = ("slurm", "local")
-"""The files of sweeps/hydra/launcher; `submitit_slurm`, as Hydra's plugin calls it, is another name of `slurm`."""
+"""The files of sweeps/hydra/launcher; Hydra's plugin calls them `submitit_slurm` and `submitit_local`."""
 MANY = 1000
+"""Array tasks at once, if `resources.max_parallel` sets no limit."""
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def primary(root: Path, *, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The packaged config.yaml; Hydra writes below the root, and a job knows both, whatever its environment is."""
+    """The packaged config.yaml with Hydra's folders under the root; jobs receive the root and the visible GPUs."""
     seen = {GPUS_SEEN: environ["CUDA_VISIBLE_DEVICES"]} if "CUDA_VISIBLE_DEVICES" in environ else {}
     settings = {
         "run": {"dir": f"{root}/hydra/runs/${{now:%Y-%m-%d}}/${{now:%H-%M-%S-%f}}"},
@@ -69,7 +70,7 @@ def primary(root: Path, *, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 class OwnSweeps(SearchPathPlugin):
-    """The folder ./sweeps comes before the packaged one, as for every verb."""
+    """Searches ./sweeps before the packaged folder, as every verb does."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra."""
@@ -79,8 +80,8 @@ class OwnSweeps(SearchPathPlugin):
 
 
 def task(config: DictConfig) -> dict[str, float]:
-    """What Hydra runs for each cell: the trial's final metrics; none where somebody else has it under way."""
-    with _failing():
+    """Runs one trial for Hydra and returns its final metrics; empty if it runs elsewhere."""
+    with _reporting_errors():
         layout, cell, job = Layout.of(os.environ[ROOT]), cell_of(config), job_around()
         if os.environ.get(EXECUTOR) == "local":
             number = HydraConfig.get().job.num
@@ -89,11 +90,11 @@ def task(config: DictConfig) -> dict[str, float]:
 
 
 def cell_of(config: DictConfig) -> Cell:
-    """The trial of what Hydra composed, and its resources.
+    """The trial and the resources that Hydra composed.
 
     Raises:
-        OverrideError: a setting without a value.
-        ConfigError: settings that cannot work.
+        OverrideError: a setting has no value.
+        ConfigError: a setting is invalid.
     """
     settings, resources = Builder().build(_resolved(config))
     limits.check(
@@ -113,27 +114,23 @@ def _resolved(config: DictConfig) -> Tree:
 
 
 def launcher_parameters(resources: Resources) -> dict[str, Any]:
-    """What Hydra's SLURM launcher is told, by the names it has for it.
+    """The parameters of Hydra's SLURM launcher.
 
     Raises:
-        RequestError: something that this launcher cannot do.
+        RequestError: this launcher does not support a setting.
     """
     for key, plain in (("python", ""), ("trials_per_gpu", 1)):
-        if getattr(resources, key) != plain:
-            raise RequestError(f"Hydra's launcher knows no resources.{key}; use: iwm submit --launcher slurm")
-    gpus = gpus_per_node(resources)
+        if (value := getattr(resources, key)) != plain:
+            message = f"Hydra's launcher does not support resources.{key}; use: iwm submit --launcher slurm"
+            raise RequestError(message, setting=f"resources.{key}", value=value)
+    gpus, optional = gpus_per_node(resources), ("partition", "qos", "account", "constraint", "exclude", "mem_gb")
     return {
+        **{key: getattr(resources, key) or None for key in optional},
         "timeout_min": resources.time_limit_min,
         "signal_delay_s": resources.signal_before_s,
-        "partition": resources.partition or None,
-        "qos": resources.qos or None,
-        "account": resources.account or None,
-        "constraint": resources.constraint or None,
-        "exclude": resources.exclude or None,
         "nodes": resources.nodes,
         "gpus_per_node": gpus or None,
         "cpus_per_task": resources.cpus_per_gpu * max(1, gpus) or None,
-        "mem_gb": resources.mem_gb or None,
         "array_parallelism": resources.max_parallel or MANY,
         "setup": resources.setup.splitlines(),
         "srun_args": [*words(resources.srun_args, key="srun_args"), *words(GUARD, key="srun_args")],
@@ -142,19 +139,19 @@ def launcher_parameters(resources: Resources) -> dict[str, Any]:
 
 
 def _launcher_parameter(key: str, *, _root_: DictConfig) -> Any:
-    """`${iwm.job:partition}` in a launcher's file: what this sweep's `resources` ask for."""
+    """Resolves `${iwm.job:partition}` in a launcher's file from the sweep's `resources`."""
     try:
         value = launcher_parameters(part(RESOURCES, _resolved(_root_[RESOURCES])))[key]
     except (IwmError, CoreError) as error:
-        sys.exit(f"iwm: {error}")  # an exception would come out as fifty lines of Hydra's
+        sys.exit(f"iwm: {error}")  # Hydra would print fifty lines for an exception
     return OmegaConf.create(value) if isinstance(value, list | dict) else value
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
-    """What went wrong, in plain lines; and the job fails, too.
+def _reporting_errors() -> Iterator[None]:
+    """Reports errors without Hydra's traceback, and lets the job fail.
 
-    Hydra hands an exception of a job to whoever launched it, and lets the job itself end as if it had gone well.
+    Hydra passes a job's exception to the launching process and lets the job itself exit with 0.
     """
     try:
         yield
@@ -172,7 +169,7 @@ def _fail_job() -> None:
 
 
 def _exit_as_failed() -> None:
-    """The last thing that happens: submitit has stored the exception by now."""
+    """Runs at exit, after submitit has stored the exception."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -180,4 +177,4 @@ def _exit_as_failed() -> None:
 
 
 if __name__ == "__main__":
-    import_module("orchestrator.hydra_app").main()  # not our own: a job finds `task` by the name of its module
+    import_module("orchestrator.hydra_app").main()  # not __main__'s: a job finds `task` by its module's name

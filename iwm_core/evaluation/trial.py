@@ -1,17 +1,16 @@
 """A trial that pretrains nothing: protocols on the final weights of another trial, its parent, or on a timm model.
 
-`examine` is to such a trial what `pretrain.train` is to an ordinary one: it emits the same events and asks
-`should_stop`. Without `evaluate.protocol` it measures what is measured at the end of pretraining.
+`examine` is to such a trial what `pretrain.train` is to an ordinary one, with the same callbacks. Without
+`evaluate.protocol` it measures what is measured at the end of pretraining.
 
 A protocol that measures is at the parent's last step throughout (a timm model's is step 1 of 1), and asks before it
 begins. An interrupted attempt loses the protocol it was at; those that were recorded (`done`) are not measured again. A
 protocol that tunes counts its own steps and resumes from its own checkpoints (`tuning`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,8 +20,7 @@ from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.evaluation import protocols, tuning
 from iwm_core.evaluation.latents import check_classes
 from iwm_core.evaluation.subject import Subject, public
-from iwm_core.evaluation.tuning import Callbacks
-from iwm_core.events import Evaluated, Event, Finished, Preempted
+from iwm_core.events import Evaluated, Finished, Preempted, RunCallbacks
 from iwm_core.models.targets import MovingAverage
 from iwm_core.tensors import sha256_of
 from iwm_core.training import numerics, state
@@ -72,16 +70,14 @@ def examine(
     *,
     parent: Parent | None,
     done: Mapping[str, Mapping[str, float]],
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], str | None],
-    on_start: Callable[[int, list[str], dict[str, Any]], None],
+    callbacks: RunCallbacks,
     checkpoints: CheckpointFolder | None = None,
     pictures: Path | None = None,
 ) -> Finished | Preempted:
-    """Evaluates the weights to the end, or until `should_stop` names a signal; emits how it ended.
+    """Evaluates the weights to the end, or until `callbacks.should_stop` names a signal; emits and returns the end.
 
-    `done` holds the metrics of protocols that earlier attempts recorded; `on_start` is told as in `pretrain`.
-    `checkpoints` are this trial's own, where it tunes; `pictures` is a folder for what is better seen than counted.
+    `done` holds the metrics of protocols that earlier attempts recorded. `checkpoints` are this trial's own, required
+    where it tunes; `pictures` is the folder for images that a protocol draws.
 
     Raises:
         ConfigError: no such protocol, networks that are not those of the parent, or settings that do not fit.
@@ -90,15 +86,17 @@ def examine(
     """
     protocols.check(config.evaluate.protocol)
     device = numerics.device(runtime)
-    callbacks = Callbacks(emit=emit, should_stop=should_stop, on_start=on_start)
     with numerics.arithmetic(config.train, device=device, thrift=THRIFT):
         given = _given(config, runtime, parent=parent, device=device, pictures=pictures)
         if config.evaluate.protocol in protocols.TUNES:
             assert checkpoints is not None
-            end = _tune(given, runtime, checkpoints=checkpoints, done=done, callbacks=callbacks)
+            learner, config = protocols.TUNES[config.evaluate.protocol](given.subject), given.subject.config
+            end = tuning.tune(
+                learner, config, runtime, device=device, checkpoints=checkpoints, done=done, callbacks=callbacks
+            )
         else:
             end = _measure(given, done=done, callbacks=callbacks)
-    emit(end)
+    callbacks.emit(end)
     return end
 
 
@@ -138,21 +136,6 @@ def _public(config: TrialConfig, runtime: RuntimeConfig, *, device: torch.device
     return Given(subject=subject, step=1, weights_sha256=sha256_of(networks.state_dict()), skipped=[])
 
 
-def _tune(
-    given: Given,
-    runtime: RuntimeConfig,
-    *,
-    checkpoints: CheckpointFolder,
-    done: Mapping[str, Mapping[str, float]],
-    callbacks: Callbacks,
-) -> Finished | Preempted:
-    config = given.subject.config
-    learner = protocols.TUNES[config.evaluate.protocol](given.subject)
-    return tuning.tune(
-        learner, config, runtime, device=given.subject.device, checkpoints=checkpoints, done=done, callbacks=callbacks
-    )
-
-
 def check_networks(config: TrialConfig, *, parent: TrialConfig, name: str) -> None:
     """Refuses an evaluation whose networks are not those that the parent, called `name`, trained.
 
@@ -184,7 +167,10 @@ def final_state(
         found = f"its newest whole one is of step {step}" if payload else "it has none that is whole"
         raise CheckpointError(
             f"trial {config.pretrain} has no checkpoint of its last step {last} in {folder}: {found}. Let it finish "
-            "before its weights are evaluated."
+            "before its weights are evaluated.",
+            setting="pretrain",
+            value=config.pretrain,
+            path=folder,
         )
     trained = state.build(config, device=device, weights_file=weights_file)
     trained.networks.load_state_dict(payload["world_model"])
@@ -195,7 +181,7 @@ def final_state(
     return trained, skipped
 
 
-def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], callbacks: Callbacks) -> Finished | Preempted:
+def _measure(given: Given, *, done: Mapping[str, Mapping[str, float]], callbacks: RunCallbacks) -> Finished | Preempted:
     """Every protocol that is not done yet: the one that is named, or those at the end of pretraining."""
     subject, metrics = given.subject, dict[str, float]()
     config, named = subject.config, subject.config.evaluate.protocol

@@ -16,7 +16,7 @@ is read from the parent again. One process: ranks beyond the first have no part 
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,7 +28,7 @@ from torch.optim import AdamW
 from iwm_core.config import RuntimeConfig, TrialConfig, TuneConfig
 from iwm_core.data.loader import Batch
 from iwm_core.errors import ConfigError, NonFiniteLossError
-from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Event, Finished, Preempted, Step
+from iwm_core.events import TELEMETRY, Checkpoint, Evaluated, Finished, Preempted, RunCallbacks, Step
 from iwm_core.tensors import sha256_of
 from iwm_core.training import numerics
 from iwm_core.training.checkpoint import CheckpointFolder
@@ -103,15 +103,6 @@ class TuneState:
         self.step, self.metrics = payload["step"], dict(payload["metrics"])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Callbacks:
-    """What a trial calls as it goes; see `pretrain.train`."""
-
-    emit: Callable[[Event], None]
-    should_stop: Callable[[], str | None]
-    on_start: Callable[[int, list[str], dict[str, Any]], None]
-
-
 def tune(
     learner: Learner,
     config: TrialConfig,
@@ -120,9 +111,9 @@ def tune(
     device: torch.device,
     checkpoints: CheckpointFolder,
     done: Mapping[str, Mapping[str, float]],
-    callbacks: Callbacks,
+    callbacks: RunCallbacks,
 ) -> Finished | Preempted:
-    """Tunes to the last step and scores, or stops where a signal is named. The end is returned, and not yet said.
+    """Tunes to the last step and scores, or stops if `should_stop` names a signal. Returns the end without emitting it.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -200,7 +191,7 @@ def _advance(
     *,
     device: torch.device,
     checkpoints: CheckpointFolder,
-    callbacks: Callbacks,
+    callbacks: RunCallbacks,
 ) -> str | None:
     """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
     total, since = config.tune.steps, time.perf_counter()

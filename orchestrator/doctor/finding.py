@@ -1,4 +1,4 @@
-"""What a doctor says: findings, each with a verdict. Pure."""
+"""Findings of the doctor, each with a verdict, and the report of all. Pure."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -9,20 +9,20 @@ from rich.text import Text
 
 
 class Verdict(StrEnum):
-    """How a finding bears on a sweep."""
+    """How a finding affects a sweep."""
 
     OK = "ok"
-    WARNING = "warning"  # a sweep runs, and something about it will surprise
-    FAILED = "failed"  # a sweep cannot be trusted to this
-    NOT_THERE = "not there"  # the site does not have it, and a sweep does without
+    WARNING = "warning"  # sweeps run, with a surprise
+    FAILED = "failed"  # sweeps do not run reliably
+    NOT_THERE = "not there"  # the site does not have it, and sweeps do not need it
 
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red", Verdict.NOT_THERE: "dim"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what was found, and one sentence on what that means and what to do."""
+    """One line of the report: what was checked, what was found, what it means and what to do."""
 
     subject: str
     name: str
@@ -33,13 +33,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found."""
+    """All findings."""
 
     findings: tuple[Finding, ...]
 
     @property
     def failed(self) -> bool:
-        """Whether something is in the way of a sweep."""
+        """True if a finding failed."""
         return any(finding.verdict is Verdict.FAILED for finding in self.findings)
 
     def counts(self) -> dict[str, int]:

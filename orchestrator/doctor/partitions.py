@@ -1,25 +1,30 @@
-"""What a partition offers to a sweep. Pure: what `scontrol` and `sinfo` print to values, values to findings."""
+"""SLURM's nodes and partitions. Pure: the output of `scontrol` and `sinfo` to values, values to findings."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from orchestrator.doctor.finding import Finding, Verdict
 from orchestrator.errors import RequestError
 
-PARTITION = "partition"
+PARTITIONS_COMMAND = ("scontrol", "show", "partition", "--oneliner")
+NODES_COMMAND = ("sinfo", "--noheader", "--format", "%D|%T|%G")
 SHORT_MIN = 5
-"""Minutes: a partition's limit at which the packaged time limit and warning time do not fit."""
+"""Minutes: at or below this limit of a partition, the packaged time limit and warning time do not fit."""
 USABLE = ("idle", "mixed", "allocated", "completing", "planned", "reserved")
 _GRES = re.compile(r"gpu(?::([A-Za-z][\w.-]*))?:(\d+)")
 _TIME = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
+slurm_finding = partial(Finding, "SLURM")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """One partition; `max_minutes` is None where it has no limit, `grace_s` a least time, 0 for none."""
+    """One partition. `max_minutes` is None without a limit; `grace_s` is 0 without a grace time."""
 
     name: str
     is_default: bool
@@ -34,7 +39,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Some nodes in one state, as `sinfo` groups them. A state such as `idle*` means that they do not answer."""
+    """Nodes in one state, as `sinfo` groups them. A `*` at the end of a state marks nodes that do not answer."""
 
     count: int
     state: str
@@ -42,34 +47,29 @@ class Nodes:
 
     @property
     def usable(self) -> bool:
-        """Whether a job may start there, now or later."""
+        """True if a job may start there, now or later."""
         return self.state.startswith(USABLE) and not self.state.endswith("*")
-
-
-def partitions_command() -> list[str]:
-    """Every partition that this user may see."""
-    return ["scontrol", "show", "partition", "--oneliner"]
 
 
 def parse_partitions(text: str) -> list[Partition]:
     """One partition per line of `Key=value` words."""
     lines = [[word.partition("=") for word in line.split()] for line in text.splitlines()]
     tables = [{key: value for key, _, value in words} for words in lines]
-    return [_partition(words) for words in tables if words.get("PartitionName")]
-
-
-def _partition(words: dict[str, str]) -> Partition:
-    return Partition(
-        name=words["PartitionName"],
-        is_default=words.get("Default") == "YES",
-        state=words.get("State", "UP"),
-        max_minutes=minutes(words.get("MaxTime", "UNLIMITED")),
-        preempt_mode=words.get("PreemptMode", "OFF"),
-        grace_s=int(words.get("GraceTime", "0")),
-        priority_tier=int(words.get("PriorityTier", "1")),
-        nodes=int(words.get("TotalNodes", "0")),
-        gpus=_gpus(words.get("TRES", "")),
-    )
+    return [
+        Partition(
+            name=words["PartitionName"],
+            is_default=words.get("Default") == "YES",
+            state=words.get("State", "UP"),
+            max_minutes=minutes(words.get("MaxTime", "UNLIMITED")),
+            preempt_mode=words.get("PreemptMode", "OFF"),
+            grace_s=int(words.get("GraceTime", "0")),
+            priority_tier=int(words.get("PriorityTier", "1")),
+            nodes=int(words.get("TotalNodes", "0")),
+            gpus=sum(map(int, re.findall(r"gres/gpu=(\d+)", words.get("TRES", "")))),
+        )
+        for words in tables
+        if words.get("PartitionName")
+    ]
 
 
 def minutes(text: str) -> int | None:
@@ -81,71 +81,44 @@ def minutes(text: str) -> int | None:
     return days * 1440 + hours * 60 + mins + (seconds > 0)
 
 
-def _gpus(tres: str) -> int:
-    match = re.search(r"gres/gpu=(\d+)", tres)
-    return int(match[1]) if match else 0
-
-
-def nodes_command() -> list[str]:
-    """Nodes counted by state and GPUs."""
-    return ["sinfo", "--noheader", "--format", "%D|%T|%G"]
-
-
 def parse_nodes(text: str) -> list[Nodes]:
     """One group of nodes per line."""
     rows = (line.strip().split("|", 2) for line in text.splitlines())
     return [Nodes(int(row[0]), row[1], row[2]) for row in rows if len(row) == 3 and row[0].isdigit()]
 
 
-def node_findings(groups: Iterable[Nodes], *, subject: str) -> list[Finding]:
-    """How many nodes there are to run on, and their GPUs."""
-    groups = list(groups)
-    states = Counter[str]()
-    gpus = Counter[str]()
+def node_findings(groups: Sequence[Nodes]) -> list[Finding]:
+    """The findings on the nodes and their GPUs."""
+    states, gpus = Counter[str](), Counter[str]()
     for group in groups:
         states[group.state] += group.count
         for kind, number in _GRES.findall(group.gres):
             gpus[kind or "gpu"] += int(number) * group.count
     usable = sum(group.count for group in groups if group.usable)
-    shown = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
-    nodes = Finding(
-        subject=subject,
-        name="nodes",
-        verdict=Verdict.OK if usable else Verdict.FAILED,
-        value=shown,
-        means=f"{usable} can run jobs" if usable else "no job can start: ask the site why its nodes are away",
-    )
+    value = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
+    means = f"{usable} can run jobs" if usable else "no job can start: ask the site why its nodes are unavailable"
     has = ", ".join(f"{count} {kind}" for kind, count in gpus.items())
-    means = "ask for them with resources=slurm" if has else "use resources.device=cpu, which asks for none"
-    verdict = Verdict.OK if has else Verdict.NOT_THERE
-    return [nodes, Finding(subject=subject, name="GPUs", verdict=verdict, value=has or "none", means=means)]
+    request = "request them with resources=slurm" if has else "use resources.device=cpu, which requests none"
+    return [
+        slurm_finding("nodes", Verdict.OK if usable else Verdict.FAILED, value, means),
+        slurm_finding("GPUs", Verdict.OK if has else Verdict.NOT_THERE, has or "none", request),
+    ]
 
 
 def partition_finding(
-    partition: Partition,
-    *,
-    others: Sequence[Partition],
-    preempt_type: str,
-    kill_wait_s: int,
-    refusal: str = "",
-    subject: str,
+    partition: Partition, *, others: Sequence[Partition], preempt_type: str, kill_wait_s: int, refusal: str = ""
 ) -> Finding:
-    """What it means to run there; `refusal` is what sbatch said when it was asked for a minute of it."""
-    limit = "no time limit" if partition.max_minutes is None else f"limit {_duration(partition.max_minutes)}"
+    """The finding on one partition; `refusal` is sbatch's answer to a minimal job there, empty if it accepts it."""
+    limit = timedelta(minutes=partition.max_minutes) if partition.max_minutes is not None else None
     preempted = is_preemptible(partition, others=others, preempt_type=preempt_type)
     mode = f"preempted by {partition.preempt_mode}, grace {partition.grace_s} s" if preempted else "never preempted"
+    value = f"{partition.nodes} nodes, {partition.gpus} GPUs, {f'limit {limit}' if limit else 'no time limit'}, {mode}"
     verdict, means = _judge(partition, preempted=preempted, kill_wait_s=kill_wait_s, refusal=refusal)
-    return Finding(
-        subject=subject,
-        name=f"{PARTITION} {partition.name}{'*' if partition.is_default else ''}",
-        verdict=verdict,
-        value=f"{partition.nodes} nodes, {partition.gpus} GPUs, {limit}, {mode}",
-        means=means,
-    )
+    return slurm_finding(f"partition {partition.name}{'*' if partition.is_default else ''}", verdict, value, means)
 
 
 def is_preemptible(partition: Partition, *, others: Sequence[Partition], preempt_type: str) -> bool:
-    """Whether a job there may have to give way; where not priorities but QOS decide, whether its mode allows it."""
+    """Return True if a job there may be preempted; where QOS decides instead of priorities, if its mode allows it."""
     if preempt_type.endswith("none") or partition.preempt_mode in ("OFF", "DISABLED"):
         return False
     if preempt_type.endswith("partition_prio"):
@@ -154,45 +127,29 @@ def is_preemptible(partition: Partition, *, others: Sequence[Partition], preempt
 
 
 def _judge(partition: Partition, *, preempted: bool, kill_wait_s: int, refusal: str) -> tuple[Verdict, str]:
-    """The gravest thing first."""
+    """The verdict and its meaning; the most serious problem first."""
+    modes, limit = set(partition.preempt_mode.split(",")), partition.max_minutes
     if refusal:
         return Verdict.WARNING, f"sbatch refuses a plain job there ({refusal}): choose another, or name an account"
     if partition.state != "UP":
         return Verdict.WARNING, f"it is {partition.state}: jobs are refused or wait until the site opens it"
-    if partition.max_minutes is not None and partition.max_minutes <= SHORT_MIN:
-        return (
-            Verdict.WARNING,
-            f"ask for resources.time_limit_min={partition.max_minutes} and a resources.signal_before_s below it; a"
-            " trial goes on from its checkpoint after every limit",
-        )
-    if preempted:
-        return _judge_preemption(partition, kill_wait_s=kill_wait_s)
-    return Verdict.OK, "trials run until their time limit"
-
-
-def _judge_preemption(partition: Partition, *, kill_wait_s: int) -> tuple[Verdict, str]:
-    modes = set(partition.preempt_mode.split(","))
-    if "CANCEL" in modes:
-        return (
-            Verdict.WARNING,
-            "a preempted job ends for good: the trial is submitted again when `iwm serve`, `status` or `sync` looks",
-        )
-    if modes & {"SUSPEND", "GANG"}:
-        return Verdict.OK, "a preempted trial is suspended in place, keeps its memory and goes on by itself"
-    seconds = partition.grace_s + kill_wait_s
-    return Verdict.OK, f"a preempted trial has at least {seconds} s to checkpoint, and its job is queued again"
-
-
-def _duration(total: int) -> str:
-    days, rest = divmod(total, 1440)
-    hours, mins = divmod(rest, 60)
-    parts = [f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (mins, "min")) if number]
-    return " ".join(parts) or "0 min"
+    if limit is not None and limit <= SHORT_MIN:
+        means = f"set resources.time_limit_min={limit} and a lower resources.signal_before_s; trials resume after it"
+        return Verdict.WARNING, means
+    if preempted and "CANCEL" in modes:
+        means = "a preempted job ends: `iwm serve`, `status` or `sync` must run for the trial to be submitted again"
+        return Verdict.WARNING, means
+    seconds, means = partition.grace_s + kill_wait_s, "trials run until their time limit"
+    if preempted and modes & {"SUSPEND", "GANG"}:
+        means = "a preempted trial is suspended in place, keeps its memory and continues by itself"
+    elif preempted:
+        means = f"a preempted trial has at least {seconds} s to checkpoint, and its job is queued again"
+    return Verdict.OK, means
 
 
 @dataclass(frozen=True, kw_only=True)
 class CanaryRequest:
-    """Partitions (none: the default one), what their trials are like, and how long each step of the way may take."""
+    """Partitions (empty: the default one), overrides of the trial, and the longest wait at each stage."""
 
     partitions: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
@@ -201,7 +158,7 @@ class CanaryRequest:
 
 
 def choose(partitions: Sequence[Partition], *, names: Sequence[str]) -> list[Partition]:
-    """The partitions of these names, the default one where none is named.
+    """The partitions with these names; without names, the default one.
 
     Raises:
         RequestError: there is no such partition.
@@ -210,9 +167,8 @@ def choose(partitions: Sequence[Partition], *, names: Sequence[str]) -> list[Par
     for name in names:
         if name not in by_name:
             raise RequestError.unknown("partition", name, choices=by_name)
-    if names:
-        return [by_name[name] for name in dict.fromkeys(names)]
-    default = [one for one in partitions if one.is_default]
-    if not default:
-        raise RequestError(f"no partition is the default one; name one with --partition: {', '.join(by_name)}")
-    return default
+    chosen = [by_name[name] for name in dict.fromkeys(names)] or [one for one in partitions if one.is_default]
+    if not chosen:
+        message = f"there is no default partition; name one with --partition: {', '.join(by_name)}"
+        raise RequestError(message, setting="partition", choices=by_name)
+    return chosen

@@ -1,7 +1,7 @@
-"""Two runs of one trial, compared bit by bit: the weights, and everything that every attempt said. Pure.
+"""Compare two runs of one trial bit by bit: the weights, and every metric value that any attempt logged. Pure.
 
-The uninterrupted run says each (metric, step) once; whatever an attempt of the other run said of it, also of a step
-that it repeated, must be the same value. Metrics of the wall clock are left out.
+The uninterrupted run logs each (metric, step) once. Every attempt of the interrupted run must log the same value, also
+for steps that it repeats. Telemetry is left out.
 """
 
 import itertools
@@ -15,21 +15,21 @@ from orchestrator.trial.lifecycle import TrialStatus, same
 Key = tuple[str, int]
 """A metric and a step."""
 SHOWN_MAX = 20
-"""Differences that a verdict lists; it counts them all."""
+"""Differences that the JSON lists; it counts them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Twin:
-    """One of the two runs: what its files amount to, and every value that each attempt said."""
+    """One of the two runs: its status, every value that each attempt logged, and the signal that ended each attempt."""
 
     status: TrialStatus
     values: Mapping[int, Mapping[Key, float]]
-    signals: Mapping[int, str] = field(default_factory=dict)  # attempt -> what interrupted it
+    signals: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interruption:
-    """An attempt that was ended, the last step it logged, and where the next one went on."""
+    """An interrupted attempt: the signal, its last logged step, and the step that the next attempt resumed from."""
 
     signal: str
     step: int
@@ -38,7 +38,7 @@ class Interruption:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A value that is not the uninterrupted run's; None where a run did not say it."""
+    """A value that differs from the uninterrupted run's; None where a run did not log it."""
 
     metric: str
     step: int
@@ -48,8 +48,8 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What was compared, what was promised, and what came of it."""
+class Comparison:
+    """What was compared, what was promised, and the result."""
 
     trial_id: str
     steps: int
@@ -64,21 +64,21 @@ class Verdict:
 
     @property
     def promised_bits(self) -> bool:
-        """Whether bit-identity was promised: every attempt was deterministic, on equal numerics."""
+        """True if bit-identity was promised: every attempt was deterministic, on equal numerics."""
         return len(self.fingerprints) == 1 and bool(self.fingerprints[0].get("deterministic"))
 
     @property
     def resumed(self) -> bool:
-        """Whether every attempt after an interruption went on from a checkpoint: starting over is not resuming."""
+        """True if every attempt after an interruption resumed from a checkpoint instead of step 0."""
         return bool(self.interruptions) and all(one.resumed_from_step > 0 for one in self.interruptions)
 
     @property
     def equal(self) -> bool:
-        """Whether the interruptions left no trace in the result."""
+        """True if the interruptions did not change the result."""
         return self.resumed and not self.differences and len(set(self.weights_sha256)) == 1
 
     def sentences(self) -> tuple[str, ...]:
-        """What was compared, what had been promised, and the verdict."""
+        """Three lines for the terminal: what was compared, what was promised, the verdict."""
         return (
             f"compared: the weights, and {self.values} values of {self.metrics} metrics over {self.steps} steps;"
             f" steps computed twice: {self.repeated_steps}",
@@ -90,13 +90,10 @@ class Verdict:
         if self.promised_bits:
             known = self.fingerprints[0]
             numerics = f"{known['device']}, {known['dtype']}, {known['threads']} thread(s), torch {known['torch']}"
-            return f"the same bits, because every attempt was deterministic on equal numerics ({numerics})"
+            return f"bit-identity, because every attempt was deterministic on equal numerics ({numerics})"
         if len(self.fingerprints) > 1:
             return "equality up to rounding, because the attempts ran on unequal numerics"
-        return (
-            "equality up to rounding, because train.deterministic is off on this device (train.deterministic=true asks"
-            " for the same bits)"
-        )
+        return "equality up to rounding, because train.deterministic is off on this device; set it to true"
 
     def _reasons(self) -> list[str]:
         reasons = [] if self.resumed else ["an attempt began anew at step 0 instead of resuming"]
@@ -133,8 +130,8 @@ def _plain(difference: Difference) -> dict[str, Any]:
     return asdict(difference) | {key: word for key, word in words.items() if word in ("nan", "inf", "-inf")}
 
 
-def spoken(journals: Mapping[int, Sequence[Event]]) -> dict[int, dict[Key, float]]:
-    """Every value that each attempt said, telemetry aside."""
+def logged(journals: Mapping[int, Sequence[Event]]) -> dict[int, dict[Key, float]]:
+    """Every value that each attempt logged, without telemetry."""
     return {
         number: {
             (metric, event.step): value
@@ -147,16 +144,21 @@ def spoken(journals: Mapping[int, Sequence[Event]]) -> dict[int, dict[Key, float
     }
 
 
-def compare(straight: Twin, broken: Twin, *, trial_id: str, steps: int) -> Verdict:
-    """The verdict on an uninterrupted and an interrupted run of the same trial."""
+def compare(straight: Twin, broken: Twin, *, trial_id: str, steps: int) -> Comparison:
+    """Compares an uninterrupted (`straight`) and an interrupted (`broken`) run of the same trial."""
     expected = _joined(straight.values)
     attempts = [*straight.status.attempts, *broken.status.attempts]
     prints = [attempt.fingerprint for attempt in attempts if attempt.fingerprint]
-    return Verdict(
+    return Comparison(
         trial_id=trial_id,
         steps=steps,
         weights_sha256=(straight.status.weights_sha256, broken.status.weights_sha256),
-        interruptions=_interruptions(broken),
+        interruptions=tuple(
+            Interruption(
+                signal=broken.signals.get(old.number, ""), step=old.step, resumed_from_step=new.resumed_from_step
+            )
+            for old, new in itertools.pairwise(broken.status.attempts)
+        ),
         metrics=len({metric for metric, _ in expected}),
         values=sum(map(len, broken.values.values())),
         repeated_steps=broken.status.repeated_steps,
@@ -170,16 +172,8 @@ def _joined(values: Mapping[int, Mapping[Key, float]]) -> dict[Key, float]:
     return {key: value for number in sorted(values) for key, value in values[number].items()}
 
 
-def _interruptions(broken: Twin) -> tuple[Interruption, ...]:
-    attempts = broken.status.attempts
-    return tuple(
-        Interruption(signal=broken.signals.get(old.number, ""), step=old.step, resumed_from_step=new.resumed_from_step)
-        for old, new in itertools.pairwise(attempts)
-    )
-
-
 def _differences(expected: Mapping[Key, float], found: Mapping[int, Mapping[Key, float]]) -> list[Difference]:
-    """Values of any attempt that differ, and values that the interrupted run never said; by step."""
+    """Values of any attempt that differ, and values that the interrupted run never logged; by step."""
     unequal = [
         Difference(metric=key[0], step=key[1], attempt=number, uninterrupted=expected.get(key), interrupted=value)
         for number, values in found.items()

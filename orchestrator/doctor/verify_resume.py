@@ -1,10 +1,10 @@
-"""`iwm verify-resume`: whether an interruption changes a result, tried on a short twin of a configuration.
+"""`iwm verify-resume`: check that interruptions do not change the result, on a short twin of a configuration.
 
     uninterrupted    iwm train ...    to its end
     interrupted      iwm train ...    SIGKILL after a checkpoint -> again, SIGTERM -> again, to its end
 
-Each run is a process of its own under a temporary root, with the journal, the checkpoints and the claims that every
-trial has. Afterwards all that the two runs said is compared (`twins`), and the root is removed.
+Each run is a process of its own under a temporary root, with the journal, checkpoints and claims of every trial. Then
+`twins` compares the two runs, and the root is removed.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from iwm_core.events import Step
 from orchestrator.doctor import twins
-from orchestrator.doctor.twins import Twin, Verdict
+from orchestrator.doctor.twins import Comparison, Twin
 from orchestrator.errors import IwmError, RequestError
 from orchestrator.host.signals import StopFlag, stop_flag
 from orchestrator.planning.expand import single
@@ -33,21 +33,21 @@ from orchestrator.trial.lifecycle import State
 
 STEPS = 40
 STEPS_MIN = 16
-LOOK_S = 0.005
+POLL_S = 0.005
 SMALL = (
     "evaluate.bank_images=4",
     "evaluate.bank_size=16",
     "evaluate.probe_train_images=500",
     "evaluate.probe_test_images=200",
 )
-"""The twin's evaluation; overrides may enlarge it again."""
+"""A small evaluation for the twin; overrides may enlarge it."""
 ELSEWHERE = ("IWM_ROOT", "IWM_STATE", "IWM_DATABASE_URL", "MLFLOW_TRACKING_URI")
-"""Variables that would lead a run out of its temporary root."""
+"""Environment variables that would point a run outside its temporary root."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """An attempt is sent `signal` once it has logged `step`."""
+    """The attempt receives `signal` once it has logged `step`."""
 
     signal: signal.Signals
     step: int
@@ -59,34 +59,35 @@ def verify_resume(
     steps: int = STEPS,
     sweeps: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Verdict:
-    """Runs the twin both ways and compares; `say` hears what is being done.
+) -> Comparison:
+    """Runs the twin both ways and compares; `say` receives progress lines.
 
     Raises:
-        RequestError: overrides that mean nothing, or too few steps to be interrupted twice.
+        RequestError: invalid overrides, or too few steps for two interruptions.
         IwmError: a run failed, or ended before it could be interrupted.
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came. Nothing is left behind.
     """
     words = twin_words(overrides, steps=steps)
     trial_id = single(words, sweeps_dir=sweeps).trial.id
-    options = ["--sweeps", str(sweeps.expanduser().resolve())] if sweeps else []
+    words += ["--sweeps", str(sweeps.expanduser().resolve())] if sweeps else []
     with stop_flag() as stop, tempfile.TemporaryDirectory(prefix="iwm-verify-") as folder:
-        runs = _Runs(trial_id, words=[*words, *options], folder=Path(folder), stop=stop)
+        straight, broken = (Layout.of(Path(folder) / name, environ={}) for name in ("uninterrupted", "interrupted"))
         say(f"trial {trial_id[:8]}, {steps} steps, uninterrupted")
-        straight = runs.run("uninterrupted")
+        first = _run(straight, trial_id, words, stop=stop)
         say("the same, interrupted by SIGKILL and by SIGTERM")
-        broken = runs.run("interrupted", plan=interruptions(steps))
-    return twins.compare(straight, broken, trial_id=trial_id, steps=steps)
+        second = _run(broken, trial_id, words, stop=stop, plan=interruptions(steps))
+    return twins.compare(first, second, trial_id=trial_id, steps=steps)
 
 
 def twin_words(overrides: Sequence[str], *, steps: int) -> list[str]:
-    """The overrides of the short twin: its length, log and checkpoints are its own, the rest is as it was asked for.
+    """The twin's overrides: its own length, logging and checkpoint interval on top of the request.
 
     Raises:
-        RequestError: fewer steps than two interruptions need.
+        RequestError: there are too few steps for two interruptions.
     """
     if steps < STEPS_MIN:
-        raise RequestError(f"--steps must be at least {STEPS_MIN}, so that there is room for two interruptions")
+        message = f"--steps must be at least {STEPS_MIN}, to leave room for two interruptions"
+        raise RequestError(message, setting="--steps", value=steps)
     own = (f"train.steps={steps}", "train.log_every=1", f"resources.checkpoint_every_steps={interval(steps)}")
     return [*SMALL, *overrides, *own]
 
@@ -97,94 +98,79 @@ def interval(steps: int) -> int:
 
 
 def interruptions(steps: int) -> tuple[Planned, ...]:
-    """Each between two checkpoints, so that SIGKILL costs some steps, and long before the end."""
+    """Two interruptions, each between checkpoints, so that SIGKILL loses steps, and long before the end."""
     every = interval(steps)
     between = max(1, every // 2)
     return Planned(signal.SIGKILL, every + between), Planned(signal.SIGTERM, 3 * every + between)
 
 
-class _Runs:
-    """Runs of one trial, each under a root of its own in `folder`."""
-
-    def __init__(self, trial_id: str, *, words: Sequence[str], folder: Path, stop: StopFlag) -> None:
-        self._trial_id, self._words, self._folder, self._stop = trial_id, words, folder, stop
-
-    def run(self, name: str, *, plan: Sequence[Planned] = ()) -> Twin:
-        """Runs the trial to its end, its first attempts interrupted as planned."""
-        layout = Layout.of(self._folder / name, environ={})
-        trial = layout.trial(self._trial_id)
-        for attempt, planned in enumerate(plan):
-            self._interrupt(layout, attempt=attempt, planned=planned)
-        with self._child(layout) as child:
-            self._wait(child)
-            if child.returncode:
-                raise _failure(child.returncode, log=self._log(layout))
-        signals = {attempt: planned.signal.name for attempt, planned in enumerate(plan)}
-        values = twins.spoken(journal.read_journals(trial))
-        return Twin(status=read_status(trial), values=values, signals=signals)
-
-    def _interrupt(self, layout: Layout, *, attempt: int, planned: Planned) -> None:
-        trial = layout.trial(self._trial_id)
-        with self._child(layout) as child:
-            self._wait(child, until=lambda: _has_logged(trial, attempt=attempt, step=planned.step))
+def _run(layout: Layout, trial_id: str, words: Sequence[str], *, stop: StopFlag, plan: Sequence[Planned] = ()) -> Twin:
+    """Runs the trial to its end under a root of its own, with its first attempts interrupted as planned."""
+    trial, log = layout.trial(trial_id), layout.root.with_suffix(".log")
+    for attempt, planned in enumerate(plan):
+        name, step = planned.signal.name, planned.step
+        with _train(layout, words, log=log) as child:
+            _wait(child, stop=stop, until=lambda number=attempt, step=step: _has_logged(trial, number, step=step))
             child.send_signal(planned.signal)
-            self._wait(child)
-            state = read_status(trial).state
-            if state is State.FINISHED:
-                raise IwmError(
-                    f"the twin ended before {planned.signal.name} reached it at step {planned.step}:"
-                    " give it more steps with --steps"
-                )
-            if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
-                raise _failure(child.returncode, log=self._log(layout))
-
-    @contextlib.contextmanager
-    def _child(self, layout: Layout) -> Iterator[subprocess.Popen[bytes]]:
-        """`iwm train` in a process group of its own, which does not outlive the block."""
-        command = [sys.executable, "-m", "orchestrator.cli", "train", *self._words, "--root", str(layout.root)]
-        environment = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
-        with self._log(layout).open("wb") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        try:
-            yield child
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-
-    def _log(self, layout: Layout) -> Path:
-        return layout.root.with_suffix(".log")
-
-    def _wait(self, child: subprocess.Popen[bytes], *, until: Callable[[], bool] = lambda: False) -> None:
-        """Until the process has ended, or something is so.
-
-        Raises:
-            KeyboardInterrupt: we were asked to stop.
-        """
-        while child.poll() is None and not until():
-            if self._stop():
-                raise KeyboardInterrupt
-            time.sleep(LOOK_S)
+            _wait(child, stop=stop)
+        state = read_status(trial).state
+        if state is State.FINISHED:
+            raise IwmError(f"the twin ended before {name} at step {step}: give it more steps with --steps")
+        if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
+            raise _failure(child.returncode, log=log)
+    with _train(layout, words, log=log) as child:
+        _wait(child, stop=stop)
+        if child.returncode:
+            raise _failure(child.returncode, log=log)
+    signals = {attempt: planned.signal.name for attempt, planned in enumerate(plan)}
+    return Twin(status=read_status(trial), values=twins.logged(journal.read_journals(trial)), signals=signals)
 
 
-def _has_logged(trial: TrialFolder, *, attempt: int, step: int) -> bool:
+@contextlib.contextmanager
+def _train(layout: Layout, words: Sequence[str], *, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`iwm train` in its own process group, which is killed at the end of the block."""
+    command = [sys.executable, "-m", "orchestrator.cli", "train", *words, "--root", str(layout.root)]
+    environment = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _wait(child: subprocess.Popen[bytes], *, stop: StopFlag, until: Callable[[], bool] = lambda: False) -> None:
+    """Waits until the process ends or `until` returns True.
+
+    Raises:
+        KeyboardInterrupt: this process was asked to stop.
+    """
+    while child.poll() is None and not until():
+        if stop():
+            raise KeyboardInterrupt
+        time.sleep(POLL_S)
+
+
+def _has_logged(trial: TrialFolder, attempt: int, *, step: int) -> bool:
     events = journal.read_journals(trial).get(attempt, ())
     return any(isinstance(event, Step) and event.step >= step for event in events)
 
 
 def _failure(code: int, *, log: Path) -> IwmError:
-    """What a run said last, as an error with its exit code."""
+    """The last line of a run's log, as the error with the run's exit code."""
     lines = log.read_text(errors="replace").strip().splitlines()
-    said = lines[-1].removeprefix("iwm: ") if lines else f"exit code {code}"
-    return (RequestError if code == RequestError.exit_code else IwmError)(said)
+    message = lines[-1].removeprefix("iwm: ") if lines else f"exit code {code}"
+    return (RequestError if code == RequestError.exit_code else IwmError)(message)
 
 
-def verdict_table(verdict: Verdict) -> Table:
+def verdict_table(verdict: Comparison) -> Table:
     """One row per run."""
     table = Table(title=f"trial {verdict.trial_id}, {verdict.steps} steps", title_justify="left", box=None)
-    for heading in ("run", "interrupted by", "went on from step", "seconds", "weights_sha256"):
+    for heading in ("run", "interrupted by", "resumed from step", "seconds", "weights_sha256"):
         table.add_column(heading, overflow="fold")
     by = ", ".join(f"{one.signal} at step {one.step}" for one in verdict.interruptions)
     on = ", ".join(str(one.resumed_from_step) for one in verdict.interruptions)

@@ -1,15 +1,13 @@
-"""Starting trials and looking after them.
+"""Start trials and follow their jobs.
 
-leases.py         the right to start a trial
-dependency.py     what a trial waits for
-decisions.py      what was written and what is seen -> what to do                                              [pure]
-lost_jobs.py      writes a decision down; finds jobs that no trial waits for
-slots.py          this machine: workers in slots, and one look at them
+leases.py         the right to start a trial: claims and fencing tokens
+dependency.py     a trial that waits for its parent
+decisions.py      decide() what to do about a trial from its files and its job; apply() records it
+slots.py          this machine: claim trials, start workers, reconcile
 keeper.py         the process that keeps the slots filled
-foreground.py     `iwm train`
-hydra_job.py      a trial in a job that Hydra started
-batch.py          what one sbatch starts, as a value                                                           [pure]
-slurm_arrays.py   claims, then arrays; a submitter killed in between loses and doubles nothing
-slurm_queue.py    what SLURM says of our jobs
-slurm_jobs.py     one look at the trials whose jobs are SLURM's; hold, release, cancel
+foreground.py     a trial in this process: `iwm train`, or a job that Hydra started
+batch.py          the value that describes one sbatch call
+slurm_arrays.py   claim and submit arrays; a submitter that is killed loses and doubles nothing
+slurm_queue.py    our jobs in SLURM's queue: list, hold, release, cancel, orphans
+slurm_jobs.py     reconcile the trials that run under SLURM
 """

@@ -1,11 +1,12 @@
-"""A batch: what one sbatch starts, as a value. Trials of one resource class, cut to the site's array size. Pure.
+"""A batch: the value that describes one sbatch call. Its trials share a resource class and fit the site's array size.
 
     cells -> resource classes -> arrays of at most MaxArraySize tasks -> tasks of `trials_per_gpu` trials each
 
-`batch.json` is written before sbatch is called, so whoever finds a job with the batch's token in its name knows which
-trials it runs, even if the submitter died before it could say so.
+`batch.json` is written before sbatch is called, and the job's name ends with the batch's token. So the trials of a job
+are known even if its submitter dies before it records the job.
 """
 
+import contextlib
 import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,16 +14,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from orchestrator.errors import RequestError
+from orchestrator.records.layout import Layout
 from orchestrator.trial.sweep import Resources
 
 GUARD = """bash -c 'trap "" USR2 TERM; exec "$@"' iwm"""
-"""Python is deaf to the signals that ask for a checkpoint until it can understand them: before, they would end it."""
+"""Starts Python with the checkpoint signals ignored: until it installs its handlers, they would end it."""
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySubmission:
-    """One submission. `tasks` holds, for each index of the array, the ids of the trials that this task runs."""
+    """One submission. `tasks` holds, for each index of the array, the ids of the trials that the task runs."""
 
     token: str
     name: str
@@ -31,12 +33,17 @@ class ArraySubmission:
 
     @property
     def job_name(self) -> str:
-        """What squeue shows: readable, and ending with the token."""
+        """The readable name that squeue shows, followed by the token."""
         return f"{self.name}-{self.token}"
 
     def to_json(self) -> bytes:
         """The content of `batch.json`."""
-        return json.dumps({**asdict(self), "resources": asdict(self.resources)}).encode()
+        return json.dumps(asdict(self)).encode()
+
+    @property
+    def index(self) -> Mapping[str, int]:
+        """The array index of each trial."""
+        return {trial_id: index for index, ids in enumerate(self.tasks) for trial_id in ids}
 
     @classmethod
     def from_json(cls, text: bytes) -> "ArraySubmission":
@@ -48,6 +55,13 @@ class ArraySubmission:
             resources=Resources.of(raw["resources"]),
             tasks=tuple(tuple(ids) for ids in raw["tasks"]),
         )
+
+
+def read_batch(layout: Layout, token: str) -> ArraySubmission | None:
+    """The batch with this token; None where its file is missing or torn."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return ArraySubmission.from_json((layout.batch(token) / "batch.json").read_bytes())
+    return None
 
 
 def by_class(items: Iterable[Item], *, resources: Callable[[Item], Resources]) -> dict[Resources, list[Item]]:
@@ -67,54 +81,50 @@ def cut(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 def sbatch_parameters(
     batch: ArraySubmission, *, root: str, claim_variable: str, avoid: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """What submitit's SLURM executor is told. `avoid` are nodes that failed before.
+    """The parameters of submitit's SLURM executor. `avoid` lists nodes that failed before.
 
     Raises:
         RequestError: `srun_args` or `sbatch_args` cannot be split into words.
     """
     asked = batch.resources
     gpus, tasks = gpus_per_node(asked), tasks_per_node(asked)
-    together = ["--kill-on-bad-exit=1"] if ranks(asked) > 1 else []
-    meeting = ["export MASTER_ADDR=$(hostname)"] if ranks(asked) > 1 else []  # the first node runs this, and rank 0
+    kill = ["--kill-on-bad-exit=1"] if ranks(asked) > 1 else []
+    rendezvous = ["export MASTER_ADDR=$(hostname)"] if ranks(asked) > 1 else []  # runs on the node of rank 0
     exclude = ",".join(dict.fromkeys(filter(None, (asked.exclude, *avoid))))
     wanted = {
+        **{key: getattr(asked, key) for key in ("partition", "qos", "account", "constraint", "nodes")},
         "job_name": batch.job_name,
-        "partition": asked.partition,
-        "qos": asked.qos,
-        "account": asked.account,
-        "constraint": asked.constraint,
         "exclude": exclude,
         "time": asked.time_limit_min,
-        "nodes": asked.nodes,
         "ntasks_per_node": tasks,
         "gpus_per_node": gpus,
         "cpus_per_task": asked.cpus_per_gpu * max(1, gpus // tasks),
         "mem": f"{round(asked.mem_gb * 1024)}M" if asked.mem_gb else "",
         "array_parallelism": asked.max_parallel or len(batch.tasks),
-        "srun_args": [*together, *words(asked.srun_args, key="srun_args")],
+        "srun_args": [*kill, *words(asked.srun_args, key="srun_args")],
     }
     return {
         **{key: value for key, value in wanted.items() if value},
         "signal_delay_s": asked.signal_before_s,
-        "setup": [f"export {claim_variable}={batch.token}", *meeting, *asked.setup.splitlines()],
+        "setup": [f"export {claim_variable}={batch.token}", *rendezvous, *asked.setup.splitlines()],
         "additional_parameters": {"requeue": True, "chdir": root, **options(asked.sbatch_args)},
     }
 
 
 def gpus_per_node(resources: Resources) -> int:
-    """-1 stands for one GPU, or none where the trial trains on the CPU."""
+    """The GPUs to request; -1 means one, or none for a trial on the CPU."""
     if resources.gpus_per_node >= 0:
         return resources.gpus_per_node
     return 0 if resources.device == "cpu" else 1
 
 
 def tasks_per_node(resources: Resources) -> int:
-    """One process a GPU, each a rank of the trial; one alone where there is no GPU, or where trials share the job."""
+    """One process per GPU, each a rank of the trial; a single process without GPUs or where trials share the job."""
     return max(1, gpus_per_node(resources)) if resources.trials_per_gpu == 1 else 1
 
 
 def ranks(resources: Resources) -> int:
-    """How many processes train one trial together."""
+    """The number of processes that train one trial together."""
     return resources.nodes * tasks_per_node(resources) if resources.trials_per_gpu == 1 else 1
 
 
@@ -122,13 +132,17 @@ def options(text: str) -> dict[str, str | bool]:
     """`--reservation=spring --exclusive` as {"reservation": "spring", "exclusive": True}.
 
     Raises:
-        RequestError: a word that is not of that form.
+        RequestError: a word does not have that form.
     """
     found: dict[str, str | bool] = {}
     for word in words(text, key="sbatch_args"):
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or not name:
-            raise RequestError(f"resources.sbatch_args: '{word}' is not of the form --name=value or --name")
+            raise RequestError(
+                f"resources.sbatch_args: '{word}' does not have the form --name=value or --name",
+                setting="resources.sbatch_args",
+                value=word,
+            )
         found[name] = value if equals else True
     return found
 
@@ -137,14 +151,9 @@ def words(text: str, *, key: str) -> list[str]:
     """The words of a shell line.
 
     Raises:
-        RequestError: a quote that does not end.
+        RequestError: a quote is not closed.
     """
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise RequestError(f"resources.{key}: {error} in {text!r}") from error
-
-
-def places(batch: ArraySubmission) -> Mapping[str, int]:
-    """The array index of each trial."""
-    return {trial_id: index for index, ids in enumerate(batch.tasks) for trial_id in ids}
+        raise RequestError(f"resources.{key}: {error} in {text!r}", setting=f"resources.{key}", value=text) from error

@@ -1,9 +1,9 @@
-"""What to do about a trial, given what it wrote and what can be seen of its job, here or by SLURM. Pure.
+"""Decide what to do about a trial, from its files and from the state of its job, on this machine or in SLURM.
 
-    decide(status, sight, now=...) -> Step
+    decide(status, sight, now=...) -> Step  [pure];    apply(folder, status, step) records it
 
-On this machine an attempt is lost only where somebody could look and saw nobody: silence is no proof of death. What
-nobody looks after (`iwm train`) is not started again.
+On this machine an attempt is lost only if its worker is known to be gone; an unknown state proves nothing. A trial of
+`iwm train` is not started again.
 
 | seen on this machine           | queued         | running          | preempted     |
 |--------------------------------|----------------|------------------|---------------|
@@ -16,51 +16,54 @@ nobody looks after (`iwm train`) is not started again.
 | runs, completes, is suspended  | wait           | wait             | wait          | follow    |
 | pending                        | wait           | attempt lost     | wait          | follow    |
 | held by SLURM (launch failed)  | release        | attempt lost     | release       | wait      |
-| held by somebody               | follow         | attempt lost     | follow        | wait      |
+| held by a person               | follow         | attempt lost     | follow        | wait      |
 | cancelled                      | cancelled      | cancelled        | cancelled     | cancelled |
 | over, or not known any more    | job lost       | attempt lost     | start again   | wait      |
 
-A job that SLURM could not start is released `RELAUNCHES_MAX` times; then it is as if somebody held it.
+A job that SLURM could not start is released `RELAUNCHES_MAX` times; after that it counts as held by a person.
 
-A claim behind another trial has no job to ask for: it waits until that trial has finished, and while it is held; then
-the trial is claimed and submitted (start again).
+A claim behind another trial has no job: it waits until that trial has finished, and while it is held; then the trial is
+claimed and submitted (start again).
 
-"Not known" is what a controller says that answered; where none answered, nobody asks for a decision. And a decision
-that turns out wrong costs time, never results: a job that shows up again under an older claim ends at once.
+"Not known" means that the controller answered and does not list the job; without an answer nothing is decided. A wrong
+decision costs time, never results: a job that shows up again under an older claim ends at once.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 from orchestrator.host.slurm import Job
-from orchestrator.trial.events import Cause
+from orchestrator.records import journal
+from orchestrator.records.layout import TrialFolder
+from orchestrator.records.scan import read_status
+from orchestrator.trial.events import Cancelled, Cause, Held, Lost, Released, Requeued
 from orchestrator.trial.launchers import FOREGROUND, LOCAL
-from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.trial.lifecycle import UNDER_WAY, State, TrialStatus
 
 HOLD_SETTLES_S = 30.0
-"""How long a hold may take to be seen: a running job is stopped first."""
+"""Seconds until SLURM shows a hold: it stops a running job first."""
 RELAUNCHES_MAX = 3
-"""After this many starts that failed, somebody must look: SLURM drains a node for each."""
+"""Failed starts after which a person must look: SLURM drains a node for each."""
 ORPHAN_S = 60.0
-"""After this, a claim that no job came of is given up, where its submitter is on another machine and cannot be seen."""
+"""Seconds after which a claim without a job is given up if its submitter runs on another machine."""
 
 
 class Action(Enum):
-    """What to do."""
+    """What to do about a trial."""
 
     WAIT = "wait"
-    ADOPT = "record the job that nobody recorded"
+    ADOPT = "record the job that its submitter did not record"
     MARK_ATTEMPT_LOST = "mark the newest attempt lost"
     MARK_JOB_LOST = "mark the job lost before its first attempt"
-    MARK_CANCELLED = "somebody cancelled the job"
-    MARK_HELD = "somebody holds the job"
-    MARK_RELEASED = "somebody released the job"
+    MARK_CANCELLED = "record that the job was cancelled"
+    MARK_HELD = "record that the job is held"
+    MARK_RELEASED = "record that the job was released"
     RELEASE = "release the job"
     START_AGAIN = "claim and submit again"
 
 
 class Seen(Enum):
-    """What a look at a process of this machine showed."""
+    """The state of a process on this machine."""
 
     ALIVE = "alive"
     GONE = "gone"
@@ -69,25 +72,28 @@ class Seen(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What is known of the job of a newest claim: of its processes here, or as SLURM has it.
+    """What is known about the newest claim's job, from its processes on this machine or from SLURM.
 
-    `live` is the job as it is in the queue, `ended` how its last start ended.
+    Attributes:
+        worker: The worker's process.
+        process: The job's own process, around the worker.
+        live: The job in SLURM's queue.
+        ended: How the job's last start ended.
+        submitting: The submitter may still be at work.
+        waits: The parent trial has not finished.
     """
 
     worker: Seen = Seen.UNKNOWN
     process: Seen = Seen.UNKNOWN
-    """The job's own, around the worker."""
     live: Job | None = None
     ended: Job | None = None
     submitting: bool = False
-    """Its submitter may still be at work."""
     waits: bool = False
-    """The trial that has to finish first has not."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """An action, and what to say about it."""
+    """An action, and the reason, cause and node to record with it."""
 
     action: Action
     reason: str = ""
@@ -99,21 +105,19 @@ WAIT = Step(Action.WAIT)
 
 
 def decide(status: TrialStatus, sight: Sight, *, now: float) -> Step:
-    """The one step for this trial; `now` in unix seconds."""
+    """Returns the one step for this trial; `now` in unix seconds."""
     if status.launcher in (LOCAL, FOREGROUND):
-        return _here(status, sight)
+        return _on_this_machine(status, sight)
     if status.may_wait:
         return WAIT if sight.waits else Step(Action.START_AGAIN)
     if not status.submitted and (sight.live or status.state is State.QUEUED):
         return _unrecorded(sight)
     if sight.live:
         return _live(status, sight, now=now)
-    if sight.ended and sight.ended.state == "CANCELLED":
-        return Step(Action.MARK_CANCELLED, "scancel")
     return _over(status, sight)
 
 
-def _here(status: TrialStatus, sight: Sight) -> Step:
+def _on_this_machine(status: TrialStatus, sight: Sight) -> Step:
     gone = sight.worker is Seen.GONE
     if status.state is State.RUNNING and gone:
         return Step(Action.MARK_ATTEMPT_LOST, "no worker on this machine")
@@ -124,7 +128,7 @@ def _here(status: TrialStatus, sight: Sight) -> Step:
 
 
 def _unrecorded(sight: Sight) -> Step:
-    """A job that ended unrecorded, and not by anybody's wish, has waited in vain for what its submitter owed it."""
+    """A job that ended unrecorded without being cancelled never received its pickle: its submitter died."""
     if sight.live or (sight.ended and sight.ended.state == "CANCELLED"):
         return Step(Action.ADOPT)
     return WAIT if sight.submitting else Step(Action.MARK_JOB_LOST, "its submission was interrupted", Cause.REQUEUED)
@@ -134,9 +138,9 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
     job, state = sight.live, status.state
     assert job
     if state is State.RUNNING:
-        return _attempt_lost(status, sight) if job.state == "PENDING" else WAIT
+        return _lost(Action.MARK_ATTEMPT_LOST, status, sight) if job.state == "PENDING" else WAIT
     if state is State.PREEMPTED and job.state == "PENDING" and _is_known_better(status, sight):
-        return _attempt_lost(status, sight)
+        return _lost(Action.MARK_ATTEMPT_LOST, status, sight)
     if job.is_held:
         if state is State.HELD:
             return WAIT
@@ -148,39 +152,62 @@ def _live(status: TrialStatus, sight: Sight, *, now: float) -> Step:
 
 
 def _is_known_better(status: TrialStatus, sight: Sight) -> bool:
-    """Whether the accounting, which comes a second late, now knows why the newest attempt was lost."""
+    """Return True if the accounting, which lags by a second, now explains the newest attempt's loss."""
     newest = status.attempts[-1] if status.attempts else None
     unexplained = newest and newest.end == "lost" and newest.cause == Cause.REQUEUED
     return bool(unexplained and sight.ended and sight.ended.cause is not Cause.REQUEUED)
 
 
-def _attempt_lost(status: TrialStatus, sight: Sight) -> Step:
-    """A running attempt whose job waits to start again."""
-    if not sight.ended:
-        return Step(Action.MARK_ATTEMPT_LOST, "its job was requeued", Cause.REQUEUED, _host(status))
-    return Step(Action.MARK_ATTEMPT_LOST, said_of(sight.ended), sight.ended.cause, sight.ended.node or _host(status))
-
-
 def _over(status: TrialStatus, sight: Sight) -> Step:
-    if status.state is State.PREEMPTED:
-        return Step(Action.START_AGAIN)
-    if status.state not in _LOSES:
-        return WAIT
-    action, ended = _LOSES[status.state], sight.ended
-    host = _host(status) if action is Action.MARK_ATTEMPT_LOST else ""
-    if not ended:
-        return Step(action, "SLURM does not know its job any more", node=host)
-    return Step(action, said_of(ended), ended.cause, ended.node or host)
+    if sight.ended and sight.ended.state == "CANCELLED":
+        return Step(Action.MARK_CANCELLED, "scancel")
+    match status.state:
+        case State.PREEMPTED:
+            return Step(Action.START_AGAIN)
+        case State.RUNNING:
+            return _lost(Action.MARK_ATTEMPT_LOST, status, sight)
+        case State.QUEUED:
+            return _lost(Action.MARK_JOB_LOST, status, sight)
+        case _:
+            return WAIT
 
 
-def _host(status: TrialStatus) -> str:
-    return status.attempts[-1].host if status.attempts else ""
+def _lost(action: Action, status: TrialStatus, sight: Sight) -> Step:
+    """The loss of an attempt or a job: as its last start ended, requeued, or unknown to SLURM."""
+    host = status.attempts[-1].host if status.attempts and action is Action.MARK_ATTEMPT_LOST else ""
+    if ended := sight.ended:
+        hint = ": killed, possibly for lack of memory" if ended.cause is Cause.KILLED else ""
+        return Step(action, ended.sentence + hint, ended.cause, ended.node or host)
+    if sight.live:
+        return Step(action, "its job was requeued", Cause.REQUEUED, host)
+    return Step(action, "SLURM no longer knows its job", node=host)
 
 
-_LOSES = {State.QUEUED: Action.MARK_JOB_LOST, State.RUNNING: Action.MARK_ATTEMPT_LOST}
+def apply(folder: TrialFolder, status: TrialStatus, step: Step, *, log_end: str = "") -> bool:
+    """Records the step's event under the newest claim; returns False for a step without one.
 
+    `log_end` is the end of the job's log, appended to the reason of a loss.
 
-def said_of(ended: Job) -> str:
-    """How a job ended, and what that may mean."""
-    killed = ended.cause is Cause.KILLED
-    return ended.sentence + (": killed, as happens where memory is short" if killed else "")
+    Raises:
+        OSError: the event cannot be written.
+    """
+    claim, reason = status.claim, "; ".join(filter(None, (step.reason, log_end)))
+    match step.action:
+        case Action.RELEASE:
+            event = Requeued(claim=claim, reason=step.reason)
+        case Action.MARK_ATTEMPT_LOST:
+            under_it = [attempt for attempt in status.attempts if attempt.claim == claim]
+            number = (under_it or status.attempts)[-1].number
+            event = Lost(claim=claim, attempt=number, reason=reason, cause=step.cause, node=step.node)
+        case Action.MARK_JOB_LOST:
+            event = Lost(claim=claim, reason=reason, cause=step.cause, node=step.node)
+        case Action.MARK_CANCELLED if read_status(folder).state in UNDER_WAY:
+            event = Cancelled(claim=claim, by=step.reason)
+        case Action.MARK_HELD:
+            event = Held(claim=claim, reason=step.reason)
+        case Action.MARK_RELEASED:
+            event = Released(claim=claim)
+        case _:
+            return False
+    journal.record(folder, event)
+    return True

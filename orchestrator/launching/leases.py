@@ -1,7 +1,7 @@
-"""Leases: the right to start a trial, won by one claim that is newer than every other; and the files it begins with.
+"""Leases: the right to start a trial belongs to its newest claim. Also writes the files of a new trial.
 
-A claim is a file that is linked into place once, so of many who try one wins. It carries a token, which a job shows
-when it begins: a job under an older claim ends at once (docs/decisions/0007).
+A claim is a file that is linked into place once, so exactly one process wins it. It carries a fencing token, which the
+job presents when it starts: a job under an older claim ends at once (docs/decisions/0007).
 """
 
 import secrets
@@ -22,15 +22,15 @@ from orchestrator.trial.value import Trial, canonical_json
 
 
 def new_token() -> str:
-    """A token that nobody else has."""
+    """A unique fencing token: 16 hexadecimal digits."""
     return secrets.token_hex(8)
 
 
 def write_trial(layout: Layout, trial: Trial) -> TrialFolder:
-    """Writes `trial.json`, unless it is there.
+    """Writes `trial.json` unless it exists.
 
     Raises:
-        RootError: the root cannot be written.
+        RootError: the root is not writable.
     """
     folder = layout.trial(trial.id)
     _write_once(folder.value_file, trial.to_dict, layout=layout)
@@ -38,21 +38,23 @@ def write_trial(layout: Layout, trial: Trial) -> TrialFolder:
 
 
 def write_sweep(layout: Layout, sweep: Sweep, *, t: float) -> None:
-    """Writes `sweep.json`, unless the same sweep was recorded before.
+    """Writes `sweep.json` unless the same sweep was recorded before.
 
     Raises:
-        RootError: the root cannot be written.
+        RootError: the root is not writable.
     """
     _write_once(layout.sweep_file(sweep.id), lambda: sweep.to_record(t=t).to_dict(), layout=layout)
 
 
 def _write_once(path: Path, content: Callable[[], dict[str, Any]], *, layout: Layout) -> None:
-    """Writes JSON whose content is fixed by the file's name, unless it is there."""
+    """Writes JSON whose content follows from the file's name, unless the file exists."""
     try:
         if not path.exists():
             journal.replace_file(path, canonical_json(content()).encode())
     except OSError as error:
-        raise RootError(f"cannot write under root '{layout.root}': {error.strerror or error}") from error
+        raise RootError(
+            f"cannot write under root '{layout.root}': {error.strerror or error}", path=layout.root
+        ) from error
 
 
 def claim(
@@ -64,9 +66,9 @@ def claim(
     also_from: frozenset[State] = frozenset(),
     after: str = "",
 ) -> Claimed | None:
-    """Wins the right to start this trial, or finds (None) that somebody else has it or that it is under way.
+    """Claims the trial and returns the claim; None if another process was first or the trial is under way.
 
-    With `after` it is the right to start it once the trial of that id has finished.
+    With `after`, the trial may start once the trial of that id has finished. The claim's paths are absolute.
     """
     status = read_status(folder)
     if status.state not in RUNNABLE | also_from:
@@ -78,26 +80,21 @@ def claim(
         host=provenance.host(),
         user=provenance.user(),
         after=after,
-        resources=asdict(
-            replace(
-                resources,
-                data_root=absolute(resources.data_root),
-                weights_file=absolute(resources.weights_file),
-            )
-        ),
+        resources=asdict(resources)
+        | {"data_root": absolute(resources.data_root), "weights_file": absolute(resources.weights_file)},
     )
     return event if journal.claim(folder, event) else None
 
 
 def absolute(folder: str) -> str:
-    """The folder as every process can find it, wherever it was started."""
+    """The absolute path; empty stays empty."""
     return str(Path(folder).expanduser().resolve()) if folder else ""
 
 
 def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
-    """The next claim of a trial that was preempted, or that need not wait for another any more.
+    """Claims a trial again that was preempted or no longer waits for its parent; None as for `claim`.
 
-    It has the resources of the last one, and a token of its own unless given.
+    The new claim has the resources of the last one, and a new token unless given.
     """
     last, status = newest_claim(journal.read_control(folder)), read_status(folder)
     if not last or not (status.state is State.PREEMPTED or status.may_wait):
@@ -105,7 +102,7 @@ def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
     event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), after="", t=0.0)
     if not journal.claim(folder, event):
         return None
-    if journal.is_cancelled(folder, claim=last.claim):  # it came while we were claiming: it holds for this one
+    if journal.is_cancelled(folder, claim=last.claim):  # cancelled while we were claiming
         journal.record(folder, Cancelled(claim=event.claim, by="as the claim before"))
         return None
     if journal.is_held(folder, claim=last.claim):

@@ -1,17 +1,17 @@
-"""Starting trials on SLURM: claims first, then one array per resource class, then a record of every job.
+"""Start trials on SLURM: claim them, submit one array per resource class, record every job.
 
     ask (sbatch --test-only) -> claim -> batch.json -> sbatch -> `submitted` under each claim
 
-Killed between any two of these, nothing is lost and nothing doubled: a job carries the token of its claims in its name
-and its environment, so `slurm_jobs` finds a job that nobody recorded (it is adopted) and claims that no job came
-of (they are claimed again). A job whose token is not the newest claim's ends at once.
+A submitter that is killed between any two steps loses and doubles nothing: a job carries the token of its claims in its
+name and environment. `slurm_jobs` records a job that its submitter did not, and claims again the trials whose
+submission produced no job. A job whose token is not the newest claim's ends at once.
 """
 
 import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,29 +27,23 @@ from orchestrator.host.slurm import Answer
 from orchestrator.launching.batch import GUARD, ArraySubmission, by_class, cut, ranks, sbatch_parameters
 from orchestrator.launching.leases import claim, new_token, write_trial
 from orchestrator.records import journal
-from orchestrator.records.layout import Layout, TrialFolder
+from orchestrator.records.layout import Layout
 from orchestrator.trial.events import Claimed, Submitted, Withdrawn
-from orchestrator.trial.launchers import SLURM, TOKEN
+from orchestrator.trial.launchers import LOCAL, SLURM, TOKEN
 from orchestrator.trial.sweep import Cell, Resources
 
 WRITERS = 16
-"""Threads that wait for the disk side by side: a claim is durable before its job exists."""
+"""Threads that write claims in parallel: each waits for the disk, since a claim is durable before its job exists."""
 NEVER = 1_000_000
-"""submitit counts time-outs and gives up; our budgets are in `Resources`."""
+"""Disables submitit's own limit on time-outs; `Resources` has the retries."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A trial that is to be started. `claim` wins the right to, under a token, or finds (None) that it is not ours."""
-
-    folder: TrialFolder
-    resources: Resources
-    claim: Callable[[str], Claimed | None]
+Claim = Callable[[str, str], Claimed | None]
+"""(trial id, token) -> the claim, or None where another process has claimed the trial."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """What sbatch started."""
+    """A submitted array."""
 
     job_id: str
     trial_ids: tuple[str, ...]
@@ -59,57 +53,49 @@ def submit_slurm(layout: Layout, cells: Sequence[Cell], *, name: str) -> list[Ar
     """Claims these trials and submits them.
 
     Raises:
-        RefusedError: SLURM does not take them; their claims were withdrawn.
-        LaunchError: SLURM is not here, or does not answer.
+        RefusedError: SLURM refuses them; their claims were withdrawn.
+        LaunchError: SLURM is not installed or does not answer.
     """
-    return start(layout, [_fresh(layout, cell) for cell in cells], name=name)
+    by_id = {cell.trial.id: cell for cell in cells}
+
+    def win(key: str, token: str) -> Claimed | None:
+        folder = write_trial(layout, by_id[key].trial)
+        return claim(folder, resources=by_id[key].resources, token=token, launcher=SLURM)
+
+    return start(layout, {key: cell.resources for key, cell in by_id.items()}, name=name, win=win)
 
 
-def _fresh(layout: Layout, cell: Cell) -> Wanted:
-    def win(token: str) -> Claimed | None:
-        folder = write_trial(layout, cell.trial)
-        return claim(folder, resources=cell.resources, token=token, launcher=SLURM)
-
-    return Wanted(folder=layout.trial(cell.trial.id), resources=cell.resources, claim=win)
-
-
-def start(layout: Layout, wanted: Sequence[Wanted], *, name: str, avoid: Sequence[str] = ()) -> list[Array]:
-    """Submits what is wanted, one array per resource class and at most as long as the site allows.
+def start(
+    layout: Layout, wanted: Mapping[str, Resources], *, name: str, win: Claim, avoid: Sequence[str] = ()
+) -> list[Array]:
+    """Claims and submits trials, one array per resource class and at most as long as the site allows.
 
     Raises:
-        RefusedError, LaunchError: the claims of the array that was refused were withdrawn; those before it stand.
+        RefusedError: SLURM refuses an array, whose claims were withdrawn; the arrays before it stand.
+        LaunchError: SLURM is not installed or does not answer.
     """
     if not wanted:
         return []
-    size = slurm.array_size(site())
-    started = []
-    for resources, items in by_class(wanted, resources=lambda item: item.resources).items():
-        for part in cut(items, size * resources.trials_per_gpu):
-            if array := _start(layout, part, resources=resources, name=name, avoid=avoid):
-                started.append(array)
-    return started
-
-
-def site() -> dict[str, str]:
-    """The site's configuration.
-
-    Raises:
-        LaunchError: SLURM is not here, or does not answer.
-    """
     answer = slurm.run(slurm.config_command())
     if not answer.ok:
-        raise LaunchError(f"SLURM does not answer: {answer.words}")
-    return slurm.parse_config(answer.out)
+        raise _silence(answer)
+    size = slurm.array_size(slurm.parse_config(answer.out))
+    parts = [
+        (resources, part)
+        for resources, ids in by_class(wanted, resources=wanted.__getitem__).items()
+        for part in cut(ids, size * resources.trials_per_gpu)
+    ]
+    started = (_start(layout, ids, resources=each, name=name, win=win, avoid=avoid) for each, ids in parts)
+    return [array for array in started if array]
 
 
 def _start(
-    layout: Layout, items: Sequence[Wanted], *, resources: Resources, name: str, avoid: Sequence[str]
+    layout: Layout, ids: Sequence[str], *, resources: Resources, name: str, win: Claim, avoid: Sequence[str]
 ) -> Array | None:
     token = new_token()
     with holding(layout.batch(token) / "submitting.lock"), ThreadPoolExecutor(WRITERS) as writers:
-        claimed = zip(items, writers.map(lambda item: item.claim(token), items), strict=True)
-        told = track(claimed, "claiming trials", total=len(items))
-        claims = {item.folder.id: won for item, won in told if won}
+        claimed = zip(ids, writers.map(lambda key: win(key, token), ids), strict=True)
+        claims = {key: won for key, won in track(claimed, "claiming trials", total=len(ids)) if won}
         if not claims:
             return None
         tasks = tuple(tuple(part) for part in cut(list(claims), resources.trials_per_gpu))
@@ -118,68 +104,68 @@ def _start(
         try:
             job_ids = _sbatch(layout, batch, avoid=avoid)
         except RefusedError as refused:
-            for trial_id, won in claims.items():
-                journal.record(layout.trial(trial_id), Withdrawn(claim=won.claim, reason=str(refused)))
+            for key, won in claims.items():
+                journal.record(layout.trial(key), Withdrawn(claim=won.claim, reason=str(refused)))
             raise
-        jobs = {trial_id: job_id for job_id, ids in zip(job_ids, tasks, strict=True) for trial_id in ids}
-        list(writers.map(lambda key: _note(layout.trial(key), claims[key], job_id=jobs[key]), jobs))
-    return Array(job_ids[0].partition("_")[0], tuple(jobs))
 
+        def note(key: str) -> None:
+            submitted = Submitted(claim=claims[key].claim, job_id=job_ids[batch.index[key]])
+            journal.record(layout.trial(key), submitted)
 
-def _note(folder: TrialFolder, won: Claimed, *, job_id: str) -> None:
-    journal.record(folder, Submitted(claim=won.claim, job_id=job_id))
+        list(writers.map(note, claims))
+    return Array(job_ids[0].partition("_")[0], tuple(claims))
 
 
 def check_classes(layout: Layout, cells: Sequence[Cell], *, name: str) -> None:
-    """Asks SLURM whether it would take these trials, one job of each resource class, before anything is claimed.
+    """Asks SLURM whether it accepts these trials, one job per resource class, before anything is claimed.
+
+    A class is accepted if its jobs can start now, or once a node that is down or drained is back.
 
     Raises:
-        ConfigError: a batch that cannot be dealt out to the ranks that are asked for.
-        RefusedError: it would not; its own words.
-        LaunchError: SLURM is not here, or does not answer.
+        ConfigError: a batch cannot be split evenly over the requested ranks.
+        RefusedError: SLURM refuses a class; the message has its own words.
+        LaunchError: SLURM is not installed or does not answer.
     """
     for cell in cells:
         check_batch(cell.trial.config.train, ranks=ranks(cell.resources))
     for resources in by_class(cells, resources=lambda cell: cell.resources):
-        check(layout, resources, name=name)
-
-
-def check(layout: Layout, resources: Resources, *, name: str) -> None:
-    """Asks SLURM whether it would take a job of this class, now or once a node that is down or drained is back.
-
-    Raises:
-        RefusedError: it would not; its own words.
-        LaunchError: it does not answer.
-    """
-    batch = ArraySubmission(token=new_token(), name=name, resources=resources, tasks=(("",),))
-    with TemporaryDirectory(prefix="iwm-") as folder:
-        script = Path(folder) / "job.sh"
-        script.write_text(_executor(layout, batch, folder=Path(folder)).script())
-        with outside_of_a_job():
-            answer = slurm.run(slurm.test_command(script))
-    if not answer.ok and slurm.is_for_now(answer, states=slurm.run(slurm.node_states_command()).out):
-        return
-    _raise_unless(answer)
+        batch = ArraySubmission(token=new_token(), name=name, resources=resources, tasks=(("",),))
+        with TemporaryDirectory(prefix="iwm-") as folder:
+            script = Path(folder) / "job.sh"
+            script.write_text(_executor(layout, batch, folder=Path(folder)).script())
+            with outside_of_a_job():
+                answer = slurm.run(slurm.test_command(script))
+        if answer.ok or not slurm.is_for_now(answer, states=slurm.run(slurm.node_states_command()).out):
+            _raise_unless(answer)
 
 
 def _raise_unless(answer: Answer) -> None:
     if answer.ok:
         return
     if slurm.is_refusal(answer) and answer.code != 127:
-        raise RefusedError(f"SLURM does not take the job: {answer.words}")
-    raise LaunchError(f"SLURM does not answer: {answer.words}")
+        raise RefusedError(f"SLURM does not take the job: {answer.words}", value=answer.words)
+    raise _silence(answer)
+
+
+def _silence(answer: Answer) -> LaunchError:
+    return LaunchError(f"SLURM does not answer: {answer.words}", value=answer.words)
 
 
 def _executor(layout: Layout, batch: ArraySubmission, *, folder: Path, avoid: Sequence[str] = ()):  # noqa: ANN202
-    """submitit's executor; a class of its own, so that submitit is only loaded where something is submitted.
+    """submitit's executor; a local subclass, so that submitit is only imported where trials are submitted.
 
     Raises:
-        LaunchError: SLURM is not here.
+        LaunchError: SLURM is not installed.
     """
     import submitit
 
     if not shutil.which("srun"):
-        raise LaunchError("SLURM is not installed here: there is no srun on the PATH; try --launcher local")
+        raise LaunchError(
+            "SLURM is not installed here: there is no srun on the PATH; try --launcher local",
+            setting="launcher",
+            value=SLURM,
+            choices=[LOCAL],
+        )
 
     class Executor(submitit.SlurmExecutor):
         def script(self) -> str:
@@ -194,11 +180,11 @@ def _executor(layout: Layout, batch: ArraySubmission, *, folder: Path, avoid: Se
 
 
 def _sbatch(layout: Layout, batch: ArraySubmission, *, avoid: Sequence[str]) -> list[str]:
-    """Submits the batch; the job id of each task.
+    """Submits the batch and returns the job id of each task.
 
     Raises:
-        RefusedError: SLURM did not take it.
-        LaunchError: it did not answer: the jobs may exist, and will be adopted.
+        RefusedError: SLURM refuses it.
+        LaunchError: SLURM does not answer; the jobs may exist, and `slurm_jobs` will find them.
     """
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -208,19 +194,15 @@ def _sbatch(layout: Layout, batch: ArraySubmission, *, avoid: Sequence[str]) -> 
             with executor.batch():
                 jobs = [executor.submit(callable_of(layout, ids)) for ids in batch.tasks]
         except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
-            _raise_unless(Answer(code=1, out="", err=_last_words(str(error))))
+            lines = str(error).strip().splitlines()  # sbatch's own lines, or the last line of a traceback
+            own = [line for line in lines if line.startswith("sbatch: ")] or lines[-1:]
+            _raise_unless(Answer(code=1, out="", err="\n".join(own)))
             raise
     return [str(job.job_id) for job in jobs]
 
 
-def _last_words(text: str) -> str:
-    """What sbatch said, without the traceback around it."""
-    said = [line for line in text.splitlines() if line.startswith("sbatch: ")]
-    return "\n".join(said or text.strip().splitlines()[-1:])
-
-
 def callable_of(layout: Layout, trial_ids: Sequence[str]) -> Callable[[], str]:
-    """What a task runs: it knows folders and nothing else."""
+    """The callable of a task: a worker, or a pack of workers."""
     from orchestrator.worker.workers import Pack, Worker
 
     workers = tuple(Worker(layout.trial(trial_id).path) for trial_id in trial_ids)
@@ -228,7 +210,7 @@ def callable_of(layout: Layout, trial_ids: Sequence[str]) -> Callable[[], str]:
 
 
 def adopt(layout: Layout, batch: ArraySubmission, *, job_id: str) -> None:
-    """Gives a task whose submitter died in between what it waits for, up to a minute after its start: its pickle."""
+    """Writes the pickle of a task whose submitter died; the task waits for it for up to a minute after its start."""
     from submitit.core.utils import DelayedSubmission, JobPaths
 
     index = int(job_id.partition("_")[2] or 0)
@@ -242,16 +224,9 @@ def adopt(layout: Layout, batch: ArraySubmission, *, job_id: str) -> None:
     aside.replace(paths.submitted_pickle)
 
 
-def read_batch(layout: Layout, token: str) -> ArraySubmission | None:
-    """The batch of this token, if it came as far as being written."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return ArraySubmission.from_json((layout.batch(token) / "batch.json").read_bytes())
-    return None
-
-
 @contextlib.contextmanager
 def outside_of_a_job() -> Iterator[None]:
-    """Submitting from within a job (an `salloc` session) must not hand that job's own limits on."""
+    """Hides SLURM's job variables, so that a submission from within a job (`salloc`) does not inherit its limits."""
     inside = {key: os.environ[key] for key in os.environ if key.startswith("SLURM_") and key != "SLURM_CONF"}
     for key in inside:
         del os.environ[key]

@@ -1,58 +1,71 @@
-"""What SLURM says of our jobs: one squeue, and one sacct where something ended; and which nodes failed too often."""
+"""Our jobs in SLURM's queue: list them, hold, release and cancel them, find orphan jobs and failing nodes."""
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
-from orchestrator.host import slurm
+from orchestrator.host import provenance, slurm
 from orchestrator.host.slurm import Job
-from orchestrator.trial.events import Cause
-from orchestrator.trial.lifecycle import State, TrialStatus
+from orchestrator.launching.batch import cut, read_batch
+from orchestrator.records import journal
+from orchestrator.records.layout import Layout
+from orchestrator.records.scan import read_status
+from orchestrator.trial.events import Cause, Held
+from orchestrator.trial.launchers import HYDRA, SLURM
+from orchestrator.trial.lifecycle import UNDER_WAY, State, TrialStatus
 
 log = logging.getLogger(__name__)
 
 NAMED_MAX = 200
-"""More jobs than this are asked for by time instead of by id."""
+"""The most jobs that a query of sacct names by id; a larger one is by time."""
 BAD_AFTER = 2
-"""A node that failed this often, under whatever trials, is kept away from."""
+"""Failures after which a node is avoided, whichever trials they hit."""
+CANCELLED_AT_ONCE = 500
+"""Job ids in one scancel command."""
 
 
 @dataclass(frozen=True)
 class Queue:
-    """What SLURM said: `live` jobs by id; `ended` ones by id, the last start of each."""
+    """SLURM's answer: `live` jobs by id, and the last start of each `ended` job by id."""
 
     live: Mapping[str, Job]
     ended: Mapping[str, Job]
 
 
+def is_of_slurm(status: TrialStatus) -> bool:
+    """Return True if SLURM ran the trial last."""
+    return status.launcher == SLURM or (status.launcher == HYDRA and status.job_id.replace("_", "").isdigit())
+
+
+def is_ours(status: TrialStatus) -> bool:
+    """Return True for an unfinished trial that runs under SLURM."""
+    return is_of_slurm(status) and status.state in UNDER_WAY
+
+
 def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
-    """Asks for the jobs of these trials; None where SLURM does not answer."""
+    """Lists the jobs of these trials: one squeue, and one sacct if a job ended. None if SLURM does not answer."""
     users = sorted({status.claim_user for status in statuses.values() if status.claim_user})
     answer = slurm.run(slurm.squeue_command(users))
     if not answer.ok:
-        log.warning("SLURM does not answer, so nothing is concluded: %s", answer.words)
+        log.warning("SLURM does not answer, so trial states stay as they are: %s", answer.words)
         return None
     listed = slurm.parse_squeue(answer.out)
     live = {job.id: job for job in listed if not job.is_over}
     over = {job.id: job for job in listed if job.is_over}
     unclear = [status for status in statuses.values() if _needs_accounting(status, live)]
     if any(over[status.job_id].state == "FAILED" for status in unclear if status.job_id in over):
-        over = _with_codes(over, users=users)
+        codes = slurm.parse_exit_codes(slurm.run(slurm.exit_codes_command(users)).out)
+        known = {key: codes.get(key, (job.exit_code, job.signal)) for key, job in over.items()}
+        over = {key: replace(job, exit_code=known[key][0], signal=known[key][1]) for key, job in over.items()}
     unclear = [status for status in unclear if status.job_id not in over]
     return Queue(live, _accounted(unclear, users=users) | over if unclear else over)
 
 
-def _with_codes(over: Mapping[str, Job], *, users: list[str]) -> dict[str, Job]:
-    """What ended, with the exit codes of what failed."""
-    codes = slurm.parse_exit_codes(slurm.run(slurm.exit_codes_command(users)).out)
-    known = {key: codes.get(key, (job.exit_code, job.signal)) for key, job in over.items()}
-    return {key: replace(job, exit_code=known[key][0], signal=known[key][1]) for key, job in over.items()}
-
-
 def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
-    """Whether the queue alone does not tell how a job ended; one that is cleanly preempted only has to be over."""
+    """Return True if the queue alone does not tell how a job ended; a cleanly preempted one needs no explanation."""
     job = live.get(status.job_id)
     unexplained = bool(status.attempts) and status.attempts[-1].cause == Cause.REQUEUED
     if status.state is State.RUNNING or (status.state is State.PREEMPTED and unexplained):
@@ -60,26 +73,80 @@ def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
     return job is None and status.submitted and status.state is not State.HELD
 
 
-def _accounted(statuses: Iterable[TrialStatus], *, users: list[str]) -> dict[str, Job]:
-    """The last start of each job that has ended. Empty where there is no accounting."""
-    asked = list(statuses)
-    ids = sorted({status.job_id.partition("_")[0] for status in asked if status.job_id})
-    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(min(status.claim_t for status in asked) - 60))
+def _accounted(statuses: list[TrialStatus], *, users: list[str]) -> dict[str, Job]:
+    """The last start of each job that has ended; empty on a site without accounting."""
+    ids = sorted({status.job_id.partition("_")[0] for status in statuses if status.job_id})
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(min(status.claim_t for status in statuses) - 60))
     named = ids if len(ids) <= NAMED_MAX else []
     answer = slurm.run(slurm.sacct_command(users, since=since, job_ids=named))
     ended = [job for job in slurm.parse_sacct(answer.out) if job.is_over or job.state == "REQUEUED"]
     return {job.id: job for job in ended}
 
 
-def bad_nodes(statuses: Iterable[TrialStatus]) -> list[str]:
-    """The nodes that failed `BAD_AFTER` times or more, the worst first; each trial that a failure hit counts."""
+def nodes_to_avoid(statuses: Iterable[TrialStatus]) -> list[str]:
+    """The nodes that failed `BAD_AFTER` times or more, worst first, and at most half of the cluster's nodes."""
     failed = Counter(node for status in statuses for node in status.bad_nodes)
-    return [node for node, times in failed.most_common() if times >= BAD_AFTER]
+    bad = [node for node, times in failed.most_common() if times >= BAD_AFTER]
+    return bad[: len(set(slurm.run(slurm.nodes_command()).out.split())) // 2] if bad else []
 
 
-def worst_half(bad: list[str]) -> list[str]:
-    """As many as leave half of the cluster to run on: where every node fails, staying away from all helps nobody."""
-    if not bad:
-        return []
-    nodes = set(slurm.run(slurm.nodes_command()).out.split())
-    return bad[: len(nodes) // 2]
+def orphans(layout: Layout, statuses: Iterable[TrialStatus], *, live: Iterable[Job]) -> Iterator[Job]:
+    """The pending jobs under this root whose token is not the newest claim's of any of their trials.
+
+    SLURM may accept a job although its submitter died or got no answer. Its trials are then claimed again, and the
+    orphan job would only occupy a node to find a newer claim. The trials of an unknown job are read again, as they may
+    have been submitted just now.
+    """
+    expected = {(status.job_id, status.token) for status in statuses}
+    batch_of = cache(partial(read_batch, layout))
+    for job in live:
+        if job.token and job.state == "PENDING" and (job.id, job.token) not in expected:
+            batch = batch_of(job.token)
+            if batch and all(read_status(layout.trial(key)).token != job.token for key in batch.tasks[job.index]):
+                yield job
+
+
+def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[tuple[str, str, list[str]]]:
+    """(job id, job name, trial ids) of the jobs whose unfinished trials are all among these."""
+    by_job: dict[str, list[str]] = {}
+    for key, status in statuses.items():
+        if is_ours(status) and status.submitted:
+            by_job.setdefault(status.job_id, []).append(key)
+    for job_id, keys in by_job.items():
+        status = statuses[keys[0]]
+        batch = read_batch(layout, status.token)
+        task = batch.tasks[int(job_id.partition("_")[2] or 0)] if batch else tuple(keys)
+        if not any(key not in keys and is_ours(read_status(layout.trial(key))) for key in task):
+            yield job_id, batch.job_name if batch else "", keys
+
+
+def cancel_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> None:
+    """Cancels the jobs of cancelled trials; where another trial shares the job, the worker stops by itself."""
+    by_name: dict[str, list[str]] = {}
+    for job_id, name, _ in whole_jobs(layout, statuses):
+        by_name.setdefault(name, []).append(job_id)
+    for name, job_ids in by_name.items():
+        for part in cut(job_ids, CANCELLED_AT_ONCE):
+            slurm.run(slurm.cancel_command(part, name=name))
+
+
+def hold(layout: Layout, statuses: Mapping[str, TrialStatus]) -> list[str]:
+    """Holds jobs and returns their trials: running ones checkpoint and return to the queue, held."""
+    queue = ask(statuses)
+    held: list[str] = []
+    for job_id, _, keys in whole_jobs(layout, statuses):
+        job = queue.live.get(job_id) if queue else None
+        if not job or any(job.token not in ("", statuses[key].token) for key in keys):
+            continue
+        for key in keys:
+            journal.record(layout.trial(key), Held(claim=statuses[key].claim, reason=f"by {provenance.user()}"))
+        command = slurm.hold_command if job.state == "PENDING" else slurm.requeue_hold_command
+        slurm.run(command([job_id]))
+        held += keys
+    return held
+
+
+def release(statuses: Iterable[TrialStatus]) -> None:
+    """Releases the held jobs of these trials."""
+    if job_ids := sorted({status.job_id for status in statuses if is_ours(status) and status.job_id}):
+        slurm.run(slurm.release_command(job_ids))

@@ -1,5 +1,8 @@
 """`python -m orchestrator.worker TRIAL_FOLDER`"""
 
-from orchestrator.worker.workers import main
+import sys
+from pathlib import Path
 
-main()
+from orchestrator.worker.workers import Worker
+
+Worker(Path(sys.argv[1]))()

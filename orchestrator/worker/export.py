@@ -1,4 +1,4 @@
-"""A trial's trained encoder as a file for others."""
+"""Export a trial's trained encoder to a file that timm loads."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,13 @@ from orchestrator.worker.attempt import parent_in
 
 
 def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = False) -> tuple[Path, str]:
-    """Writes the encoder of a finished trial; returns the file, and the line of Python that loads it.
+    """Writes the encoder of a finished trial; returns the file and the line of Python that loads it.
 
-    It is the moving average, or (`online`) the encoder that was trained; without `output` the file lies in the trial's
-    folder.
+    The encoder is the moving average, or the trained one with `online`; the default `output` is in the trial's folder.
 
     Raises:
-        RequestError: the trial is an evaluation.
-        CheckpointError: it has no checkpoint of its last step.
+        RequestError: the trial is an evaluation; `value` is the trial to export instead.
+        CheckpointError: the trial has no checkpoint of its last step.
         ConfigError: the file cannot be written.
     """
     from iwm_core.evaluation.trial import final_state
@@ -29,7 +28,9 @@ def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = F
     parent = parent_in(folder.path)
     config: TrialConfig = parent.config
     if config.pretrain:
-        raise RequestError(f"trial {folder.id} is an evaluation of {config.pretrain}: export that")
+        raise RequestError(
+            f"trial {folder.id} is an evaluation of {config.pretrain}: export that", value=config.pretrain
+        )
     claim = newest_claim(journal.read_control(folder))
     weights_file = Resources.of(claim.resources).weights_file if claim else ""
     trained, _ = final_state(replace(config, pretrain=folder.id), parent=parent, weights_file=weights_file)

@@ -1,32 +1,48 @@
-"""What a job runs: a picklable callable that holds one path, so that nothing it needs is older than the trial's folder.
+"""The callable that a job runs, and the other ranks beside it.
 
-Signals come first: from the moment the job calls us, SIGTERM and USR2 only raise a flag, while torch still imports.
-Under SLURM an attempt that was asked to stop puts its job back into the queue itself, where SLURM has not done so: a
-job that simply ended would count as complete, and never start again.
+A `Worker` pickles to one path, so that a queued job depends on nothing older than the trial's folder. Signal handlers
+come first: SIGTERM and USR2 only raise a flag while torch still imports. Under SLURM, an attempt that was asked to stop
+requeues its job unless SLURM has done so: a job that simply ended would count as complete and never start again.
+
+With several ranks, the first runs the attempt: lease, journal, checkpoints, evaluation, requeueing. The others read the
+trial, wait to be called, compute its steps, and pass on the signals they receive (`Agreement` of `iwm_core`). Where the
+first rank trains nothing (the trial is finished, or is an evaluation), it never calls them.
 """
 
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from iwm_core.config import RuntimeConfig, TrialConfig
+from iwm_core.events import RunCallbacks
 from iwm_core.training.place import Place
+from orchestrator.host import slurm
 from orchestrator.host.signals import stop_flag
 from orchestrator.records import journal
 from orchestrator.records.layout import TrialFolder
-from orchestrator.worker import ranks
+from orchestrator.records.scan import read_status
+from orchestrator.trial.events import Cause, Claimed, Lost
+from orchestrator.trial.lifecycle import newest_claim
+from orchestrator.trial.sweep import Resources
+from orchestrator.trial.value import Trial
+
+if TYPE_CHECKING:
+    from iwm_core.training.distributed import World
 
 GPU = "IWM_GPU"
 """Environment variable: the GPU that the local launcher gave this worker, empty for none."""
 PACKED = "IWM_PACKED"
-"""Environment variable: set where several workers share a job, which then is not one worker's to requeue."""
+"""Environment variable: set where several workers share a job, which a single worker then must not requeue."""
 GIVES_WAY = frozenset({"RUNNING", "SUSPENDED"})
-"""States of a job that nobody has ended yet; in every other SLURM has already decided what becomes of it."""
+"""Job states in which a worker requeues its own job; in every other, SLURM has already decided what happens next."""
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +54,9 @@ class Worker:
     path: Path
 
     def __call__(self) -> str:
-        """How the attempt ended: an event's name, or why there was nothing to do."""
+        """Returns the name of the attempt's last event, or why the worker left."""
         place = Place() if PACKED in os.environ else Place.of()
-        if GPU in os.environ:  # submitit's local executor hides them all
+        if GPU in os.environ:  # submitit's local executor hides all GPUs
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ[GPU]
         with stop_flag() as stop:
             from orchestrator.worker.attempt import CANCELLED, Job, LeaseLost, Superseded, run_attempt
@@ -48,9 +64,9 @@ class Worker:
             folder, job = TrialFolder(self.path), Job.from_environment()
             prepare(folder, job_id=job.job_id if job.in_slurm else "", restart=job.restart, rank=place.rank)
             if place.rank:
-                return ranks.follow_claim(folder, token=job.token, place=place, should_stop=stop)
+                return _follow_claim(folder, token=job.token, place=place, should_stop=stop)
             try:
-                with ranks.leading(place) as world:
+                with leading(place) as world:
                     ended = run_attempt(folder, job=job, should_stop=stop, world=world)
             except (LeaseLost, Superseded) as leave:
                 log.info("leaving: %s", leave)
@@ -59,8 +75,8 @@ class Worker:
                 requeue(job.job_id)
             return ended.name
 
-    def checkpoint(self, *arguments: Any) -> Any:
-        """What submitit asks for where a signal comes after it has read us and before it calls us: the same again."""
+    def checkpoint(self: "Worker | Pack", *arguments: Any) -> Any:
+        """Called by submitit for a signal between unpickling and the call: submits the same worker again."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -68,15 +84,15 @@ class Worker:
 
 @dataclass(frozen=True)
 class Pack:
-    """Several workers in one job, each a process of its own: one that crashes leaves its neighbours alone."""
+    """Several workers in one job, each in its own process, so that a crash leaves the others running."""
 
     workers: tuple[Worker, ...]
 
     def __call__(self) -> str:
-        """How each ended; a signal reaches all processes of a job, so they hear it themselves.
+        """Returns how many workers ended; SLURM signals every process of a job, so each receives signals itself.
 
         Raises:
-            RuntimeError: a worker ended in an error, after all have ended.
+            RuntimeError: a worker ended in an error. Raised after all have ended.
         """
         if Place.of().rank:
             return "left: the first task of the job runs its trials"
@@ -94,15 +110,11 @@ class Pack:
             raise RuntimeError(f"{len(failed)} of {len(codes)} trials of this job ended in an error: {failed}")
         return f"{len(codes) - len(stopped)} of {len(codes)} ended"
 
-    def checkpoint(self, *arguments: Any) -> Any:
-        """As a worker's."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+    checkpoint = Worker.checkpoint
 
 
 def _spawn(worker: Worker) -> "subprocess.Popen[bytes]":
-    """A worker of its own, deaf to signals until it can understand them."""
+    """Starts a worker's process, which ignores SIGTERM and USR2 until its handlers are installed."""
     deaf = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
         command = [sys.executable, "-m", "orchestrator.worker", str(worker.path)]
@@ -113,26 +125,23 @@ def _spawn(worker: Worker) -> "subprocess.Popen[bytes]":
 
 
 def _watch(worker: Worker, process: "subprocess.Popen[bytes]") -> int:
-    """Waits for a worker; its exit code. Its job may go on for hours, so a death without a word is named at once."""
+    """Waits for a worker and returns its exit code; records a crash at once, since the job may run on for hours."""
     if code := process.wait():
         try:
-            _name_the_dead(TrialFolder(worker.path), pid=process.pid, code=code)
+            _record_crash(TrialFolder(worker.path), pid=process.pid, code=code)
         except OSError as error:
-            log.warning("trial %s ended with %d, which cannot be written down: %s", worker.path.name, code, error)
+            log.warning("trial %s ended with %d, which cannot be recorded: %s", worker.path.name, code, error)
     return code
 
 
-def _name_the_dead(folder: TrialFolder, *, pid: int, code: int) -> None:
-    from orchestrator.records.scan import read_status
-    from orchestrator.trial.events import Cause, Lost
-
+def _record_crash(folder: TrialFolder, *, pid: int, code: int) -> None:
     status = read_status(folder)
     newest = status.attempts[-1] if status.attempts else None
     if not newest or newest.pid != pid or newest.end:
         return
     killed = code == -signal.SIGKILL
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    reason = f"its worker {how}" + (", as happens where memory is short" if killed else "")
+    reason = f"its worker {how}" + (", possibly for lack of memory" if killed else "")
     cause = Cause.KILLED if killed else Cause.ERROR
     journal.record(
         folder, Lost(claim=newest.claim, attempt=newest.number, reason=reason, cause=cause, node=newest.host)
@@ -148,9 +157,7 @@ def _was_asked_to_stop(worker: Worker) -> bool:
 
 
 def prepare(folder: TrialFolder, *, job_id: str, restart: int, rank: int = 0) -> None:
-    """Permissions as the newest claim wants them; in a SLURM job also a log of this rank of this attempt."""
-    from orchestrator.trial.lifecycle import newest_claim
-
+    """Sets the umask that the newest claim asks for and, given a job id, redirects output to this rank's log files."""
     claim = newest_claim(journal.read_control(folder))
     if claim and claim.resources.get("group_writable"):
         os.umask(0o002)
@@ -166,37 +173,62 @@ def prepare(folder: TrialFolder, *, job_id: str, restart: int, rank: int = 0) ->
 
 
 def requeue(job_id: str) -> bool:
-    """Puts this job back into the queue; False where SLURM would not, or has decided already.
+    """Requeues this job; returns False where SLURM refuses or has already decided what happens to the job.
 
-    The signals that end a job in its grace period would end `scontrol`, too, which inherits our deafness.
+    SIGTERM and USR2 are ignored from here on, also by `scontrol`, which a job's grace period would end otherwise.
     """
-    from orchestrator.host import slurm
+    from orchestrator.worker.attempt import Job
 
     if os.environ.get(PACKED):
         return False
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    said = slurm.run(slurm.state_command(job_id)).out
-    state = slurm.parse_state(said)
-    if state not in GIVES_WAY or not _is_this_start(said):
-        log.info("job %s is %s: SLURM decides what becomes of it", job_id, state or "unknown")
+    shown, job = slurm.run(slurm.state_command(job_id)).out, Job.from_environment()
+    state = slurm.parse_state(shown)
+    is_this_start = job.token in shown and slurm.parse_restarts(shown) == job.restart
+    if state not in GIVES_WAY or not is_this_start:  # SLURM started the job elsewhere, or reused its id
+        log.info("job %s is %s: SLURM decides what happens to it", job_id, state or "unknown")
         return False
     answer = slurm.run(slurm.requeue_command(job_id))
-    log.info(
-        "job %s requeued" if answer.ok else "job %s was not requeued: %s", *[job_id, answer.words][: 2 - answer.ok]
-    )
+    log.info("job %s %s", job_id, "requeued" if answer.ok else f"was not requeued: {answer.words}")
     return answer.ok
 
 
-def _is_this_start(said: str) -> bool:
-    """Whether SLURM speaks of us: it may have started the job elsewhere, or given its id to another one."""
-    from orchestrator.host import slurm
-    from orchestrator.worker.attempt import Job
+def leading(place: Place) -> contextlib.AbstractContextManager["World | None"]:
+    """Joins the other ranks as the first of them; yields None, and loads no torch, where there is one rank."""
+    if place.ranks == 1:
+        return contextlib.nullcontext()
+    from iwm_core.training.distributed import joined
 
-    job = Job.from_environment()
-    return job.token in said and slurm.parse_restarts(said) == job.restart
+    return joined(place)
 
 
-def main() -> None:
-    """`python -m orchestrator.worker TRIAL_FOLDER`"""
-    Worker(Path(sys.argv[1]))()
+def follow(config: TrialConfig, runtime: RuntimeConfig, *, place: Place, should_stop: Callable[[], str | None]) -> str:
+    """Trains beside the first rank, if that calls, and waits for its end; returns what this rank did.
+
+    Raises:
+        CoreError, RuntimeError: this rank failed while the first rank still runs.
+    """
+    from iwm_core import pretrain
+    from iwm_core.training.distributed import joined
+
+    with joined(place) as world:
+        if not world.is_called():
+            return "left: the first rank trains nothing"
+        try:
+            pretrain.follow(config, runtime, callbacks=RunCallbacks(should_stop=should_stop), world=world)
+        except (RuntimeError, ValueError) as error:
+            if not world.is_over():
+                raise
+            log.info("the first rank has ended: %s", error)
+        world.wait_for_the_end()
+    return "followed"
+
+
+def _follow_claim(folder: TrialFolder, *, token: str, place: Place, should_stop: Callable[[], str | None]) -> str:
+    """Follows the trial in `folder` with the resources of the claim that has this token."""
+    claims = [event for event in journal.read_control(folder) if isinstance(event, Claimed) and event.token == token]
+    if not claims:
+        return "left: the trial has no lease with this job's token"
+    config = Trial.from_json(folder.value_file.read_bytes()).config
+    return follow(config, Resources.of(claims[-1].resources), place=place, should_stop=should_stop)

@@ -5,8 +5,8 @@ import pytest
 from iwm_core.config import RuntimeConfig, TrialConfig
 from iwm_core.evaluation import protocols
 from iwm_core.evaluation.subject import Subject
-from iwm_core.evaluation.tuning import Callbacks, tune
-from iwm_core.events import Finished, Preempted
+from iwm_core.evaluation.tuning import tune
+from iwm_core.events import Finished, Preempted, RunCallbacks
 from iwm_core.training import numerics, state
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.step import optimise
@@ -56,11 +56,7 @@ def tuned(tested, folder, *, number=0, stop_at=None):
             device=tested.device,
             checkpoints=CheckpointFolder(folder, attempt=number),
             done={},
-            callbacks=Callbacks(
-                emit=lambda event: None,
-                should_stop=lambda: "SIGTERM" if next(asked) == stop_at else None,
-                on_start=lambda *said: None,
-            ),
+            callbacks=RunCallbacks(should_stop=lambda: "SIGTERM" if next(asked) == stop_at else None),
         )
 
 

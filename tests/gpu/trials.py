@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from iwm_core.config import RuntimeConfig, TrialConfig, flatten, from_dict, to_dict
-from iwm_core.events import Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.events import Event, Finished, Preempted, RunCallbacks, Step, is_telemetry
 from iwm_core.models.conditioning import CONDITIONINGS
 from iwm_core.objectives.requirements import REQUIREMENTS
 from iwm_core.objectives.table import OBJECTIVES
@@ -152,8 +152,6 @@ def attempt(
             config,
             from_dict(RuntimeConfig, settings),
             checkpoints=CheckpointFolder(folder, attempt=number),
-            emit=seen.events.append,
-            should_stop=should_stop,
-            on_start=on_start,
+            callbacks=RunCallbacks(on_start=on_start, emit=seen.events.append, should_stop=should_stop),
         )
     return seen

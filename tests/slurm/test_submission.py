@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.host import slurm
-from orchestrator.launching.slurm_arrays import read_batch
+from orchestrator.launching.batch import read_batch
 from tests.slurm.lab import Lab
 
 NODES = {"nodes": 2, "node_timeout_s": 5}

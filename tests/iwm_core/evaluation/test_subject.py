@@ -8,7 +8,7 @@ from iwm_core.config import RuntimeConfig
 from iwm_core.errors import ConfigError, DataError
 from iwm_core.evaluation.subject import OnlyEncoder, public, starting
 from iwm_core.evaluation.trial import examine
-from iwm_core.events import Finished
+from iwm_core.events import Finished, RunCallbacks
 
 RUNTIME = RuntimeConfig(device="cpu")
 
@@ -20,9 +20,7 @@ def examined(config, tmp_path=None, **runtime):
         dataclasses.replace(RUNTIME, **runtime),
         parent=None,
         done={},
-        emit=lambda event: None,
-        should_stop=lambda: None,
-        on_start=lambda *said: None,
+        callbacks=RunCallbacks(),
     )
     assert isinstance(end, Finished)
     return end.metrics

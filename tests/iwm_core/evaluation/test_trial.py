@@ -17,7 +17,7 @@ from iwm_core.config import (
 from iwm_core.errors import CheckpointError, ConfigError
 from iwm_core.evaluation.protocols import AT_THE_END
 from iwm_core.evaluation.trial import Parent, examine
-from iwm_core.events import Evaluated, Finished, Preempted
+from iwm_core.events import Evaluated, Finished, Preempted, RunCallbacks
 from iwm_core.pretrain import train
 from iwm_core.training.checkpoint import CheckpointFolder
 
@@ -45,9 +45,7 @@ def trained(tmp_path_factory):
         TRAINED,
         RUNTIME,
         checkpoints=checkpoints,
-        emit=events.append,
-        should_stop=never,
-        on_start=lambda *said: None,
+        callbacks=RunCallbacks(emit=events.append),
     )
     measured = {event.protocol: event.metrics for event in events if isinstance(event, Evaluated)}
     assert isinstance(end, Finished)
@@ -61,9 +59,7 @@ def evaluation(config, parent, *, done=None, should_stop=never):
         RUNTIME,
         parent=parent,
         done=done or {},
-        emit=events.append,
-        should_stop=should_stop,
-        on_start=lambda *said: starts.append(said),
+        callbacks=RunCallbacks(emit=events.append, should_stop=should_stop, on_start=lambda *said: starts.append(said)),
     )
     return end, events, starts
 

@@ -9,8 +9,8 @@ import torch
 from iwm_core.config import RuntimeConfig, TuneConfig
 from iwm_core.errors import NonFiniteLossError
 from iwm_core.evaluation import protocols
-from iwm_core.evaluation.tuning import Callbacks, lr_at, tune
-from iwm_core.events import Checkpoint, Evaluated, Finished, Preempted, Step, is_telemetry
+from iwm_core.evaluation.tuning import lr_at, tune
+from iwm_core.events import Checkpoint, Evaluated, Finished, Preempted, RunCallbacks, Step, is_telemetry
 from iwm_core.training.checkpoint import CheckpointFolder
 
 RUNTIME = RuntimeConfig(device="cpu", checkpoint_every_steps=4)
@@ -40,7 +40,7 @@ def attempt(subject, folder, *, number=0, stop_at=None, kill_at=None, done=None)
             device=subject.device,
             checkpoints=CheckpointFolder(folder, attempt=number),
             done=done or {},
-            callbacks=Callbacks(
+            callbacks=RunCallbacks(
                 emit=events.append, should_stop=should_stop, on_start=lambda *said: starts.append(said)
             ),
         )

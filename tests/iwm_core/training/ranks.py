@@ -14,7 +14,7 @@ import torch
 
 from iwm_core import pretrain
 from iwm_core.config import RuntimeConfig, TrialConfig
-from iwm_core.events import Event, Finished, Preempted, to_json
+from iwm_core.events import Event, Finished, Preempted, RunCallbacks, to_json
 from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.distributed import World, joined
 from iwm_core.training.place import Place
@@ -90,7 +90,7 @@ def _train(  # noqa: PLR0917
 
     if not world.leads:
         assert world.is_called()
-        pretrain.follow(config, runtime, should_stop=should_stop, world=world)
+        pretrain.follow(config, runtime, callbacks=RunCallbacks(should_stop=should_stop), world=world)
         return world.wait_for_the_end()
     with journal.open("w") as lines:
 
@@ -106,9 +106,7 @@ def _train(  # noqa: PLR0917
             config,
             runtime,
             checkpoints=checkpoints,
-            emit=emit,
-            should_stop=should_stop,
-            on_start=on_start,
+            callbacks=RunCallbacks(on_start=on_start, emit=emit, should_stop=should_stop),
             world=world,
         )
         assert isinstance(end, Finished | Preempted)

@@ -9,7 +9,7 @@ from orchestrator.doctor import Finding, Report, Verdict
 
 
 def finding(verdict, name="fsync"):
-    return Finding(subject="root", name=name, verdict=verdict, value="3 [ms]", means="a line costs this")
+    return Finding("root", name, verdict, value="3 [ms]", means="a line costs this")
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -50,9 +50,7 @@ def test_time_limits(text, value):
 
 
 def judged(partition, *, others=(GPU, URGENT), preempt_type="preempt/partition_prio", refusal=""):
-    return partition_finding(
-        partition, others=others, preempt_type=preempt_type, kill_wait_s=30, refusal=refusal, subject="SLURM"
-    )
+    return partition_finding(partition, others=others, preempt_type=preempt_type, kill_wait_s=30, refusal=refusal)
 
 
 def test_a_preemptible_partition():
@@ -97,12 +95,12 @@ def test_nodes_and_their_gpus():
     groups = parse_nodes(text)
     assert groups[0] == Nodes(2, "idle", "gpu:2")
     assert [group.usable for group in groups] == [True, False, True, False]
-    nodes, gpus = node_findings(groups, subject="SLURM")
+    nodes, gpus = node_findings(groups)
     assert (nodes.verdict, nodes.value) == (Verdict.OK, "2 idle, 1 down*, 3 mixed-, 1 idle*")
     assert nodes.means.startswith("5 ")
     assert gpus.value == "4 gpu, 8 a100, 12 h100"
 
 
 def test_no_node_to_run_on():
-    nodes, gpus = node_findings(parse_nodes("4|drained|(null)\n"), subject="SLURM")
+    nodes, gpus = node_findings(parse_nodes("4|drained|(null)\n"))
     assert (nodes.verdict, gpus.verdict) == (Verdict.FAILED, Verdict.NOT_THERE)

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.doctor.finding import Verdict
-from orchestrator.doctor.settings import has_accounting, sends_user_signal, settings_findings
+from orchestrator.doctor.site import has_accounting, sends_user_signal, settings_findings
 from orchestrator.host import slurm
 
 TEXT = """Configuration data as of 2026-11-21T05:12:28

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from iwm_core.events import Evaluated, Finished, Preempted, Started, Step
-from orchestrator.doctor.twins import Twin, compare, spoken
+from orchestrator.doctor.twins import Twin, compare, logged
 from orchestrator.trial.lifecycle import fold
 
 EXACT = {"device": "cpu", "dtype": "fp32", "threads": 1, "torch": "2", "deterministic": True}
@@ -32,7 +32,7 @@ def ended(weights="ab", mrr=0.5):
 
 def twin(*attempts):
     journals = {number: events for number, events in enumerate(attempts)}
-    return Twin(status=fold([], journals), values=spoken(journals), signals={0: "SIGKILL", 1: "SIGTERM"})
+    return Twin(status=fold([], journals), values=logged(journals), signals={0: "SIGKILL", 1: "SIGTERM"})
 
 
 STRAIGHT = twin([started(0), *steps(0, STEPS), *ended()])

@@ -6,7 +6,6 @@ from orchestrator.host import provenance
 from orchestrator.launching import dependency, slots
 from orchestrator.launching.keeper import Keeper
 from orchestrator.launching.leases import claim_again
-from orchestrator.launching.slots import submit_waiting
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Held, Submitted
@@ -18,7 +17,8 @@ from orchestrator.trial.value import Trial
 def behind(on_disk, parent, *, launcher="slurm"):
     """A trial that was submitted while its parent had not finished."""
     cell = Cell(Trial(TrialConfig(pretrain=parent.id)), {}, Resources(mem_gb=3))
-    assert submit_waiting(on_disk.layout, [cell], launcher=launcher) == [cell.trial.id]
+    won = slots.claim_trials(on_disk.layout, [cell], token="t", launcher=launcher, waiting=True)
+    assert won == (cell.trial.id,)
     return on_disk.layout.trial(cell.trial.id)
 
 
@@ -64,7 +64,7 @@ def test_what_it_waits_for_is_said(on_disk):
 def test_a_parent_that_nobody_knows_is_said_to_be_so(on_disk):
     child = behind(on_disk, on_disk.layout.trial("f" * 16))
     assert dependency.remarks(on_disk.layout, statuses(child)) == {
-        child.id: "waits for ffffffff, which nobody has started"
+        child.id: "waits for ffffffff, which was never started"
     }
 
 

@@ -13,7 +13,7 @@ from submitit.core.utils import DelayedSubmission
 from iwm_core.config import TrialConfig
 from orchestrator.errors import LaunchError, RefusedError
 from orchestrator.launching import slurm_arrays
-from orchestrator.launching.batch import ArraySubmission
+from orchestrator.launching.batch import ArraySubmission, read_batch
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Claimed, Submitted, Withdrawn
@@ -95,7 +95,7 @@ def test_packed_trials_share_a_task(on_disk, site):
     jobs = [read_status(on_disk.layout.trial(key)).job_id for key in array.trial_ids]
     assert jobs == ["101_0"] * 3 + ["101_1"] * 3 + ["101_2"]
     token = read_status(on_disk.layout.trial(array.trial_ids[0])).token
-    batch = slurm_arrays.read_batch(on_disk.layout, token)
+    batch = read_batch(on_disk.layout, token)
     assert batch
     assert [len(ids) for ids in batch.tasks] == [3, 3, 1]
 
@@ -110,8 +110,9 @@ def test_a_refused_array_takes_its_claims_back_and_those_before_it_stand(on_disk
     first, second = cells(2, mem_gb=1)[:1], cells(2, mem_gb=2)[1:]
     site.put("sbatch", f'for last; do :; done; if grep -q "mem=2048M" "$last"; then {REFUSED}; fi; '
                        "echo Submitted batch job 101")  # fmt: skip
-    with pytest.raises(RefusedError, match="SLURM does not take the job: invalid partition specified: nosuch"):
+    with pytest.raises(RefusedError) as caught:
         submit(on_disk, [*first, *second])
+    assert caught.value.value == "invalid partition specified: nosuch"
     here, refused = (on_disk.layout.trial(cell.trial.id) for cell in (*first, *second))
     assert read_status(here).job_id == "101"
     assert read_status(refused).state is State.PLANNED
@@ -122,11 +123,12 @@ def test_a_refused_array_takes_its_claims_back_and_those_before_it_stand(on_disk
 
 def test_where_sbatch_was_not_reached_the_claims_stand(on_disk, site):
     site.put("sbatch", UNREACHED)
-    with pytest.raises(LaunchError, match=r"SLURM does not answer: .*timed out"):
+    with pytest.raises(LaunchError) as caught:
         submit(on_disk, cells(2))
+    assert "timed out" in str(caught.value.value)
     folders = [on_disk.layout.trial(cell.trial.id) for cell in cells(2)]
     assert [read_status(folder).state for folder in folders] == [State.QUEUED, State.QUEUED]
-    batch = slurm_arrays.read_batch(on_disk.layout, read_status(folders[0]).token)
+    batch = read_batch(on_disk.layout, read_status(folders[0]).token)
     assert batch
     assert batch.tasks == tuple((folder.id,) for folder in folders)
 
@@ -144,10 +146,12 @@ def test_before_anything_is_claimed_slurm_is_asked(on_disk, site, sbatch, error)
 
 def test_without_slurm_it_says_so(on_disk, site, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(LaunchError, match="scontrol is not installed here"):
+    with pytest.raises(LaunchError) as silent:
         submit(on_disk, cells(1))
-    with pytest.raises(LaunchError, match="no srun on the PATH; try --launcher local"):
+    assert "scontrol" in str(silent.value.value)
+    with pytest.raises(LaunchError) as caught:
         slurm_arrays.check_classes(on_disk.layout, cells(1), name="depth")
+    assert (caught.value.setting, caught.value.choices) == ("launcher", ("local",))
     assert not on_disk.layout.trials.exists()
 
 
@@ -173,7 +177,7 @@ def test_an_orphan_gets_what_it_waits_for_once(on_disk):
 def test_a_batch_that_is_not_there_or_torn(on_disk, text):
     if text is not None:
         journal.replace_file(on_disk.layout.batch("0") / "batch.json", text)
-    assert slurm_arrays.read_batch(on_disk.layout, "0") is None
+    assert read_batch(on_disk.layout, "0") is None
 
 
 def test_a_job_around_us_hands_nothing_on(monkeypatch):

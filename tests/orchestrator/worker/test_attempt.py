@@ -8,7 +8,7 @@ import pytest
 
 from iwm_core import config
 from iwm_core.config import TrialConfig
-from iwm_core.errors import CheckpointError, ConfigError
+from iwm_core.errors import CheckpointError, ConfigError, DataError
 from iwm_core.events import Evaluated, Failed, Finished, Started
 from orchestrator.host.locks import holding
 from orchestrator.launching.leases import write_trial
@@ -19,7 +19,7 @@ from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Held
 from orchestrator.trial.lifecycle import Attempt, State
 from orchestrator.trial.value import Trial
-from orchestrator.worker.attempt import Job, LeaseLost, _Attempt, check_right, one_line, place, run_attempt
+from orchestrator.worker.attempt import Job, LeaseLost, _Attempt, check_lease, one_line, place, run_attempt
 from tests.fakes.tiny import TINY
 
 
@@ -36,27 +36,30 @@ def claimed(on_disk, *tokens):
 
 def test_the_newest_claim_s_token_is_the_right(on_disk):
     folder = claimed(on_disk, "a", "b")
-    assert check_right(folder, token="b").claim == 2
-    with pytest.raises(LeaseLost, match="newer claim"):
-        check_right(folder, token="a")
+    assert check_lease(folder, token="b").claimed.claim == 2
+    with pytest.raises(LeaseLost) as caught:
+        check_lease(folder, token="a")
+    assert caught.value.value == "b"
 
 
 def test_a_finished_or_cancelled_trial_needs_no_attempt(on_disk):
     folder = claimed(on_disk, "a")
     journal.record(folder, Cancelled(claim=1))
-    with pytest.raises(LeaseLost, match="cancelled"):
-        check_right(folder, token="a")
+    with pytest.raises(LeaseLost) as cancelled:
+        check_lease(folder, token="a")
     on_disk.attempt(folder, [Finished(step=1)]).close()
-    with pytest.raises(LeaseLost, match="finished"):
-        check_right(folder, token="a")
+    with pytest.raises(LeaseLost) as finished:
+        check_lease(folder, token="a")
+    assert (cancelled.value.value, finished.value.value) == (State.CANCELLED, State.FINISHED)
 
 
 def test_what_is_held_here_does_not_start_and_what_slurm_starts_was_released_there(on_disk):
     folder = claimed(on_disk, "a")
     journal.record(folder, Held(claim=1))
-    with pytest.raises(LeaseLost, match="held"):
+    with pytest.raises(LeaseLost) as caught:
         run_attempt(folder, job=Job(token="a"), should_stop=never)
-    assert check_right(folder, token="a").claim == 1
+    assert caught.value.value == State.HELD
+    assert check_lease(folder, token="a").claimed.claim == 1
 
 
 @pytest.mark.parametrize(("event", "ends"), [(Held(claim=1), "held"), (Cancelled(claim=1), "cancelled")])
@@ -129,30 +132,33 @@ def test_a_timm_model_is_evaluated_without_a_parent(on_disk):
 def test_an_evaluation_of_what_is_not_there_is_refused_in_one_sentence(on_disk):
     folder = write_trial(on_disk.layout, Trial(TrialConfig(pretrain="f" * 16)))
     journal.claim(folder, Claimed(claim=0, token="a"))
-    with pytest.raises(CheckpointError, match="there is no trial ffffffffffffffff in"):
+    with pytest.raises(CheckpointError) as caught:
         run_attempt(folder, job=Job(token="a"), should_stop=never)
+    assert (caught.value.setting, caught.value.value) == ("pretrain", "f" * 16)
     status = read_status(folder)
     assert (status.state, "\n" in status.error) == (State.FAILED, False)
 
 
 def test_one_worker_per_trial(on_disk):
     folder = claimed(on_disk, "a")
-    with holding(folder.worker_lock), pytest.raises(LeaseLost, match="alive"):
+    with holding(folder.worker_lock), pytest.raises(LeaseLost) as caught:
         run_attempt(folder, job=Job(token="a"), should_stop=never, wait_s=0)
+    assert caught.value.path == folder.worker_lock
     assert journal.attempt_numbers(folder) == []
 
 
 def test_a_worker_waits_for_its_slot_and_leaves_when_asked(on_disk, tmp_path):
     folder = claimed(on_disk, "a")
     slot = tmp_path / "slot"
-    with holding(slot), pytest.raises(LeaseLost, match="slot"):
+    with holding(slot), pytest.raises(LeaseLost) as caught:
         run_attempt(folder, job=Job(token="a", slot_lock=str(slot)), should_stop=lambda: "SIGTERM", wait_s=0)
+    assert caught.value.path == slot
 
 
 def test_an_error_before_the_first_step_is_journalled(on_disk):
     folder = claimed(on_disk, "a")
     folder.value_file.write_text('{"config": {"data": {"kind": "imagefolder"}}}')
-    with pytest.raises(Exception, match="folder"):
+    with pytest.raises(DataError):
         run_attempt(folder, job=Job(token="a"), should_stop=never)
     started, failed = journal.read_journals(folder)[0]
     assert started.name == "started"
@@ -169,10 +175,11 @@ def test_where_the_journal_is_what_fails_that_is_raised(on_disk, caplog):
         resource.setrlimit(resource.RLIMIT_FSIZE, (folder.attempt(0).stat().st_size, hard))
 
     try:
-        with pytest.raises(OSError, match="cannot write the journal"):
+        with pytest.raises(OSError) as caught:
             run_attempt(folder, job=Job(token="a"), should_stop=never, listen=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(folder.attempt(0))
     assert [event.name for event in journal.read_journals(folder)[0]] == ["started"]
     assert "cannot journal 'OSError: " in caplog.text
 
@@ -181,12 +188,13 @@ def test_an_attempt_that_another_finished_under_while_it_loaded_leaves_without_a
     folder = claimed(on_disk, "a")
     overtaken = on_disk.attempt(folder, [Started(attempt=0, claim=1)])
     late = _Attempt(
-        folder, claim=check_right(folder, token="a"), job=Job(token="a"), should_stop=never, listen=lambda event: None
+        folder, lease=check_lease(folder, token="a"), job=Job(token="a"), should_stop=never, listen=lambda event: None
     )
     overtaken.append(Finished(step=1))
     overtaken.close()
-    with pytest.raises(LeaseLost, match="finished"):
+    with pytest.raises(LeaseLost) as caught:
         late._open(0, [], {"device": "any"})
+    assert caught.value.value == State.FINISHED
     assert journal.attempt_numbers(folder) == [0]
 
 

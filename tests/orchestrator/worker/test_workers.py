@@ -43,8 +43,10 @@ def test_jobs_that_were_queued_before_an_update_find_what_they_run():
 
 
 def test_a_worker_without_a_claim_leaves(on_disk, monkeypatch):
-    monkeypatch.setenv("IWM_CLAIM", "somebody else's")
-    assert Worker(on_disk.trial().path)() == "left: a newer claim has taken over"
+    monkeypatch.setenv("IWM_CLAIM", "another token")
+    folder = on_disk.trial()
+    assert Worker(folder.path)().startswith("left: ")
+    assert journal.attempt_numbers(folder) == []
 
 
 def test_what_submitit_starts_again_is_the_same(tmp_path):
@@ -60,17 +62,18 @@ def test_a_crash_in_a_pack_leaves_its_neighbours_alone(on_disk, monkeypatch):
         journal.claim(folder, Claimed(claim=0, token="ours"))
     monkeypatch.setenv(TOKEN, "ours")
     folders[0].value_file.write_text("{")
-    with pytest.raises(RuntimeError, match=f"1 of 2 trials.*{folders[0].id}"):
+    with pytest.raises(RuntimeError) as caught:
         Pack(tuple(Worker(folder.path) for folder in folders))()
+    assert [folder.id in str(caught.value) for folder in folders] == [True, False]
     assert [read_status(folder).state for folder in folders] == [State.FAILED, State.FINISHED]
 
 
 @pytest.mark.parametrize(
     ("code", "last", "pid", "named"),
     [
-        (-9, [], 7, (Cause.KILLED, "its worker was killed by SIGKILL, as happens where memory is short")),
-        (-11, [], 7, (Cause.ERROR, "its worker was killed by SIGSEGV")),
-        (3, [], 7, (Cause.ERROR, "its worker ended with exit code 3")),
+        (-9, [], 7, (Cause.KILLED, "SIGKILL")),
+        (-11, [], 7, (Cause.ERROR, "SIGSEGV")),
+        (3, [], 7, (Cause.ERROR, "exit code 3")),
         (1, [Failed(error="E")], 7, None),
         (-9, [], 8, None),  # another start's
     ],
@@ -78,10 +81,10 @@ def test_a_crash_in_a_pack_leaves_its_neighbours_alone(on_disk, monkeypatch):
 def test_a_neighbour_that_died_without_a_word_is_named_at_once(on_disk, code, last, pid, named):
     folder = on_disk.trial()
     on_disk.attempt(folder, [Started(pid=7, host="n1"), *last]).close()
-    workers._name_the_dead(folder, pid=pid, code=code)
+    workers._record_crash(folder, pid=pid, code=code)
     lost = [event for event in journal.read_control(folder) if isinstance(event, Lost)]
-    assert [(event.cause, event.reason) for event in lost] == ([named] if named else [])
-    assert all((event.attempt, event.node) == (0, "n1") for event in lost)
+    assert [event.cause for event in lost] == ([named[0]] if named else [])
+    assert all((event.attempt, event.node) == (0, "n1") and named[1] in event.reason for event in lost)
 
 
 @pytest.mark.parametrize(

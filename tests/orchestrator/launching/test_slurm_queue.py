@@ -1,10 +1,10 @@
-"""Which jobs nobody waits for."""
+"""Jobs under a token that is no trial's newest."""
 
 import pytest
 
 from orchestrator.host.slurm import Job
 from orchestrator.launching.batch import ArraySubmission
-from orchestrator.launching.lost_jobs import orphans
+from orchestrator.launching.slurm_queue import orphans
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Claimed, Submitted
