@@ -73,6 +73,9 @@ ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
 GOING_ON = frozenset(State) - ENDED
 """All other states."""
 
+FOLD_VERSION = 3
+"""Raised whenever `fold`, or what the store keeps of it, changes: every stored trial is then folded again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
