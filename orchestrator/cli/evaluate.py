@@ -47,17 +47,17 @@ def evaluate(
     from orchestrator.cli import render
     from orchestrator.host import console
     from orchestrator.launching import dependency
-    from orchestrator.planning import evaluation
+    from orchestrator.planning import expand
     from orchestrator.records.layout import Layout
 
-    layout, asked = Layout.of(root), evaluation.asked(protocol, overrides or ())
-    if trial.startswith(evaluation.TIMM):
-        parents, sweep = [], evaluation.evaluation_of_public(trial, asked, sweeps_dir=sweeps)
+    layout, asked = Layout.of(root), expand.asked(protocol, overrides or ())
+    if trial.startswith(expand.TIMM):
+        parents, sweep = [], expand.evaluation_of_public(trial, asked, sweeps_dir=sweeps)
     else:
         with service.observed(layout) as store:
             parents = list(service.find_trial(layout, store, trial).trial_ids)
         parent = service.known_cell(layout, parents[0])
-        sweep = evaluation.evaluation_of(parent, asked, sweeps_dir=sweeps)
+        sweep = expand.evaluation_of(parent, asked, sweeps_dir=sweeps)
     submission = service.submit(layout, sweep, launcher=launcher)
     if json:
         return console.print_json(submission.to_dict())
