@@ -34,10 +34,10 @@ def serve(
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving
     from orchestrator.serving.remarks import speak
-    from orchestrator.tracking.client import do_without_luxuries
+    from orchestrator.tracking.client import do_without_unused_libraries
 
     speak()
-    do_without_luxuries()
+    do_without_unused_libraries()
     serving.serve(Layout.of(root), host=host, port=port, poll_s=poll, announce=partial(_announce, json=json))
 
 

@@ -341,8 +341,9 @@ def test_an_unreachable_server_is_a_tracking_error(tracked, tmp_path):
     tracked.undisturbed(tracked.trial())
     with Store.open(layout.database_url) as store:
         for verb in (sync, rebuild):
-            with pytest.raises(TrackingError, match=r"anna:\*\*\*@127.0.0.1:9") as caught:
+            with pytest.raises(TrackingError) as caught:
                 verb(layout, store)
+            assert caught.value.value == "http://anna:***@127.0.0.1:9"
             assert "s3cret" not in str(caught.value)
         assert len(store.trial_ids()) == 1  # rebuilt nevertheless
 
@@ -370,8 +371,9 @@ def test_a_long_report_is_cut_with_a_word_about_it():
 
 
 def test_a_report_of_an_unknown_sweep_is_refused(lab):
-    with pytest.raises(UnknownSweepError, match="no sweep 'nothing'"):
+    with pytest.raises(UnknownSweepError) as caught:
         attach_report(lab.layout, lab.store, "nothing", {})
+    assert caught.value.value == "nothing"
 
 
 @pytest.mark.parametrize(
