@@ -27,8 +27,9 @@ TEXT_MAX = 4_000
 """Characters of a value; the longest path that a system opens is about as long."""
 OPTION = re.compile(r"\w[\w.-]*")
 
-SETTINGS: tuple[str, ...] = tuple(flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())}))
-"""Every setting of a trial and of its resources, dotted."""
+DEFAULTS: dict[str, Any] = flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())})
+"""Every setting of a trial and of its resources, dotted, with its default."""
+SETTINGS = tuple(DEFAULTS)
 
 
 @dataclass(frozen=True)

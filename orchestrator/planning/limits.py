@@ -11,67 +11,41 @@ from iwm_core.config import TrialConfig
 from iwm_core.data import mask_counts
 from iwm_core.errors import ConfigError
 from iwm_core.objectives import requirements
-from orchestrator.planning.catalogue import packaged_options, protocol_names
+from orchestrator.planning.catalogue import DEFAULTS, packaged_options, protocol_names
 from orchestrator.trial.sweep import Resources
 
 AT_LEAST: dict[str, float] = {
-    "seed": 0,
     "encoder.width": 4,
     "encoder.depth": 1,
     "encoder.heads": 1,
     "predictor.width": 4,
     "predictor.depth": 1,
     "predictor.heads": 1,
-    "predictor.position_noise": 0,
     "conditioning.layers": 1,
     "objective.expander_width": 1,
     "objective.expander_layers": 1,
-    "objective.invariance": 0,
-    "objective.variance": 0,
-    "objective.covariance": 0,
-    "photometric.strength": 0,
-    "photometric.brightness_max": 0,
-    "photometric.contrast_max": 0,
-    "photometric.saturation_max": 0,
-    "photometric.hue_max": 0,
-    "photometric.blur_kernel": 0,
     "evaluate.bank_size": 2,
     "evaluate.bank_images": 1,
-    "optim.lr": 0,
-    "optim.weight_decay": 0,
-    "optim.grad_clip": 0,
     "train.steps": 1,
     "train.batch_size": 1,
     "train.threads": 1,
     "train.log_every": 1,
     "tune.steps": 1,
     "tune.batch_size": 2,  # a head has a batch norm
-    "tune.lr": 0,
-    "tune.pretrained_lr_ratio": 0,
-    "tune.weight_decay": 0,
-    "tune.mixup": 0,
-    "tune.cutmix": 0,
     "tune.head_heads": 1,
-    "tune.classes": 0,
     "evaluate.neighbours": 1,
     "evaluate.probe_train_images": 1,
     "evaluate.probe_test_images": 1,
-    "resources.loader_workers": 0,
     "resources.checkpoint_every_steps": 1,
     "resources.keep_checkpoints": 1,
     "resources.slots": 1,
-    "resources.lost_retries": 0,
-    "resources.oom_retries": 0,
-    "resources.error_retries": 0,
     "resources.time_limit_min": 1,
-    "resources.signal_before_s": 0,
     "resources.nodes": 1,
+    "resources.gpus": -1,
     "resources.gpus_per_node": -1,
-    "resources.cpus_per_gpu": 0,
-    "resources.mem_gb": 0,
-    "resources.max_parallel": 0,
     "resources.trials_per_gpu": 1,
 }
+"""Minima other than 0: no number is negative."""
 SHARES = (
     "data.flip_p",
     "photometric.jitter_p",
@@ -85,6 +59,7 @@ SHARES = (
     "tune.warmup_ratio",
     "tune.label_smoothing",
 )
+"""Numbers between 0 and 1."""
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 TIMM = re.compile(r"timm:\w[\w.-]*")
 NEED_PREDICTOR = (
@@ -157,6 +132,7 @@ def _check_evaluation(config: TrialConfig) -> None:
 
 
 _RANGES = [
-    *((key, attrgetter(key.removeprefix("resources.")), least, math.inf) for key, least in AT_LEAST.items()),
-    *((key, attrgetter(key), 0, 1) for key in SHARES),
+    (key, attrgetter(key.removeprefix("resources.")), AT_LEAST.get(key, 0), 1 if key in SHARES else math.inf)
+    for key, default in DEFAULTS.items()
+    if type(default) in (int, float)
 ]

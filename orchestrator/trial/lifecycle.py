@@ -295,24 +295,6 @@ def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Att
     return Attempt(**values)
 
 
-def _opening(event: Started) -> dict[str, Any]:
-    return {
-        "claim": event.claim,
-        "job_id": event.job_id,
-        "restart": event.restart,
-        "host": event.host,
-        "pid": event.pid,
-        "started_t": event.t,
-        "resumed_from_step": event.resumed_from_step,
-        "checkpoint_step": event.resumed_from_step,
-        "step": event.resumed_from_step,
-        "total_steps": event.total_steps,
-        "skipped": tuple(event.skipped),
-        "fingerprint": event.fingerprint,
-        "provenance": event.provenance,
-    }
-
-
 def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
     """Every (metric, step) once, in the order of recording, and the metrics that drifted between attempts."""
     points: dict[tuple[str, int], Point] = {}

@@ -14,6 +14,7 @@ def test_the_defaults_are_within_limits():
     ("raw", "setting"),
     [
         ({"train": {"steps": 0}}, "train.steps"),
+        ({"train": {"online_every": -1}}, "train.online_every"),
         ({"photometric": {"blur_p": 1.5}}, "photometric.blur_p"),
         ({"conditioning": {"kind": "film"}}, "conditioning.kind"),
         ({"predictor": {"heads": 3}}, "predictor.width"),
