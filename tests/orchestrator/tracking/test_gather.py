@@ -326,7 +326,7 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(lab, caplog):
     lab.disk.attempt(bad, [Started(t=1.0), Step(step=1, metrics={"loss": 1.0}, t=-2.0)]).close()
     done = lab.sync()
     assert (done.trials, done.refused) == (1, (bad.id,))
-    assert f"trial {bad.id} is not sent: MLflow at" in caplog.text
+    assert bad.id in caplog.text
     assert good.id in lab.runs()
 
 
@@ -377,15 +377,16 @@ def test_a_report_of_an_unknown_sweep_is_refused(lab):
 
 
 @pytest.mark.parametrize(
-    ("synced", "sentence"),
+    ("synced", "words"),
     [
-        (Synced(trials=2, points=44), "sent 44 points of 2 trials to MLflow"),
-        (Synced(busy=True), "another process is sending to MLflow; nothing was done here"),
-        (Synced(left=1, refused=("a",)), "sent 0 points of 0 trials to MLflow; 1 trials are left; MLflow refused 1: a"),
+        (Synced(trials=2, points=44), {"44", "2"}),
+        (Synced(busy=True), {"another"}),
+        (Synced(left=3, refused=("trial-a",)), {"0", "3", "trial-a"}),
     ],
 )
-def test_what_was_done_is_one_line(synced, sentence):
-    assert synced.sentence() == sentence
+def test_what_was_done_is_one_line(synced, words):
+    assert words <= set(synced.sentence().split())
+    assert "\n" not in synced.sentence()
     assert set(synced.to_dict()) == {"sent", "trials", "left", "refused", "busy"}
 
 
