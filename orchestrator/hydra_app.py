@@ -31,7 +31,7 @@ from orchestrator.errors import IwmError, OverrideError, RequestError
 from orchestrator.launching.batch import GUARD, gpus_per_node, options, words
 from orchestrator.launching.foreground import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
 from orchestrator.planning import limits
-from orchestrator.planning.catalogue import PACKAGED, Catalogue, protocol_names
+from orchestrator.planning.catalogue import PACKAGED, Catalogue
 from orchestrator.planning.composition import RESOURCES, Builder, Tree, part
 from orchestrator.records.layout import Layout
 from orchestrator.trial.sweep import Cell, Resources
@@ -97,12 +97,7 @@ def cell_of(config: DictConfig) -> Cell:
         ConfigError: a setting is invalid.
     """
     settings, resources = Builder().build(_resolved(config))
-    limits.check(
-        settings,
-        resources,
-        conditionings=Catalogue((PACKAGED,)).groups["conditioning"],
-        protocols=protocol_names(),
-    )
+    limits.check(settings, resources)
     return Cell(Trial(settings), {}, resources)
 
 

@@ -139,7 +139,8 @@ class Source:
             return Look(replace(single, record=replace(single.record, axes=(TRIAL,))))
         with self._lock:
             before = self._kept.get(sweep_id)
-        results = self.store.results_again(before.results) if before else self.store.results(sweep_id)
+        store, old = self.store, before and before.results
+        results = store.results_of(old.record, before=old) if old else store.results(sweep_id)
         if before and not results.trials and sweep_id not in self.store.sweep_ids():
             with self._lock:
                 self._kept.pop(sweep_id, None)

@@ -132,7 +132,7 @@ def serve(
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving
     from orchestrator.serving.periodic import configure_logging
-    from orchestrator.tracking.client import do_without_luxuries
+    from orchestrator.tracking.client import do_without_unused_libraries
 
     def announce(url: str, pages: str) -> None:
         line = f"MLflow UI: {url}  pages: {pages}/iwm/  (Ctrl-C stops the server; trials continue)"
@@ -140,5 +140,5 @@ def serve(
         sys.stdout.flush()
 
     configure_logging()
-    do_without_luxuries()
+    do_without_unused_libraries()
     serving.serve(Layout.of(root), host=host, port=port, poll_s=poll, announce=announce)

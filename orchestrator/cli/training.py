@@ -56,16 +56,16 @@ def evaluate(
     from orchestrator import service
     from orchestrator.cli import render
     from orchestrator.launching import dependency
-    from orchestrator.planning import evaluation
+    from orchestrator.planning import expand
     from orchestrator.records.layout import Layout
 
-    layout, asked = Layout.of(root), evaluation.asked(protocol, overrides or ())
-    if trial.startswith(evaluation.TIMM):
-        parents, sweep = [], evaluation.evaluation_of_public(trial, asked, sweeps_dir=sweeps)
+    layout, asked = Layout.of(root), expand.asked(protocol, overrides or ())
+    if trial.startswith(expand.TIMM):
+        parents, sweep = [], expand.evaluation_of_public(trial, asked, sweeps_dir=sweeps)
     else:
         with opened(root, quiet=json) as (layout, store):
             parents = list(service.find_trial(layout, store, trial).trial_ids)
-        sweep = evaluation.evaluation_of(service.known_cell(layout, parents[0]), asked, sweeps_dir=sweeps)
+        sweep = expand.evaluation_of(service.known_cell(layout, parents[0]), asked, sweeps_dir=sweeps)
     submission = service.submit(layout, sweep, launcher=launcher)
     lines = [f"starts when trial {parents[0][:8]} has finished"] if dependency.unfinished(layout, parents) else []
     watch = status_line(sweep.name, root)

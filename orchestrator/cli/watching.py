@@ -141,7 +141,8 @@ def again(layout: Layout, store: Store, name: str | None, *, before: Sequence[Sw
     if name is None and store.sweep_ids() != sweeps:
         return read(layout, store, name)
     return [
-        store.single_trials() if results.record.id == SINGLE.id else store.results_again(results) for results in before
+        store.single_trials() if results.record.id == SINGLE.id else store.results_of(results.record, before=results)
+        for results in before
     ]
 
 

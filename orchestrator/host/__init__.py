@@ -1,11 +1,11 @@
-"""What a machine and its site offer.
+"""The machine and its site.
 
-slurm.py            what we ask of SLURM: a command and a parser each
-locks.py            locks that die with their holder
-environment.py      variables, changed for a while
-signals.py          a flag that SIGTERM and its like raise
-provenance.py       where a result comes from
+slurm.py            SLURM's commands and their parsers
+locks.py            locks that end with the process that holds them
+environment.py      environment variables, changed for a block
+signals.py          a stop flag that signals such as SIGTERM set
+provenance.py       the code, packages and machine behind a result
 system_metrics.py   processor, memory, GPUs
-redact.py           addresses without passwords
-console.py          the terminal; progress.py bars on it
+redact.py           URLs without passwords
+console.py          the terminal; progress.py progress bars
 """

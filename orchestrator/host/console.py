@@ -1,4 +1,4 @@
-"""The terminal: its two streams, and words and numbers as they stand in its tables."""
+"""The terminal: standard output and error, and the format of words and numbers in tables."""
 
 import json
 import shutil
@@ -30,17 +30,17 @@ COLOURS = {
 
 
 def out() -> Console:
-    """Tables: standard output, as wide as they need to be where that is a file."""
+    """Standard output, for tables; 160 columns wide if it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def err() -> Console:
-    """Progress and remarks: standard error."""
+    """Standard error, for progress and remarks."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def program(name: str) -> str:
-    """A command that was installed with us, as this shell can call it: bare where it is on the PATH."""
+    """A command that was installed with this program: its name if it is on the PATH, else its path."""
     return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
 
 
@@ -72,7 +72,7 @@ def coloured(word: str) -> Text:
 
 
 def show(value: Scalar) -> str:
-    """A value in a table: floats to four digits, nothing for nothing."""
+    """A value in a table: floats with four digits, empty for None."""
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The environment of this process, changed for a while."""
+"""The environment of this process, changed for a block."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def changed(values: Mapping[str, str]) -> Iterator[None]:
-    """These variables inside; afterwards they are as they were."""
+    """Set these variables; restore them afterwards."""
     before = {key: os.environ.get(key) for key in values}
     os.environ.update(values)
     try:

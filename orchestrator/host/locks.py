@@ -1,6 +1,6 @@
-"""Advisory file locks that a process holds for as long as it lives: the kernel lets go of them when it dies.
+"""Advisory file locks, which the kernel releases when the process that holds them ends.
 
-They answer "is a worker of this trial alive on this host?" and "which slots are taken?" without pids, which are reused.
+They tell whether a worker of a trial is alive on this host and which slots are taken, without pids, which are reused.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROBE_S = 2.0
-"""How long a taker outwaits the microseconds in which somebody probes."""
+"""How long to retry: `is_held` holds the lock for some microseconds."""
 
 
 class Lock:
@@ -20,10 +20,10 @@ class Lock:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        os.register_at_fork(after_in_child=self.close)  # a forked loader must not outlive us as the holder
+        os.register_at_fork(after_in_child=self.close)  # a forked data loader must not keep the lock
 
     def take(self, *, wait_s: float = PROBE_S) -> bool:
-        """True when this process has it now; False when another held it for `wait_s` seconds."""
+        """Acquire the lock; returns False if another process held it for `wait_s` seconds."""
         deadline = time.monotonic() + wait_s
         while True:
             with contextlib.suppress(BlockingIOError):
@@ -34,7 +34,7 @@ class Lock:
             time.sleep(0.02)
 
     def close(self) -> None:
-        """Lets go."""
+        """Release the lock."""
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
@@ -42,7 +42,7 @@ class Lock:
 
 @contextlib.contextmanager
 def holding(path: Path, *, wait_s: float = PROBE_S) -> Iterator[bool]:
-    """Holds the lock for a block; yields whether it was to be had."""
+    """Hold the lock for a block; yields False if it could not be acquired."""
     lock = Lock(path)
     try:
         yield lock.take(wait_s=wait_s)
@@ -51,7 +51,7 @@ def holding(path: Path, *, wait_s: float = PROBE_S) -> Iterator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process on this host holds the lock."""
+    """Return True if a process on this host holds the lock."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

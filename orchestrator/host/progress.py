@@ -1,7 +1,7 @@
-"""How far something long is: a bar on standard error, once it has taken a second.
+"""Progress bars on standard error, for loops that take longer than a second.
 
-Whoever works through many things says so with `track`, and draws nothing; whether anybody looks is decided at the door
-(`shown`): the command line does on a terminal, not under --json, and not around what draws itself.
+Loops over many items use `track`, which draws nothing by default. The command line turns bars on with `shown`: on a
+terminal, not with --json, and not around code that draws itself.
 """
 
 import contextlib
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 T = TypeVar("T")
 PATIENCE_S = 1.0
@@ -21,7 +20,7 @@ PATIENCE_S = 1.0
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who looks, and after how long a bar is drawn."""
+    """Where bars are drawn, and after how many seconds."""
 
     console: "Console"
     patience_s: float
@@ -32,7 +31,7 @@ _viewer: ContextVar[Viewer | None] = ContextVar("viewer", default=None)
 
 @contextlib.contextmanager
 def shown(*, json: bool = False, console: "Console | None" = None, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Lets bars be seen inside, on a terminal that nobody reads JSON beside."""
+    """Show bars inside the block, on a terminal and without `json`."""
     from rich.console import Console
 
     on = console or Console(stderr=True, highlight=False)
@@ -44,14 +43,17 @@ def shown(*, json: bool = False, console: "Console | None" = None, patience_s: f
 
 
 def track(items: Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
-    """The items, with a bar about them where that takes long and somebody looks. One bar at a time, the outer one."""
+    """Yield the items, with a progress bar inside `shown`. Of nested loops only the outer one has a bar."""
     viewer, began = _viewer.get(), time.monotonic()
     if viewer is None:
         yield from items
         return
     known = total if total is not None else len(items) if isinstance(items, Sized) else None
     _viewer.set(None)
-    bar = _bar(viewer.console)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=viewer.console, transient=True)
     task = bar.add_task(what, total=known)
     try:
         for item in items:
@@ -64,16 +66,9 @@ def track(items: Iterable[T], what: str, *, total: int | None = None) -> Iterato
         _viewer.set(viewer)
 
 
-def _bar(console: "Console") -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True)
-
-
 @contextlib.contextmanager
 def during(what: str) -> Iterator[None]:
-    """A sign of life about something that cannot say how far it is."""
+    """Show a spinner during work of unknown length."""
     viewer = _viewer.get()
     with viewer.console.status(what) if viewer else contextlib.nullcontext():
         yield

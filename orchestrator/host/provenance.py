@@ -1,4 +1,4 @@
-"""Where a result comes from: the code's commit, the packages, the machine. Told once per attempt, never identity."""
+"""The commit, packages and machine behind a result. Recorded once per attempt; not part of a trial's identity."""
 
 import getpass
 import hashlib
@@ -19,7 +19,7 @@ def host() -> str:
 
 
 def user() -> str:
-    """Who runs this; the numeric id where it has no name."""
+    """The user's name; `unknown` if it has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -28,7 +28,7 @@ def user() -> str:
 
 @cache
 def provenance() -> dict[str, Any]:
-    """Commit and whether the tree differs from it, the core's source, package versions, Python and platform."""
+    """Commit, whether the tree differs from it, hash of the core's source, package versions, Python and platform."""
     return {
         **code_version(),
         "core_sha256": core_sha256(),
@@ -50,14 +50,14 @@ def versions() -> dict[str, str]:
 
 
 def code_version(folder: Path = Path(__file__).parent) -> dict[str, Any]:
-    """`commit` and `dirty` of the checkout that this code runs from; empty where it is installed without git."""
+    """`commit` and `dirty` of the checkout that this code runs from; `commit` is empty without git."""
     commit = _git("rev-parse", "HEAD", folder=folder)
     changed = _git("status", "--porcelain", "--untracked-files=no", folder=folder) if commit else ""
     return {"commit": commit, "dirty": bool(changed)}
 
 
 def core_sha256(folder: Path = Path(__file__).parents[2] / "iwm_core") -> str:
-    """Of the source that decides a result, so that a change between two attempts is noticed, with git or without."""
+    """The sha256 of the core's source, which shows a change between two attempts even without git."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")

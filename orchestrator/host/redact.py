@@ -1,4 +1,4 @@
-"""Passwords stay out of messages: of a database's URL and of MLflow's, wherever a driver repeats them. Pure."""
+"""Remove passwords of database and MLflow URLs from messages, in which drivers repeat them. Pure."""
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -6,19 +6,19 @@ HIDDEN = "***"
 
 
 def redact(text: str, *, url: str) -> str:
-    """`text` without the password that `url` carries, as written or decoded, before the host or in the query."""
+    """`text` without the password of `url` (before the host or in the query), as written or decoded."""
     for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
 
 def shown(url: str) -> str:
-    """The URL as it may be printed."""
+    """The URL without its password."""
     return redact(url, url=url)
 
 
 def has_password(url: str) -> bool:
-    """Whether printing this URL would tell a secret."""
+    """Return True if the URL contains a password."""
     return bool(_secrets(url))
 
 

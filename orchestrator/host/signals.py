@@ -1,4 +1,4 @@
-"""A request to stop, as a flag: a handler does nothing but remember the first signal's name."""
+"""A request to stop, as a flag: the handler only stores the name of the first signal."""
 
 import contextlib
 import signal
@@ -9,17 +9,17 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
 
 
 class StopFlag:
-    """Says whether, and by which signal, the process was asked to stop."""
+    """The first stop signal that the process received, if any."""
 
     def __init__(self) -> None:
         self.signal: str | None = None
 
     def __call__(self) -> str | None:
-        """The name of the first signal, or None."""
+        """The name of the first signal; None if there was none."""
         return self.signal
 
     def raise_flag(self, number: int, frame: FrameType | None = None) -> None:
-        """The handler. A second SIGINT interrupts at once: somebody is at the keyboard and in a hurry."""
+        """The handler. A SIGINT after another signal interrupts at once, for a user who presses Ctrl-C again."""
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = self.signal or signal.Signals(number).name
@@ -27,9 +27,9 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_flag() -> Iterator[StopFlag]:
-    """Turns SIGTERM, SIGUSR2, SIGINT and SIGHUP into a flag for the length of a block.
+    """Turn SIGTERM, SIGUSR2, SIGINT and SIGHUP into a flag during a block.
 
-    A SIGHUP that is ignored (nohup) stays so: whoever did that wants us to outlive the terminal.
+    A SIGHUP that is ignored (nohup) stays ignored.
     """
     flag = StopFlag()
     outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -1,8 +1,8 @@
-"""What we ask of SLURM: each question a pure command and a pure parser, and one function that runs a command.
+"""SLURM's commands: a pure builder and a pure parser each, and one function that runs a command.
 
     answer = run(squeue_command(users))   ->   parse_squeue(answer.out)
 
-Nothing is concluded from silence: where `Answer.ok` is false, SLURM has said nothing about any job.
+If `Answer.ok` is False, nothing is known about any job.
 """
 
 import os
@@ -17,16 +17,16 @@ from orchestrator.trial.events import Cause
 
 TIMEOUT_S = 30.0
 TOKEN = re.compile(r"-([0-9a-f]{16})$")
-"""How a job's name ends: with the token of its claims."""
+"""The end of a job's name: the fencing token of its leases."""
 REQUEUED_HELD = "requeued held"
-"""How the reason ends where SLURM itself holds a job that it could not start; what was wrong differs by version."""
+"""The end of the reason if SLURM holds a job that it could not start; the cause before it differs by version."""
 HOLDS = ("JobHeld", "JobHoldMaxRequeue", "job requeued in held state", "launch failure limit exceeded", REQUEUED_HELD)
-"""Parts of a reason that only a release ends; the third is what `requeuehold` leaves in place of `JobHeldUser`."""
+"""Parts of the reasons of held jobs; the third is what `requeuehold` gives in place of `JobHeldUser`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a command said. `code` is 127 where there is no such command, 124 where it did not answer in time."""
+    """The output of a command. `code` is 127 if there is no such command, 124 if it timed out."""
 
     code: int
     out: str
@@ -34,18 +34,18 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it is an answer at all."""
+        """Return True if the command succeeded."""
         return self.code == 0
 
     @property
     def words(self) -> str:
-        """What was said on standard error, on one line, without the program's own name."""
+        """Standard error on one line, without the program's name."""
         lines = [re.sub(r"^\w+: (error: |fatal: )?", "", line).strip() for line in self.err.splitlines()]
         return "; ".join(dict.fromkeys(line for line in lines if line)) or f"exit code {self.code}"
 
 
 def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
-    """Runs a command to its end, and says so where it could not."""
+    """Run a command to its end; a missing command and a timeout are answers, too."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=_environ())
     except FileNotFoundError:
@@ -56,18 +56,18 @@ def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
 
 
 def _environ() -> dict[str, str]:
-    """Without what would change the format of an answer; indices of arrays in full."""
+    """The environment without variables that change the format of answers; array indices are not abbreviated."""
     formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_", "SLURM_TIME_FORMAT")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(formats)}
     return {**kept, "SLURM_BITSTR_LEN": "0"}
 
 
-# What is queued and what ran.
+# Queued and past jobs.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job, or one task of an array, as SLURM has it. `name` and `reason` are free text of the site's users."""
+    """One job or one task of an array. `name` and `reason` are free text."""
 
     id: str
     state: str
@@ -77,39 +77,39 @@ class Job:
     exit_code: int = 0
     signal: int = 0
     ended_t: float = 0.0
-    """When it ended, in unix seconds by the controller's clock; 0 where that is not known."""
+    """When it ended, in unix seconds by the controller's clock; 0 if unknown."""
 
     @property
     def token(self) -> str:
-        """The token of the claims that it runs under; empty for a job that is none of ours."""
+        """The fencing token of its leases; empty if the job is not ours."""
         match = TOKEN.search(self.name)
         return match[1] if match else ""
 
     @property
     def index(self) -> int:
-        """Its place in its array; 0 for a job that is no array."""
+        """Its index in its array; 0 for a single job."""
         return int(self.id.partition("_")[2] or 0)
 
     @property
     def is_over(self) -> bool:
-        """Whether it will never run again by itself."""
+        """Return True for a job that has ended and will not be requeued."""
         return self.state in FINAL
 
     @property
     def is_held(self) -> bool:
-        """Whether it waits for a release."""
+        """Return True for a held job."""
         return self.state == "PENDING" and any(words in self.reason for words in HOLDS)
 
     @property
     def failed_to_launch(self) -> bool:
-        """Whether it is SLURM itself that holds it."""
+        """Return True if SLURM holds the job because it could not start it."""
         return self.is_held and REQUEUED_HELD in self.reason
 
     @property
     def cause(self) -> Cause:
-        """Why it ended. SIGKILL (9) is also what the kernel does when memory is short.
+        """Why it ended. The kernel also sends SIGKILL (9) when memory is short.
 
-        Of SIGTERM (15) and SIGUSR2 (12) a worker dies that was told to stop in its first milliseconds, still deaf.
+        SIGTERM (15) and SIGUSR2 (12) end a worker before its handlers are installed, in its first milliseconds.
         """
         if self.state in _CAUSES:
             return _CAUSES[self.state]
@@ -141,22 +141,22 @@ _CAUSES = {
     "RUNNING": Cause.VANISHED,
 }
 _HELD_STATES = frozenset({"SPECIAL_EXIT", "REQUEUE_HOLD", "RESV_DEL_HOLD"})
-"""Written in place of PENDING; 22.05 has the first alone."""
+"""States of held jobs in place of PENDING; 22.05 has only the first."""
 _SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
 _SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode", "End")
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 
 def squeue_command(users: Sequence[str]) -> list[str]:
-    """Every job of these users that the controller remembers, ended ones too (for MinJobAge, 300 s by default)."""
+    """Every job of these users that the controller knows, ended ones included (for MinJobAge, 300 s by default)."""
     who = ["--user", ",".join(users)] if users else []
     return ["squeue", "--noheader", "--array", "--states=all", *who, "--format", "|".join(_SQUEUE)]
 
 
 def parse_squeue(text: str) -> list[Job]:
-    """One job per line; a name may hold our separator, which no other column before it does.
+    """One job per line; only the name may contain the separator.
 
-    A job in one of `_HELD_STATES` is a pending one that is held. Newer versions write reasons with `_` for a blank.
+    A job in one of `_HELD_STATES` becomes a held pending one. Newer versions write reasons with `_` for spaces.
     """
     jobs = []
     for line in text.splitlines():
@@ -166,9 +166,8 @@ def parse_squeue(text: str) -> list[Job]:
         name = "|".join(parts[2 : len(parts) - 3])
         node, reason, long_reason = parts[-3], *(part.replace("_", " ") for part in parts[-2:])
         shown = reason if reason != "None" else ""
-        shown = (
-            f"{shown} {long_reason}" if REQUEUED_HELD in long_reason and reason != long_reason.strip("()") else shown
-        )
+        if REQUEUED_HELD in long_reason and reason != long_reason.strip("()"):
+            shown = f"{shown} {long_reason}"
         if parts[1] in _HELD_STATES and not any(words in shown for words in HOLDS):
             shown = f"JobHeld {shown}".strip()
         state = "PENDING" if parts[1] in _HELD_STATES else parts[1]
@@ -177,13 +176,13 @@ def parse_squeue(text: str) -> list[Job]:
 
 
 def exit_codes_command(users: Sequence[str]) -> list[str]:
-    """How the failed jobs that the controller remembers ended; the accounting knows it only seconds later."""
+    """The exit codes of failed jobs that the controller knows; the accounting has them only seconds later."""
     who = ["--user", ",".join(users)] if users else []
     return ["squeue", "--noheader", "--array", "--states=FAILED", *who, "--Format", "JobArrayID:40,exit_code:20"]
 
 
 def parse_exit_codes(text: str) -> dict[str, tuple[int, int]]:
-    """(exit code, signal) by job id, from what wait(2) said. As the accounting has them: a shell's 128 + n is n."""
+    """(exit code, signal) by job id, from wait(2)'s status; as in the accounting, a shell's 128 + n becomes n."""
     rows = (line.split() for line in text.splitlines())
     return {row[0]: code for row in rows if len(row) == 2 and (code := _exit_code(row[1]))}
 
@@ -198,40 +197,34 @@ def _exit_code(text: str) -> tuple[int, int] | None:
 
 
 def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:
-    """What the accounting knows of these users' jobs since a time (`2026-01-31T10:00:00`), each start of each job."""
+    """Every start of each of these users' jobs since a time (`2026-01-31T10:00:00`), from the accounting."""
     which = ["--jobs", ",".join(job_ids)] if job_ids else ["--user", ",".join(users), "--starttime", since]
     return ["sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *which, "--format", ",".join(_SACCT)]
 
 
 def parse_sacct(text: str) -> list[Job]:
     """One entry per start of a job, oldest first. `CANCELLED by 1000` is CANCELLED."""
-    rows = (line.split("|") for line in text.splitlines())
-    return [
-        job
-        for row in rows
-        if len(row) >= len(_SACCT) and "." not in row[0]
-        for job in _accounted(row, ids=_ids(row[0]))
-    ]
-
-
-def _accounted(row: Sequence[str], *, ids: Sequence[str]) -> list[Job]:
-    """What a row says of each of these jobs: tasks of an array that never started share one."""
-    node, codes, end = row[-3:]
-    code, _, signal = codes.partition(":")
-    job = Job(
-        id="",
-        state=row[1].split(" ")[0],
-        name="|".join(row[2:-3]),
-        node="" if node == "None assigned" else node,
-        exit_code=int(code or 0),
-        signal=int(signal or 0),
-        ended_t=_unix_s(end),
-    )
-    return [replace(job, id=job_id) for job_id in ids]
+    jobs = []
+    for row in (line.split("|") for line in text.splitlines()):
+        if len(row) < len(_SACCT) or "." in row[0]:
+            continue
+        node, codes, end = row[-3:]
+        code, _, signal = codes.partition(":")
+        job = Job(
+            id="",
+            state=row[1].split(" ")[0],
+            name="|".join(row[2:-3]),
+            node="" if node == "None assigned" else node,
+            exit_code=int(code or 0),
+            signal=int(signal or 0),
+            ended_t=_unix_s(end),
+        )
+        jobs += [replace(job, id=job_id) for job_id in _ids(row[0])]  # tasks that never started share a row
+    return jobs
 
 
 def _ids(text: str) -> list[str]:
-    """`7` as it is; `7_[0-2,5%4]` as 7_0, 7_1, 7_2, 7_5."""
+    """`7` is 7; `7_[0-2,5%4]` is 7_0, 7_1, 7_2, 7_5."""
     array, bracket, indices = text.partition("_[")
     if not bracket:
         return [text]
@@ -240,48 +233,48 @@ def _ids(text: str) -> list[str]:
 
 
 def _unix_s(text: str) -> float:
-    """Local time as SLURM writes it; 0 for what is no time, such as `Unknown`."""
+    """Unix seconds of SLURM's local time; 0 for any other text, such as `Unknown`."""
     try:
         return time.mktime(time.strptime(text, _SECONDS))
     except ValueError:
         return 0.0
 
 
-# What we ask SLURM to do.
+# Actions.
 
 
 def requeue_command(job_id: str) -> list[str]:
-    """Puts a running job back into the queue under its id."""
+    """Requeue a running job, which keeps its id."""
     return ["scontrol", "requeue", job_id]
 
 
 def hold_command(job_ids: Sequence[str]) -> list[str]:
-    """Holds pending jobs."""
+    """Hold pending jobs."""
     return ["scontrol", "hold", ",".join(job_ids)]
 
 
 def requeue_hold_command(job_ids: Sequence[str]) -> list[str]:
-    """Puts running jobs back into the queue, held."""
+    """Requeue running jobs and hold them."""
     return ["scontrol", "requeuehold", ",".join(job_ids)]
 
 
 def release_command(job_ids: Sequence[str]) -> list[str]:
-    """Lets held jobs go."""
+    """Release held jobs."""
     return ["scontrol", "release", ",".join(job_ids)]
 
 
 def cancel_command(job_ids: Sequence[str], *, name: str = "") -> list[str]:
-    """Ends jobs, of this name where one is given; SLURM sends SIGTERM, and SIGKILL after KillWait."""
+    """Cancel jobs (of this name, if given); SLURM sends SIGTERM, and SIGKILL after KillWait."""
     return ["scancel", *([f"--name={name}"] if name else []), *job_ids]
 
 
 def exclude_command(job_id: str, nodes: Sequence[str]) -> list[str]:
-    """Keeps a pending job away from nodes."""
+    """Exclude nodes from a pending job."""
     return ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"]
 
 
 def test_command(script: Path) -> list[str]:
-    """Asks whether SLURM would take this job; it takes none."""
+    """Check whether SLURM accepts this job, without submitting it."""
     return ["sbatch", "--test-only", str(script)]
 
 
@@ -291,22 +284,22 @@ def state_command(job_id: str) -> list[str]:
 
 
 def parse_state(text: str) -> str:
-    """The state of the first job in such an answer; empty where there is none."""
+    """The state of the first job in the answer; empty if there is none."""
     match = re.search(r"JobState=(\w+)", text)
     return match[1] if match else ""
 
 
 def parse_restarts(text: str) -> int:
-    """How often the first job of such an answer was put back into the queue."""
+    """How often the first job in the answer was requeued."""
     match = re.search(r"\bRestarts=(\d+)", text)
     return int(match[1]) if match else 0
 
 
-# What the site has, and allows.
+# The site.
 
 
 def nodes_command() -> list[str]:
-    """Every node's name, once per partition that it is in."""
+    """The name of every node, once per partition."""
     return ["sinfo", "--noheader", "--Node", "--format", "%N"]
 
 
@@ -322,17 +315,17 @@ def parse_config(text: str) -> dict[str, str]:
 
 
 def array_size(config: dict[str, str]) -> int:
-    """How many tasks an array may have: MaxArraySize, whose indices count from 0; 1,001 is SLURM's default."""
+    """Most tasks of an array: MaxArraySize; 1,001 is SLURM's default."""
     return max(1, int(config.get("MaxArraySize", "1001")))
 
 
 def node_states_command() -> list[str]:
-    """Every node's state, once per partition that it is in."""
+    """The state of every node, once per partition."""
     return ["sinfo", "--noheader", "--Node", "--format", "%T"]
 
 
 def is_for_now(answer: Answer, *, states: str) -> bool:
-    """Whether `sbatch --test-only` may have said no because a node is away, for which sbatch itself would wait."""
+    """Return True if `sbatch --test-only` may have refused because a node is down, for which sbatch itself waits."""
     away = [state for state in states.split() if "*" in state or state.rstrip("~#!%$@^+-") not in _PRESENT]
     return _UNAVAILABLE in answer.err and bool(away)
 
@@ -342,6 +335,6 @@ _PRESENT = frozenset({"allocated", "blocked", "completing", "idle", "mixed", "pl
 
 
 def is_refusal(answer: Answer) -> bool:
-    """Whether SLURM itself said no, as opposed to not having been reached, after which the job may exist."""
+    """Return True if SLURM refused; False if it may not have been reached, after which the job may exist."""
     unreached = ("timed out", "unable to contact", "connection refused", "communication", "did not answer")
     return not answer.ok and not any(word in answer.err.lower() for word in unreached)

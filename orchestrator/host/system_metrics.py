@@ -1,7 +1,7 @@
-"""What a machine does while a trial runs on it, under MLflow's own names (`system/...`), read as MLflow reads it.
+"""The load of the machine that a trial runs on, with MLflow's names (`system/...`) and units.
 
-Nobody's result depends on it: two equal runs differ in it, it is never compared, and a trial's metrics are without it.
-GPUs are those that the trial may use, counted from 0; where NVIDIA's library is not there, nothing is said of them.
+These metrics are never compared and are not among a trial's metrics. GPUs are those that the trial may use, counted
+from 0; without NVIDIA's library there are none.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from iwm_core.events import SYSTEM
 
 FIRST_S = 5.0
 EVERY_S = 30.0
-"""Between two samples: some three thousand a day."""
+"""Time between two samples: about three thousand a day."""
 
 
 class Sampler:
-    """Reads the machine every now and then."""
+    """Samples the machine at intervals."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ, *, first_s: float = FIRST_S) -> None:
         self._self = psutil.Process()
         self._due = time.monotonic() + first_s
         self._gpus = _gpus(environ.get("CUDA_VISIBLE_DEVICES"))
-        self._cpu()  # a share of the time since one asked last
+        self._cpu()  # percentages since the previous call
 
     def read(self) -> dict[str, float]:
-        """The metrics, if they are due; else none."""
+        """The metrics if a sample is due, else an empty dictionary."""
         if time.monotonic() < self._due:
             return {}
         self._due = time.monotonic() + EVERY_S
@@ -53,21 +53,19 @@ class Sampler:
 
 
 def _gpus(visible: str | None) -> list[Any]:
-    """NVML's handles of the GPUs that this process may use (None: of all)."""
+    """NVML's handles of the visible GPUs (None: of all)."""
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         names = range(pynvml.nvmlDeviceGetCount()) if visible is None else filter(None, visible.split(","))
-        return [_gpu(str(name)) for name in names]
+        return [
+            pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
+            for name in (str(name).strip() for name in names)
+        ]
     return []
 
 
-def _gpu(name: str) -> Any:
-    by_number = name.strip().isdigit()
-    return pynvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else pynvml.nvmlDeviceGetHandleByUUID(name.strip())
-
-
 def _of_gpus(handles: list[Any]) -> dict[str, float]:
-    """Utilisation, memory and power of each; what a GPU does not say (a slice of one says little) is left out."""
+    """Utilisation, memory and power of each GPU; omits what a GPU does not report, as a MIG slice."""
     found: dict[str, float] = {}
     for place, handle in enumerate(handles):
         with contextlib.suppress(pynvml.NVMLError):

@@ -1,10 +1,10 @@
-"""The algebra of a sweep's axes: bundles are multiplied, exclusions subtracted. Pure.
+"""The algebra of a sweep's axes: bundles are multiplied, then exclusions are removed. Pure.
 
     points = { p in B_1 x B_2 x ... x B_n :  no exclusion matches p }
 
-A bundle B is one axis, or several that move together (zipped): its rows give a value for each of its keys. A
-conditional bundle applies only to the points that its `when` matches; elsewhere it adds nothing, so a point holds no
-axis that means nothing to it. The last bundle varies fastest.
+A bundle B is one axis, or several that move together (zipped): each row has a value for each of its keys. A
+conditional bundle applies only to the points that its `when` matches and adds nothing to the others. The last bundle
+varies fastest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ SEED = ("seed",)
 
 @dataclass(frozen=True)
 class Bundle:
-    """Axes that move together, one row of values per step; most bundles have one key."""
+    """Axes that move together, one row of values at a time; most bundles have one key."""
 
     keys: tuple[str, ...]
     rows: tuple[tuple[Scalar, ...], ...]
@@ -36,13 +36,13 @@ class Bundle:
         return cls((key,), tuple((value,) for value in values), when or {})
 
     def steps(self, point: Point) -> list[Point]:
-        """What the bundle adds to `point`: its rows, or nothing where `when` does not hold."""
+        """What the bundle adds to `point`: its rows, or one empty step if `when` does not match."""
         return [dict(zip(self.keys, row, strict=True)) for row in self.rows] if matches(self.when, point) else [{}]
 
 
 @dataclass(frozen=True)
 class Design:
-    """Bundles in the order of their variation, and what is left out."""
+    """Bundles, the slowest first, and the patterns of points to leave out."""
 
     bundles: tuple[Bundle, ...] = ()
     exclude: tuple[Pattern, ...] = ()
@@ -64,16 +64,16 @@ def points(design: Design) -> Iterator[Point]:
         steps = (_joined(point, step) for point in grown for step in bundle.steps(point))
         grown = list(islice(steps, POINTS_MAX + 1))
         if len(grown) > POINTS_MAX:
-            raise OverrideError(f"the axes give more than {POINTS_MAX:,} trials; use fewer values")
+            raise OverrideError(f"the axes give more than {POINTS_MAX:,} trials; use fewer values", setting="axes")
     return (point for point in grown if not any(matches(pattern, point) for pattern in design.exclude))
 
 
 def with_axis(design: Design, key: str, values: Sequence[Scalar]) -> Design:
-    """The design with these values of `key`: instead of those it had, or as one more axis (before `seed` and whatever
-    is conditional). Of zipped axes, the rows with these values stay.
+    """The design with these values of `key`, which replace its values or become a new axis before `seed` and the
+    conditional axes. Zipped axes keep the rows with these values.
 
     Raises:
-        OverrideError: a value of a zipped axis that is in no row, so that nothing is known to go with it.
+        OverrideError: a value of a zipped axis that is in none of its rows.
     """
     if key not in design.keys:
         return replace(design, bundles=_inserted(design.bundles, Bundle.axis(key, values)))
@@ -81,19 +81,20 @@ def with_axis(design: Design, key: str, values: Sequence[Scalar]) -> Design:
 
 
 def matches(pattern: Pattern, point: Mapping[str, Scalar]) -> bool:
-    """Every key of the pattern is in the point, with one of its values. The empty pattern matches everything."""
+    """Return True if the point has one of the values of every key. The empty pattern matches every point."""
     return all(key in point and among(point[key], values) for key, values in pattern.items())
 
 
 def among(value: Scalar, values: Iterable[Scalar]) -> bool:
-    """1 is 1.0, but 1 is not true."""
+    """Return True if the value is one of `values`; 1 equals 1.0, but not True."""
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
 
 
 def _joined(point: Point, step: Point) -> Point:
     twice = point.keys() & step.keys()
     if twice:
-        raise OverrideError(f"two conditional axes both set '{min(twice)}' where {spelled(point)}")
+        key = min(twice)
+        raise OverrideError(f"two conditional axes set '{key}' for {spelled(point)}", setting=key)
     return point | step
 
 
@@ -103,7 +104,7 @@ def spelled(point: Mapping[str, Scalar]) -> str:
 
 
 def _inserted(bundles: tuple[Bundle, ...], new: Bundle) -> tuple[Bundle, ...]:
-    """`new` before the first conditional bundle and `seed`; a new `seed` last."""
+    """Adds `new` before the first conditional bundle and `seed`; a new `seed` comes last."""
     late = [at for at, bundle in enumerate(bundles) if bundle.when or bundle.keys == SEED]
     at = late[0] if late and new.keys != SEED else len(bundles)
     return (*bundles[:at], new, *bundles[at:])
@@ -118,8 +119,8 @@ def _narrowed(bundle: Bundle, key: str, values: Sequence[Scalar]) -> Bundle:
     alone = [value for value in values if not among(value, column)]
     if alone:
         others = ", ".join(f"'{other}'" for other in bundle.keys if other != key)
-        raise OverrideError(
-            f"'{key}' moves together with {others}: choose from {', '.join(map(str, column))}, not {alone[0]}"
-        )
+        valid = ", ".join(map(str, column))
+        message = f"'{key}' moves together with {others}: choose from {valid}, not {alone[0]}"
+        raise OverrideError(message, setting=key, value=alone[0], choices=column)
     kept = (row for row, value in zip(bundle.rows, column, strict=True) if among(value, values))
     return replace(bundle, rows=tuple(kept))

@@ -1,9 +1,8 @@
-"""What there is to choose from: the sweeps, the folders of the Hydra tree and the settings of a trial. No hydra here.
+"""The sweeps, groups and settings that a user can choose from. Does not import hydra.
 
-A user's folder (`./sweeps`, or one that is named) comes before the packaged one: its files win, its options join. Only
-`config.yaml` is always the packaged one.
-A sweep NAME is `ablation/NAME.yaml` or `NAME.yaml` in one of them; a group is any other folder and its options are its
-files.
+A user's folder (`./sweeps` or the one given) comes before the packaged one: its files take precedence and its options
+are added. Only `config.yaml` is always the packaged one. A sweep NAME is `ablation/NAME.yaml` or `NAME.yaml` in one of
+the folders; a group is any other folder, and its options are the names of its files.
 """
 
 import difflib
@@ -11,7 +10,7 @@ import re
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +24,30 @@ PACKAGED = Path(__file__).resolve().parents[2] / "sweeps"
 SWEEPS = "ablation"
 NO_GROUPS = {SWEEPS, "hydra"}
 TEXT_MAX = 4_000
-"""Characters of a value: no path that a system opens is longer."""
+"""Characters of a value; the longest path that a system opens is about as long."""
 OPTION = re.compile(r"\w[\w.-]*")
 
-SETTINGS: tuple[str, ...] = tuple(flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())}))
-"""Every setting of a trial and of its resources, dotted."""
+DEFAULTS: dict[str, Any] = flatten({**to_dict(TrialConfig()), "resources": to_dict(Resources())})
+"""Every setting of a trial and of its resources, dotted, with its default."""
+SETTINGS = tuple(DEFAULTS)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The folders that are searched, the first one first."""
+    """The folders that are searched, in order."""
 
     folders: tuple[Path, ...]
 
     @classmethod
     def of(cls, sweeps_dir: Path | None) -> "Catalogue":
-        """The packaged folder behind `sweeps_dir`, or behind `./sweeps` where there is one.
+        """`sweeps_dir` (default: `./sweeps`, if it exists), then the packaged folder.
 
         Raises:
-            UnknownSweepError: `sweeps_dir` is no folder.
+            UnknownSweepError: `sweeps_dir` is not a folder.
         """
         own = Path("sweeps") if sweeps_dir is None else Path(sweeps_dir).expanduser()
         if sweeps_dir is not None and not own.is_dir():
-            raise UnknownSweepError(f"there is no folder '{own}' with sweeps")
+            raise UnknownSweepError(f"there is no folder '{own}' with sweeps", path=own)
         folders = [own.resolve(), PACKAGED] if own.is_dir() else [PACKAGED]
         return cls(tuple(dict.fromkeys(folders)))
 
@@ -76,28 +76,28 @@ class Catalogue:
         """The file of the sweep called `name`, or the file `name` itself where it is a path.
 
         Raises:
-            UnknownSweepError: there is none; names the ones there are.
+            UnknownSweepError: there is none; names those there are.
         """
         if name.endswith((".yaml", ".yml")):
             if not Path(name).is_file():
-                raise UnknownSweepError(f"there is no sweep file '{name}'")
+                raise UnknownSweepError(f"there is no sweep file '{name}'", path=name)
             return Path(name)
         if name not in self.sweeps:
             raise UnknownSweepError.unknown("sweep", name, choices=self.sweeps)
         return self.sweeps[name]
 
     def values(self, key: str, raw: Iterable[Any]) -> tuple[Scalar, ...]:
-        """The values, valid for `key`: names of options, or values that the setting can hold, as they were written.
+        """The values, checked for `key`: names of options, or values that the setting can hold, as they were written.
 
         Raises:
-            OverrideError: an unknown group, setting or option, or a value that is no single value.
+            OverrideError: an unknown group, setting or option, or a value that is not a single value.
             ConfigError: a value that the setting cannot hold.
         """
         self.check_key(key)
         return tuple(self._value(key, value) for value in raw)
 
     def design(self, design: Design) -> Design:
-        """The design with every key and value as above."""
+        """The design with every key and value checked, as `values` does."""
         bundles = []
         for bundle in design.bundles:
             columns = zip(bundle.keys, zip(*bundle.rows, strict=True), strict=True)
@@ -106,54 +106,50 @@ class Catalogue:
         return Design(tuple(bundles), tuple(self.pattern(pattern) for pattern in design.exclude))
 
     def pattern(self, pattern: Pattern) -> Pattern:
-        """The pattern with every key and value as above."""
+        """The pattern with every key and value checked, as `values` does."""
         return {key: self.values(key, values) for key, values in pattern.items()}
 
     def check_key(self, key: str) -> None:
-        """Refuses a key that is neither a group nor a setting; names what it could have been.
+        """Check that a key is a group or a setting.
 
         Raises:
-            OverrideError: see above.
+            OverrideError: it is neither; names the settings of the nearest group, or else all groups.
         """
         if key in self.groups or key in SETTINGS:
             return
-        group = key.partition(".")[0]
+        near = difflib.get_close_matches(key, SETTINGS, n=1, cutoff=0.75) or [key]
+        group = near[0].partition(".")[0]
         inside = [setting for setting in SETTINGS if setting.startswith(group + ".")]
         if inside and key != group:
-            valid = ", ".join(setting.partition(".")[2] for setting in inside)
-            raise OverrideError(f"unknown setting '{key}'{closest(key, inside)}; '{group}' has {valid}")
+            raise OverrideError.unknown("setting", key, choices=inside, setting=key)
         valid = dict.fromkeys([*self.groups, *(setting.partition(".")[0] for setting in SETTINGS)])
-        near = closest(key, [*valid, *SETTINGS])
-        raise OverrideError(f"unknown setting '{key}'{near}; choose from {', '.join(valid)}, or one of their settings")
+        raise OverrideError.unknown("setting", key, choices=valid, setting=key, more=", or one of their settings")
 
     def _value(self, key: str, value: Any) -> Scalar:
         if not isinstance(value, Scalar):
             shown = reprlib.repr(value)
-            raise OverrideError(f"'{key}' takes single values, not {shown}; write nested settings one by one")
+            message = f"'{key}' takes single values, not {shown}; write nested settings one by one"
+            raise OverrideError(message, setting=key, value=value)
         if isinstance(value, str) and len(value) > TEXT_MAX:
-            raise OverrideError(f"'{key}' takes at most {TEXT_MAX:,} characters, not the {len(value):,} of this value")
-        if key in self.groups:
-            return self._option(key, value)
-        check_value(key, value)
-        return value
+            message = f"'{key}' takes at most {TEXT_MAX:,} characters, not the {len(value):,} of this value"
+            raise OverrideError(message, setting=key)
+        if key not in self.groups:
+            check_value(key, value)
+            return value
+        if str(value) not in self.groups[key]:
+            raise OverrideError.unknown(key, "null" if value is None else value, choices=self.groups[key])
+        return str(value)
 
-    def _option(self, group: str, option: Scalar) -> str:
-        valid = self.groups[group]
-        if str(option) not in valid:
-            shown = "null" if option is None else option
-            raise OverrideError.unknown(group, shown, choices=valid)
-        return str(option)
+
+@cache
+def packaged_options(group: str) -> tuple[str, ...]:
+    """The options of a packaged group."""
+    return Catalogue((PACKAGED,)).groups[group]
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Every evaluation protocol: the packaged options of `evaluate`, but for the default, which is none of them."""
-    return tuple(name for name in Catalogue((PACKAGED,)).groups["evaluate"] if name != "default")
-
-
-def closest(word: str, valid: Iterable[str]) -> str:
-    """`, did you mean 'x'?` where something is near enough."""
-    near = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.75)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+    """Every evaluation protocol: the packaged options of `evaluate` except `default`, which names none."""
+    return tuple(name for name in packaged_options("evaluate") if name != "default")
 
 
 def _yaml(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
-"""From valid settings to one cell: the place where Hydra composes.
+"""From valid settings to one cell, through Hydra.
 
-Hydra composes once per combination of groups (65 ms each); plain settings are merged per cell (`composition`), with the
-same result: tests/orchestrator/test_composer.py compares the two on random cells.
+Hydra composes once per combination of groups (65 ms each); other settings are merged per cell (`composition`), with the
+same result: tests/orchestrator/planning/test_composer.py compares the two on random cells.
 """
 
 import warnings
@@ -23,27 +23,26 @@ from yaml import YAMLError
 from iwm_core.config import to_dict
 from orchestrator.errors import OverrideError
 from orchestrator.planning import limits, protocols
-from orchestrator.planning.catalogue import PACKAGED, SETTINGS, Catalogue, protocol_names
+from orchestrator.planning.catalogue import PACKAGED, SETTINGS, Catalogue
 from orchestrator.planning.composition import RESOURCES, Builder, Tree, merge, resolve, value_of
 from orchestrator.trial.sweep import Cell, Scalar
 from orchestrator.trial.value import Trial
 
 
 class Composer:
-    """Makes cells; what Hydra composed for a combination of groups, and groups of settings, are kept for the next."""
+    """Makes cells. Caches what Hydra composed for each combination of groups, and built groups of settings."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._builder = Builder()
         self._trees: dict[tuple[tuple[str, Scalar], ...], Tree] = {}
         self._slow: dict[str, Tree] = {}
-        self._conditionings, self._protocols = Catalogue((PACKAGED,)).groups["conditioning"], protocol_names()
 
     def cell(self, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
-        """The cell with these valid settings, and what those named by `axes` came to.
+        """The cell with these valid settings; its overrides are the resolved values of `axes`.
 
         Raises:
-            OverrideError: files that do not compose.
+            OverrideError: the files do not compose.
             ConfigError: settings that cannot work.
         """
         return self._cell(self.tree(settings), settings, axes=axes)
@@ -52,7 +51,7 @@ class Composer:
         """The evaluation of that trained cell with these valid settings.
 
         Raises:
-            RequestError: a setting that an evaluation has from its trial.
+            RequestError: a setting that an evaluation takes from its trial.
             OverrideError, ConfigError: as `cell`.
         """
         protocols.check(settings)
@@ -74,25 +73,25 @@ class Composer:
 
     def _cell(self, tree: Tree, settings: Mapping[str, Scalar], *, axes: Iterable[str]) -> Cell:
         config, resources = self._builder.build(tree)
-        limits.check(config, resources, conditionings=self._conditionings, protocols=self._protocols)
+        limits.check(config, resources)
         options = self._catalogue.groups
         said = {key: settings[key] if key in options else value_of(config, resources, key) for key in axes}
         return Cell(Trial(config), said, resources)
 
     def tree(self, settings: Mapping[str, Scalar]) -> Tree:
-        """What Hydra would compose from these settings, without interpolations."""
+        """What Hydra composes from these settings, interpolations resolved."""
         plain = {key: value for key, value in settings.items() if key not in self._catalogue.groups}
         return resolve(merge(self._composed(settings), plain), slowly=self._slowly)
 
     def _composed(self, settings: Mapping[str, Scalar]) -> Tree:
-        """What Hydra composes from the groups among these settings, interpolations unresolved."""
+        """What Hydra composes from the groups among these settings, interpolations not resolved."""
         chosen = tuple((key, value) for key, value in settings.items() if key in self._catalogue.groups)
         if chosen not in self._trees:
             self._trees[chosen] = composed(dict(chosen), self._catalogue)
         return self._trees[chosen]
 
     def _slowly(self, tree: Tree) -> Tree:
-        """The tree as OmegaConf resolves it, once for each that is asked for."""
+        """The tree as OmegaConf resolves it; cached."""
         known = repr(tree)
         if known not in self._slow:
             self._slow[known] = _resolve_slowly(tree)
@@ -100,13 +99,16 @@ class Composer:
 
 
 def composed(chosen: Mapping[str, Scalar], catalogue: Catalogue) -> Tree:
-    """The tree that Hydra composes from config.yaml with these options of groups, its interpolations unresolved.
+    """The tree that Hydra composes from config.yaml with these options of groups, interpolations not resolved.
 
     Raises:
-        OverrideError: files that do not compose.
+        OverrideError: the files do not compose.
     """
     declared = {setting.partition(".")[0] for setting in SETTINGS}
-    overrides = [f"{'' if key in declared else '+'}{key}={_quoted(str(option))}" for key, option in chosen.items()]
+    overrides = [
+        f"{'' if key in declared else '+'}{key}={QuotedString(str(option), Quote.single).with_quotes()}"
+        for key, option in chosen.items()
+    ]
     with _plainly("the settings cannot be composed"), searching(catalogue.folders):
         config = compose("config", [*overrides, "hydra.searchpath=[]"])  # empty, and yet it makes Hydra look again
         return cast(Tree, OmegaConf.to_container(config, resolve=False))
@@ -118,13 +120,9 @@ def _resolve_slowly(tree: Tree) -> Tree:
         return cast(Tree, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 
 
-def _quoted(text: str) -> str:
-    return QuotedString(text, Quote.single).with_quotes()
-
-
 @contextmanager
 def _plainly(what: str) -> Iterator[None]:
-    """Hydra's and OmegaConf's own words, on one line."""
+    """Raises errors of Hydra and OmegaConf as an `OverrideError` of one line."""
     try:
         yield
     except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
@@ -136,9 +134,9 @@ def _plainly(what: str) -> Iterator[None]:
 
 @contextmanager
 def searching(folders: Sequence[Path]) -> Iterator[None]:
-    """Hydra on these folders, the first one first and the packaged one last, where config.yaml is.
+    """Initialises Hydra on these folders, in order; the packaged one, which has config.yaml, comes last.
 
-    It is silent, and leaves Hydra's global state as it was: an application of Hydra's may be around us.
+    Silent, and restores Hydra's global state, since the caller may be a Hydra application itself.
     """
     base, outer = VersionBase.instance().version_base, GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()

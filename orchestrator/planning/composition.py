@@ -2,9 +2,9 @@
 
     configuration = build(resolve(merge(tree, settings)))
 
-`tree` is what Hydra composed from files, interpolations unresolved. Settings are dotted keys with plain values, which
-Hydra would have merged in the same way, at three hundred times the cost. A leaf such as `${encoder.heads}` is looked up
-here; whatever is more than one absolute path in `${}` is left to `slowly` (OmegaConf), so that both give the same.
+`tree` is what Hydra composed from files, interpolations not resolved. Settings are dotted keys with plain values; Hydra
+merges them in the same way at three hundred times the cost. A leaf such as `${encoder.heads}` is resolved here; any
+other interpolation is left to `slowly` (OmegaConf), so that both give the same.
 """
 
 import re
@@ -27,7 +27,7 @@ SCALARS = {str, int, float, bool, NoneType}
 
 
 def merge(tree: Tree, settings: Mapping[str, Scalar]) -> Tree:
-    """The tree with these settings; groups that nothing touches are shared with it."""
+    """The tree with these settings; unchanged groups are shared with it."""
     merged = dict(tree)
     for key, value in settings.items():
         group, _, name = key.partition(".")
@@ -36,9 +36,9 @@ def merge(tree: Tree, settings: Mapping[str, Scalar]) -> Tree:
 
 
 def resolve(tree: Tree, *, slowly: Callable[[Tree], Tree]) -> Tree:
-    """The tree without interpolations; groups that have none are shared with it.
+    """The tree with interpolations resolved; groups without any are shared with it.
 
-    `slowly` is given the groups that it is needed for and those that they mention, nothing else.
+    `slowly` gets only the groups that need it and those that they refer to.
     """
     plain, hard = dict[str, Any](), set[str]()
     for group, content in tree.items():
@@ -51,7 +51,7 @@ def resolve(tree: Tree, *, slowly: Callable[[Tree], Tree]) -> Tree:
 
 
 def _mentioned(groups: Iterable[str], tree: Tree) -> Tree:
-    """These groups of the tree, those whose names occur in their links, and so on."""
+    """These groups of the tree and, transitively, the groups that their interpolations refer to."""
     needed, todo = set[str](), list(groups)
     while todo:
         needed.add(group := todo.pop())
@@ -63,7 +63,7 @@ def _mentioned(groups: Iterable[str], tree: Tree) -> Tree:
 
 
 class _NotPlainError(Exception):
-    """More than an absolute path to a value."""
+    """An interpolation that is more than an absolute path to a value."""
 
 
 def _resolved(content: Any, *, tree: Tree) -> Any:
@@ -92,7 +92,7 @@ def _follow(link: Any, *, tree: Tree) -> Scalar:
 
 
 class Builder:
-    """Builds configurations; groups of settings that were built before are reused, since they are frozen."""
+    """Builds configurations; equal groups of settings are built once and shared, since they are frozen."""
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, str], Any] = {}
@@ -108,14 +108,14 @@ class Builder:
         return TrialConfig(**parts), resources
 
     def _part(self, key: str, content: Any) -> Any:
-        known = (key, repr(content))  # not the content itself: 1, 1.0 and True are equal, but not equally valid
+        known = (key, repr(content))  # repr, since 1, 1.0 and True are equal but not equally valid
         if known not in self._built:
             self._built[known] = part(key, content)
         return self._built[known]
 
 
 def part(key: str, content: Any) -> Any:
-    """What the field `key` of a trial, or its resources, becomes with this content.
+    """The value of the field `key` of a trial, or its resources, with this content.
 
     Raises:
         ConfigError: as `iwm_core.config.from_dict`.
@@ -126,10 +126,10 @@ def part(key: str, content: Any) -> Any:
 
 
 def check_value(key: str, value: Scalar) -> None:
-    """Refuses a value that the setting `key` cannot hold; a link is known to be valid only when it is resolved.
+    """Check that the setting `key` can hold a value; an interpolation is checked once it is resolved.
 
     Raises:
-        ConfigError: see above.
+        ConfigError: it cannot.
     """
     if not (isinstance(value, str) and "${" in value):
         group, _, name = key.partition(".")
@@ -137,7 +137,7 @@ def check_value(key: str, value: Scalar) -> None:
 
 
 def value_of(config: TrialConfig, resources: Resources, key: str) -> Scalar:
-    """What a dotted setting came to."""
+    """The resolved value of a dotted setting."""
     group, _, name = key.partition(".")
     holder = resources if group == RESOURCES else getattr(config, group)
     return getattr(holder, name) if name else holder  # pyright: ignore[reportReturnType]

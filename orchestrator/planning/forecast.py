@@ -1,17 +1,16 @@
-"""How long work will take: the medians of comparable trials, and without one "ETA unknown".
+"""How long work will take: by the medians of comparable trials, and "ETA unknown" without one.
 
-    seconds of a trial = steps left x seconds a step + seconds after its last step      (its evaluation)
+    seconds of a trial = steps left x seconds per step + seconds after its last step      (its evaluation)
 
-Trials are comparable where one costs what the other does: their configurations differ only in what costs no time
-(`FREE`), such as the seed. A trial that runs goes by its own speed. Starting workers and waiting for a place in a queue
-come on top.
+Trials are comparable if their configurations differ only in settings that cost no time (`FREE`), such as the seed. A
+running trial is forecast from its own speed. Starting workers and waiting in a queue are not included.
 """
 
 import heapq
 import json
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -24,46 +23,44 @@ from orchestrator.records.scan import read_outline
 from orchestrator.trial.launchers import LOCAL, check_launcher
 from orchestrator.trial.lifecycle import GOING_ON, State, TrialStatus
 from orchestrator.trial.results import SweepResults, gpus
-from orchestrator.trial.sweep import Cell, Resources, Scalar
+from orchestrator.trial.sweep import Resources, Scalar
 
 Cost = frozenset[tuple[str, Scalar]]
-"""What of a configuration costs time; equal for comparable trials."""
+"""The settings that determine how long a step takes; equal for comparable trials."""
 
 FREE = ("seed", "pretrain", "optim", "photometric.strength", "train.steps", "train.log_every", "tune.steps", "tune.lr")
 """Settings, or groups of them, that change no step's duration."""
-LOOKED_AT, ENOUGH, TRIED = 2_000, 10, 30
-"""So many trials under a root are looked at, the newest first; of equal ones so many with times are enough, and so many
-are opened to find them."""
+NEWEST, ENOUGH, TRIED = 2_000, 10, 30
+"""How many trials of a root are considered, the newest first; per cost, how many with times are enough and how many
+are read at most to find them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparableTrial:
-    """What an earlier trial took. `rest_s`, after its last step, is known once it has finished; 0 GPUs: on a CPU."""
+class Timing:
+    """What a trial has taken so far, and what is left of it.
+
+    Attributes:
+        steps: Steps that are left.
+        s_per_step: Mean over its attempts; 0 for a finished trial without timed steps; None if nothing was timed.
+        rest_s: Seconds after the last step; None until the trial has finished.
+        gpus: GPUs that it holds; 0 on a CPU.
+    """
 
     cost: Cost
-    s_per_step: float
-    rest_s: float | None
+    steps: int = 0
+    s_per_step: float | None = None
+    rest_s: float | None = None
     gpus: int = 0
     device: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A trial that has not finished: its steps that are left, and its own speed where it has one."""
-
-    cost: Cost
-    steps: int
-    s_per_step: float | None = None
-    gpus: int = 0
     is_running: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is left of so many trials, in seconds; of `unknown` ones nothing is known.
+    """What is left of `trials`, in seconds; `unknown` of them have no comparable trial and no speed of their own.
 
-    `restless` ones are told without what follows their last step. `eta_s` is None where a trial is unknown, or how many
-    run at once (`places`).
+    `restless` ones are forecast without the time after their last step. `eta_s` is None if a trial is unknown, or if
+    it is unknown how many run at once (`places`).
     """
 
     trials: int
@@ -91,153 +88,147 @@ class Forecast:
         }
 
     def lines(self, *, now: float) -> list[str]:
-        """For a person."""
+        """For a person; `now` in unix seconds."""
         if not self.trials:
             return []
         if self.unknown == self.trials:
             return ["ETA unknown: no comparable trial"]
-        hours, kind = (self.gpu_s, "GPU-hours") if self.gpu_s else (self.work_s, "slot-hours")
-        work = f"forecast: {hours / 3600:.2g} {kind}" if hours < 36_000 else f"forecast: {hours / 3600:,.0f} {kind}"
-        by = (
-            f"by the median of {self.comparable_trials} comparable trials" if self.comparable_trials else "by own speed"
-        )
+        hours, kind = (self.gpu_s / 3600, "GPU-hours") if self.gpu_s else (self.work_s / 3600, "slot-hours")
+        amount = f"{hours:.2g}" if hours < 10 else f"{hours:,.0f}"
+        known = self.comparable_trials
+        source = f"the median of {known} comparable trials" if known else "the trials' own speed"
         on = f" on {', '.join(self.devices)}" if self.devices else ""
         without = f"; {self.unknown} of {self.trials} trials have none" if self.unknown else ""
         if self.eta_s is None:
             eta = "ETA unknown" + ("" if self.unknown else ": it depends on the queue")
         else:
             at = time.strftime("%a %H:%M", time.localtime(now + self.eta_s))
-            eta = f"ETA {at}, in {duration(self.eta_s)} at {self.places} at a time, starting workers apart"
-        return [f"{work}, {by}{on}{without}", eta]
+            eta = f"ETA {at}, in {duration(self.eta_s)} with {self.places} at a time, without starting workers"
+        return [f"forecast: {amount} {kind}, by {source}{on}{without}", eta]
 
 
-def forecast(tasks: Sequence[Task], earlier: Iterable[ComparableTrial], *, places: int | None) -> Forecast:
-    """The forecast of these tasks, of which so many run at once (None: not known)."""
-    by_cost: dict[Cost, list[ComparableTrial]] = defaultdict(list)
+def forecast(left: Sequence[Timing], earlier: Iterable[Timing], *, places: int | None) -> Forecast:
+    """The forecast of the trials that are left, by the timed ones among `earlier`.
+
+    `places` is how many run at once; None if that is unknown.
+    """
+    by_cost: dict[Cost, list[Timing]] = defaultdict(list)
     for one in earlier:
-        by_cost[one.cost].append(one)
-    work_s, gpu_s, restless, spans = 0.0, 0.0, 0, list[float]()
-    for one in sorted(tasks, key=lambda one: not one.is_running):
+        if one.s_per_step is not None:
+            by_cost[one.cost].append(one)
+    work_s, gpu_s, restless, spans_s = 0.0, 0.0, 0, list[float]()
+    for one in sorted(left, key=lambda one: not one.is_running):
         alike = by_cost.get(one.cost, [])
-        if one.s_per_step is None and not alike:
+        paces_s = [each.s_per_step or 0.0 for each in alike] if one.s_per_step is None else [one.s_per_step]
+        if not paces_s:
             continue
-        pace_s = median(each.s_per_step for each in alike) if one.s_per_step is None else one.s_per_step
         rests_s = [each.rest_s for each in alike if each.rest_s is not None]
         restless += not rests_s
-        spans.append(one.steps * pace_s + (median(rests_s) if rests_s else 0.0))
-        work_s += spans[-1]
-        gpu_s += spans[-1] * (alike[0].gpus if alike else one.gpus)
-    used = [each for cost in {one.cost for one in tasks} for each in by_cost.get(cost, ())]
+        span_s = one.steps * median(paces_s) + (median(rests_s) if rests_s else 0.0)
+        spans_s.append(span_s)
+        work_s += span_s
+        gpu_s += span_s * (alike[0].gpus if alike else one.gpus)
+    used = [each for cost in {one.cost for one in left} for each in by_cost.get(cost, ())]
     return Forecast(
-        trials=len(tasks),
-        unknown=len(tasks) - len(spans),
+        trials=len(left),
+        unknown=len(left) - len(spans_s),
         restless=restless,
         comparable_trials=len(used),
         work_s=work_s,
         gpu_s=gpu_s,
         places=places,
-        eta_s=_end(spans, places=places) if places and len(spans) == len(tasks) else None,
+        eta_s=_end(spans_s, places=places) if places and len(spans_s) == len(left) else None,
         devices=tuple(sorted({each.device for each in used if each.device})),
     )
 
 
 def _end(spans_s: Iterable[float], *, places: int) -> float:
-    """When the last one ends, each started as soon as one of so many places is free."""
+    """When the last trial ends, each started as soon as one of the places is free."""
     free_at = [0.0] * places
     for span_s in spans_s:
         heapq.heapreplace(free_at, free_at[0] + span_s)
     return max(free_at)
 
 
-def comparable_trial(cost: Cost, status: TrialStatus) -> ComparableTrial | None:
-    """What a trial says of others; None where it has not finished and no step of it was timed."""
-    own, is_whole = speed(status), status.state is State.FINISHED and status.wall_s > 0
-    if own is None and not is_whole:
-        return None
-    last = status.attempts[-1]
-    rest_s = sum(attempt.wall_s - attempt.stepping_s for attempt in status.attempts) if is_whole else None
-    device = str(last.fingerprint.get("device", ""))
-    return ComparableTrial(cost=cost, s_per_step=own or 0.0, rest_s=rest_s, gpus=gpus(last), device=device)
+def timing(cost: Cost, status: TrialStatus | None, *, steps: int = 0) -> Timing:
+    """The timing of a trial of so many steps."""
+    if status is None or not status.attempts:
+        return Timing(cost=cost, steps=steps)
+    last, is_whole = status.attempts[-1], status.state is State.FINISHED and status.wall_s > 0
+    pace_s = speed(status)
+    return Timing(
+        cost=cost,
+        steps=max(0, steps - status.step),
+        s_per_step=0.0 if pace_s is None and is_whole else pace_s,
+        rest_s=sum(attempt.wall_s - attempt.stepping_s for attempt in status.attempts) if is_whole else None,
+        gpus=gpus(last),
+        device=str(last.fingerprint.get("device", "")),
+        is_running=status.state is State.RUNNING,
+    )
 
 
 def speed(status: TrialStatus) -> float | None:
-    """Seconds per step over all attempts; None where no step was timed."""
+    """Seconds per step over all attempts; None if no step was timed."""
     timed = [attempt for attempt in status.attempts if attempt.stepping_s]
     steps = sum(max(0, attempt.step - attempt.resumed_from_step) for attempt in timed)
     return sum(attempt.stepping_s for attempt in timed) / steps if steps else None
 
 
-def task(cost: Cost, status: TrialStatus | None, *, steps: int) -> Task:
-    """What is left of a trial of so many steps, as far as it has come."""
-    if status is None:
-        return Task(cost=cost, steps=steps)
-    held = gpus(status.attempts[-1]) if status.attempts else 0
-    left, runs = max(0, steps - status.step), status.state is State.RUNNING
-    return Task(cost=cost, steps=left, s_per_step=speed(status), gpus=held, is_running=runs)
-
-
 def cost_of(settings: Mapping[str, Scalar]) -> Cost:
-    """What of these settings costs time. Of `pretrain` it is whether there is one and, of timm's models, which."""
+    """The settings that cost time. `pretrain` counts as set or unset; a timm model counts by name."""
     kept = {(key, value) for key, value in settings.items() if key not in FREE and key.partition(".")[0] not in FREE}
     pretrain = str(settings.get("pretrain") or "")
     return frozenset(kept | {("pretrain", pretrain if ":" in pretrain else bool(pretrain))})
 
 
 def outlook(results: SweepResults) -> Forecast:
-    """The forecast of a sweep at today's number of running trials, from its own trials; its axes tell them apart."""
-    costs = {trial.id: cost_of(trial.overrides) for trial in results.trials}
-    left = [trial for trial in results.trials if trial.state in GOING_ON]
-    tasks = [
-        task(costs[trial.id], trial.status, steps=trial.status.total_steps or _steps(trial.config)) for trial in left
+    """The forecast of a sweep from its own trials, with as many at once as run now; its axes tell costs apart."""
+    timings = [
+        timing(
+            cost_of(trial.overrides),
+            trial.status,
+            steps=trial.status.total_steps
+            or int(trial.config["tune.steps" if trial.config.get("pretrain") else "train.steps"]),
+        )
+        for trial in results.trials
     ]
-    earlier = (comparable_trial(costs[trial.id], trial.status) for trial in results.trials)
-    running = sum(trial.state is State.RUNNING for trial in left)
-    return forecast(tasks, filter(None, earlier), places=running or None)
-
-
-def _steps(config: Mapping[str, Any]) -> int:
-    """The steps of a trial with this flat configuration; of an evaluation those that tune."""
-    return int(config["tune.steps" if config.get("pretrain") else "train.steps"])
+    left = [one for one, trial in zip(timings, results.trials, strict=True) if trial.state in GOING_ON]
+    return forecast(left, timings, places=sum(one.is_running for one in left) or None)
 
 
 def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus], launcher: str) -> Forecast:
-    """What is left once this plan is carried out, from a root's files; `known` says how far trials are.
+    """What is left once this plan is carried out, from a root's files; `known` are the statuses of its trials.
 
     Raises:
         RequestError: there is no such launcher.
     """
     starts, waited_for = {Action.SUBMIT, Action.RESUME}, {State.QUEUED, State.RUNNING}
-    left = [item.cell for item in plan.trials if item.action in starts or item.state in waited_for]
-    places, tasks = _places([cell.resources for cell in left], launcher=launcher), _tasks(left, known)
-    return forecast(tasks, _comparable(layout, {one.cost for one in tasks}), places=places)
+    cells = [item.cell for item in plan.trials if item.action in starts or item.state in waited_for]
+    costs: dict[Cost, Cost] = {}  # by the values on the axes, which tell the trials of a sweep apart
+    left = []
+    for cell in cells:
+        on_axes, config = cost_of(cell.overrides), cell.trial.config
+        if on_axes not in costs:
+            costs[on_axes] = cost_of(flatten(to_dict(config)))
+        steps = config.tune.steps if config.pretrain else config.train.steps
+        left.append(timing(costs[on_axes], known.get(cell.trial.id), steps=steps))
+    places = _places([cell.resources for cell in cells], launcher=launcher)
+    return forecast(left, _comparable(layout, set(costs.values())), places=places)
 
 
 def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
-    """How many trials run at once; None where the queue decides."""
+    """How many trials run at once; None if the queue decides."""
     if check_launcher(launcher) == LOCAL:
         return resources[0].slots if resources else None
     jobs = min((one.max_parallel for one in resources), default=0)
     return jobs * min(one.trials_per_gpu for one in resources) or None if jobs else None
 
 
-def _tasks(cells: Sequence[Cell], known: Mapping[str, TrialStatus]) -> list[Task]:
-    """Within a sweep the axes tell trials apart, so the cost of each of their values is worked out once."""
-    costs: dict[Cost, Cost] = {}
-    found = []
-    for cell in cells:
-        on_axes, config = cost_of(cell.overrides), cell.trial.config
-        if on_axes not in costs:
-            costs[on_axes] = cost_of(flatten(to_dict(config)))
-        steps = config.tune.steps if config.pretrain else config.train.steps
-        found.append(task(costs[on_axes], known.get(cell.trial.id), steps=steps))
-    return found
-
-
-def _comparable(layout: Layout, wanted: set[Cost]) -> list[ComparableTrial]:
-    """Earlier trials of these costs. What cannot be read is passed over: `iwm status` names it."""
-    defaults, missing = flatten(to_dict(TrialConfig())), set(wanted)
-    found: dict[Cost, list[ComparableTrial]] = defaultdict(list)
-    opened: dict[Cost, int] = defaultdict(int)
+def _comparable(layout: Layout, missing: set[Cost]) -> list[Timing]:
+    """Timed trials of these costs under a root. Skips what cannot be read, which `iwm status` reports."""
+    defaults = flatten(to_dict(TrialConfig()))
+    found: dict[Cost, list[Timing]] = defaultdict(list)
+    opened = Counter[Cost]()
     for trial_id in _newest(layout):
         if not missing:
             break
@@ -248,7 +239,8 @@ def _comparable(layout: Layout, wanted: set[Cost]) -> list[ComparableTrial]:
             continue
         if cost in missing:
             opened[cost] += 1
-            if one := comparable_trial(cost, read_outline(folder)):
+            one = timing(cost, read_outline(folder))
+            if one.s_per_step is not None:
                 found[cost].append(one)
             if len(found[cost]) == ENOUGH or opened[cost] == TRIED:
                 missing.remove(cost)
@@ -261,7 +253,7 @@ def _newest(layout: Layout) -> list[str]:
             times = {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(times, key=lambda name: (-times[name], name))[:LOOKED_AT]
+    return sorted(times, key=lambda name: (-times[name], name))[:NEWEST]
 
 
 def duration(seconds: float) -> str:

@@ -1,13 +1,13 @@
-"""Overrides in Hydra's grammar, on the command line and in a sweep's file, as settings that are known to be valid.
+"""Overrides in Hydra's grammar, from the command line or a sweep's file, as valid settings.
 
-Three forms are understood:
+Three forms are supported:
 
     encoder=small                  an option of a group: the file sweeps/encoder/small.yaml
     predictor.depth=6              a setting
     predictor.depth=6,12,18        an axis; also choice(...), range(...), and glob(...) for groups
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
@@ -34,7 +34,7 @@ GRAMMAR = "write key=value, key=a,b,c, key=range(3) or key='quoted text'"
 
 @dataclass(frozen=True)
 class Setting:
-    """One override as it was understood: a group or a dotted setting, and its values."""
+    """One override: a group or a dotted setting, and its values."""
 
     key: str
     values: tuple[Scalar, ...]
@@ -43,60 +43,55 @@ class Setting:
 
 
 def read_overrides(overrides: Iterable[str], catalogue: Catalogue) -> list[Setting]:
-    """What these overrides, in Hydra's grammar, ask for; every key and value is known to be valid.
+    """Parse and check overrides.
 
     Raises:
-        OverrideError: bad grammar, an unknown group, option or setting, or a form of override that has no place here.
+        OverrideError: bad grammar, an unknown group, option or setting, or a form of override that is not supported.
         ConfigError: a value that a setting cannot hold.
     """
     return [_read(text, catalogue) for text in overrides]
 
 
 def _read(text: str, catalogue: Catalogue) -> Setting:
-    override = _parse(text)
-    catalogue.check_key(override.key_or_group)
-    sweeping = override.is_sweep_override()
-    values = _enumerated(override, catalogue) if sweeping else [override.value()]
-    return Setting(override.key_or_group, catalogue.values(override.key_or_group, values), sweeping, text)
-
-
-def _parse(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        raise OverrideError(f"cannot read the override {text!r}: {GRAMMAR}") from error
+        raise OverrideError(f"cannot parse the override {text!r}: {GRAMMAR}", value=text) from error
     key = override.key_or_group
     if not key:
-        raise OverrideError(f"cannot read the override {text!r}: {GRAMMAR}")
+        raise OverrideError(f"cannot parse the override {text!r}: {GRAMMAR}", value=text)
     if override.type is not OverrideType.CHANGE or override.package is not None:
-        raise OverrideError(f"cannot use the override {text!r}: every setting is declared, so write {key}=value")
+        message = f"cannot use the override {text!r}: every setting is declared, so write {key}=value"
+        raise OverrideError(message, setting=key, value=text)
     if override.value() in ("", "???") and not text.endswith(("'", '"')):
-        raise OverrideError(f"the override {text!r} has no value: {GRAMMAR}")
-    return override
+        raise OverrideError(f"the override {text!r} has no value: {GRAMMAR}", setting=key, value=text)
+    catalogue.check_key(key)
+    sweeping = override.is_sweep_override()
+    values = _values(override, catalogue) if sweeping else [override.value()]
+    return Setting(key, catalogue.values(key, values), sweeping, text)
 
 
-def _enumerated(override: Override, catalogue: Catalogue) -> list[Any]:
+def _values(override: Override, catalogue: Catalogue) -> list[Any]:
     """The values of a sweeping override."""
     key, text, raw = override.key_or_group, override.input_line, cast(Any, override.value())
+    options = catalogue.groups.get(key, ())
+    message = ""
+    values: list[Any] = []
     if isinstance(raw, IntervalSweep):
-        raise OverrideError(f"'{key}' has no end of values in an interval: list them, such as {key}=0.25,0.5,1")
-    if isinstance(raw, ChoiceSweep | RangeSweep) and raw.shuffle:
-        raise OverrideError(f"'{key}' would be another sweep each time with shuffle(): list its values in order")
-    if isinstance(raw, Glob):
-        values = raw.filter(list(catalogue.groups.get(key, ())))
+        message = f"'{key}' has infinitely many values in an interval: list them, such as {key}=0.25,0.5,1"
+    elif isinstance(raw, ChoiceSweep | RangeSweep) and raw.shuffle:
+        message = f"'{key}' with shuffle() is a different sweep every time: list its values in order"
+    elif isinstance(raw, Glob):
+        values = raw.filter(list(options))
     else:
-        values = _bounded(raw.list if isinstance(raw, ChoiceSweep) else raw, text=f"{text}")
-    if not values:
-        valid = ", ".join(catalogue.groups.get(key, ("numbers",)))
-        raise OverrideError(f"the override '{text}' gives no value; choose from {valid}")
+        try:
+            values = list(islice(raw.list if isinstance(raw, ChoiceSweep) else raw.range(), POINTS_MAX + 1))
+        except (HydraException, ValueError):
+            message = f"cannot use the override '{text}': its step must not be 0"
+    if len(values) > POINTS_MAX:
+        message = f"the override '{text}' gives more than {POINTS_MAX:,} values; use fewer"
+    if not values and not message:
+        message = f"the override '{text}' gives no value; choose from {', '.join(options or ('numbers',))}"
+    if message:
+        raise OverrideError(message, setting=key, value=text, choices=options)
     return [value.text if isinstance(value, QuotedString) else value for value in values]
-
-
-def _bounded(values: Sequence[Any] | RangeSweep, *, text: str) -> list[Any]:
-    try:
-        bounded = list(islice(values.range() if isinstance(values, RangeSweep) else values, POINTS_MAX + 1))
-    except (HydraException, ValueError) as error:
-        raise OverrideError(f"cannot read the override '{text}': a step of 0 leads nowhere") from error
-    if len(bounded) > POINTS_MAX:
-        raise OverrideError(f"the override '{text}' gives more than {POINTS_MAX:,} values; use fewer")
-    return bounded

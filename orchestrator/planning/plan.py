@@ -1,4 +1,4 @@
-"""What submitting or resuming a sweep would do, trial by trial. `plan` is pure, `plan_sweep` reads files.
+"""What submitting or resuming a sweep does to each trial. `plan` is pure, `plan_sweep` reads files.
 
 | state                            | submit  | resume  |
 |----------------------------------|---------|---------|
@@ -19,7 +19,7 @@ from orchestrator.records import slurm_seen
 from orchestrator.records.layout import Layout
 from orchestrator.records.scan import read_outline
 from orchestrator.trial.lifecycle import State, TrialStatus
-from orchestrator.trial.sweep import Cell, Scalar, Sweep
+from orchestrator.trial.sweep import Cell, Sweep
 
 
 class Action(StrEnum):
@@ -32,7 +32,7 @@ class Action(StrEnum):
 
 
 class Mode(StrEnum):
-    """Which verb is asking."""
+    """The verb."""
 
     SUBMIT = "submit"
     RESUME = "resume"
@@ -58,7 +58,7 @@ def action_for(state: State, *, mode: Mode) -> Action:
 
 @dataclass(frozen=True)
 class Planned:
-    """One trial and what will be done about it."""
+    """One trial and its action."""
 
     cell: Cell
     state: State
@@ -67,7 +67,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep and what will be done about each of its trials."""
+    """A sweep and the action for each of its trials."""
 
     sweep: Sweep
     trials: tuple[Planned, ...]
@@ -79,57 +79,45 @@ class Plan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Trials per action, every action named."""
+        """Trials per action, zeros included."""
         counted = Counter(item.action for item in self.trials)
         return {action.value: counted[action] for action in Action}
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `iwm plan --json`."""
-        trials = [_row(item.cell.trial.id, item.cell.overrides, item.action) for item in self.trials]
+        trials = [
+            {"id": item.cell.trial.id, "overrides": dict(item.cell.overrides), "action": item.action.value}
+            for item in self.trials
+        ]
         return {"sweep": self.sweep.name, "trials": trials, "counts": self.counts}
 
 
-def _row(trial_id: str, overrides: Mapping[str, Scalar], action: Action) -> dict[str, Any]:
-    return {"id": trial_id, "overrides": dict(overrides), "action": action.value}
-
-
 def plan(sweep: Sweep, known: Mapping[str, State], *, mode: Mode = Mode.SUBMIT) -> Plan:
-    """The plan for this sweep, given the states of the trials that are already known."""
+    """The plan for this sweep, from the states of the trials that exist."""
     states = ((cell, known.get(cell.trial.id, State.PLANNED)) for cell in sweep.cells)
     return Plan(sweep, tuple(Planned(cell, state, action_for(state, mode=mode)) for cell, state in states))
 
 
-# What is known under a root, as far as a plan needs it: files only, and only those of the sweep's own trials.
-
 NOTHING_READ: Mapping[str, State] = {}
 
 
-def known_states(layout: Layout, trial_ids: Iterable[str]) -> dict[str, State]:
-    """The states of those trials that have a folder; one whose preempted job waits in SLURM's queue is queued."""
-    return _as_slurm_has_it(layout, {key: status.state for key, status in outlines(layout, trial_ids).items()})
-
-
 def outlines(layout: Layout, trial_ids: Iterable[str]) -> dict[str, TrialStatus]:
-    """How far those of these trials are that have a folder."""
+    """The status, without steps, of each of these trials that has a folder."""
     folders = (layout.trial(trial_id) for trial_id in trial_ids)
     return {folder.id: read_outline(folder) for folder in folders if folder.value_file.exists()}
-
-
-def _as_slurm_has_it(layout: Layout, states: Mapping[str, State]) -> dict[str, State]:
-    waiting = slurm_seen.read(layout) if State.PREEMPTED in states.values() else {}
-    return {
-        trial_id: State.QUEUED if state is State.PREEMPTED and trial_id in waiting else state
-        for trial_id, state in states.items()
-    }
 
 
 def plan_sweep(
     layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, read: Mapping[str, State] = NOTHING_READ
 ) -> Plan:
-    """What submitting (or resuming) this sweep would do now.
+    """What submitting (or resuming) this sweep does now. A preempted trial whose job waits in SLURM's queue is queued.
 
-    `read` are states that were read a moment ago, so that only the other trials' files are read: whoever then starts a
-    trial looks at its files once more.
+    `read` are states that were read a moment ago; only the other trials' files are read. Starting a trial reads its
+    files once more.
     """
     unread = [cell.trial.id for cell in sweep.cells if cell.trial.id not in read]
-    return plan(sweep, _as_slurm_has_it(layout, read) | known_states(layout, unread), mode=mode)
+    states = {**read, **{key: status.state for key, status in outlines(layout, unread).items()}}
+    if State.PREEMPTED in states.values():
+        waiting = slurm_seen.read(layout).keys()
+        states |= {key: State.QUEUED for key in waiting if states.get(key) is State.PREEMPTED}
+    return plan(sweep, states, mode=mode)

@@ -19,7 +19,7 @@
       random_predictor: [evaluate=predictor_finetune, tune.predictor=random]
       attentive: {overrides: [tune.steps=500], when: {conditioning: feature}}
 
-Every key is optional. What the keys and values of axes mean is checked by `expand`, which knows the tree.
+Every key is optional. `expand` checks that the keys and values of axes exist in the Hydra tree.
 """
 
 import re
@@ -35,15 +35,13 @@ from orchestrator.trial.sweep import Scalar
 
 KEYS = ("name", "description", "overrides", "axes", "zipped", "conditional", "exclude", "seeds", "protocols")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
 BYTES_MAX = 1_000_000
-"""Of a file; nobody writes more by hand."""
+"""Of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepFile:
-    """The content of one file."""
+    """The content of one file; `where` is its path."""
 
     where: str
     name: str
@@ -57,22 +55,23 @@ def read(path: Path) -> SweepFile:
     """The sweep of one file.
 
     Raises:
-        OverrideError: a file that cannot be read, or that says something else than the above; with file and line.
+        OverrideError: the file cannot be read or has other content than above; names file and line.
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(BYTES_MAX + 1)  # of a file that has no end, too
+            raw = file.read(BYTES_MAX + 1)  # the file may have no end
         text = raw.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise OverrideError(f"cannot read the sweep {path}: {reason}") from error
+        raise OverrideError(f"cannot read the sweep {path}: {reason}", path=path) from error
     if len(raw) > BYTES_MAX:
-        raise OverrideError(f"cannot read the sweep {path}: it has more than {BYTES_MAX:,} bytes")
+        message = f"cannot read the sweep {path}: it has more than {BYTES_MAX:,} bytes"
+        raise OverrideError(message, path=path, value=len(raw))
     return parse(text, where=str(path))
 
 
 def parse(text: str, *, where: str) -> SweepFile:
-    """The sweep that `text` declares; `where` is its file, for messages and for the default name."""
+    """The sweep in `text`; `where` is its file, for messages and the default name."""
     page = Page.of(text, where=where)
     raw = page.mapping((), known=KEYS)
     name = raw.get("name", Path(where).stem)
@@ -127,7 +126,7 @@ def _conditional(page: Page, at: int, before: list[Bundle]) -> list[Bundle]:
 
 
 def _protocol(page: Page, label: str, design: Design) -> Protocol:
-    """An entry is nothing, a list of overrides, or both keys of a `Protocol`."""
+    """An entry is empty, a list of overrides, or a mapping with `overrides` and `when`."""
     here = ("protocols", label)
     if not NAME.fullmatch(label):
         page.fail(f"the label {label!r} must be letters, digits, '_', '-' and '.'", *here)
@@ -154,11 +153,11 @@ def _seeds(page: Page) -> tuple[Scalar, ...]:
         return ()
     seeds = list(range(raw)) if type(raw) is int else raw
     if not isinstance(seeds, list) or not seeds or any(type(seed) is not int for seed in seeds):
-        page.fail(f"seeds is how many (at least 1) or a list of whole numbers, not {raw!r}", "seeds")
+        page.fail(f"seeds must be a number of seeds (at least 1) or a list of whole numbers, not {raw!r}", "seeds")
     return tuple(seeds)
 
 
 def _new(page: Page, key: str, before: list[Bundle], *path: str | int) -> str:
     if any(key in bundle.keys for bundle in before):
-        page.fail(f"'{key}' is an axis twice", *path, key)
+        page.fail(f"the axis '{key}' occurs twice", *path, key)
     return key

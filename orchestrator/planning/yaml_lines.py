@@ -1,4 +1,4 @@
-"""A YAML document that knows the line of everything in it, so that an error can say where."""
+"""A YAML document with line numbers, so that an error can name the line."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from orchestrator.trial.sweep import Scalar
 
 @dataclass(frozen=True)
 class Page:
-    """A YAML document that knows the line of everything in it."""
+    """A YAML document with line numbers. A path is the keys and indices that lead to a value."""
 
     where: str
     raw: Mapping[str, Any]
@@ -27,17 +27,23 @@ class Page:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            raise OverrideError(f"{where}, line {line}: broken YAML: {error.problem or error.context}") from error
+            message = f"{where}, line {line}: broken YAML: {error.problem or error.context}"
+            raise OverrideError(message, setting=f"line {line}", path=where) from error
         except yaml.YAMLError as error:
-            raise OverrideError(f"{where}: broken YAML: {str(error).splitlines()[0]}") from error
+            raise OverrideError(f"{where}: broken YAML: {str(error).splitlines()[0]}", path=where) from error
         return cls(where, raw if raw is not None else {}, root)
 
     def fail(self, message: str, *path: str | int) -> NoReturn:
-        """Raises `message` with the line of what `path` leads to."""
-        raise OverrideError(f"{self.where}, line {self.line(*path)}: {message}")
+        """Raise an OverrideError with the line at `path`.
+
+        Raises:
+            OverrideError: always; `setting` is the dotted path.
+        """
+        message = f"{self.where}, line {self.line(*path)}: {message}"
+        raise OverrideError(message, setting=".".join(map(str, path)), path=self.where)
 
     def line(self, *path: str | int) -> int:
-        """Of the key or item at the end of the path, or as far as the path can be followed."""
+        """The line of the key or item at the path, or of the last one that exists on it."""
         node, line = self.root, 1
         for step in path:
             if isinstance(node, yaml.MappingNode):
@@ -51,7 +57,7 @@ class Page:
         return line
 
     def at(self, *path: str | int) -> Any:
-        """The value there, None where nothing is."""
+        """The value at the path; None if there is none."""
         value: Any = self.raw
         for step in path:
             if isinstance(value, Mapping):
@@ -61,7 +67,7 @@ class Page:
         return value
 
     def mapping(self, path: tuple[str | int, ...], *, known: tuple[str, ...] = ()) -> Mapping[str, Any]:
-        """The mapping there, with keys among `known` (any, where none is given)."""
+        """The mapping at the path, with keys among `known` (empty: any)."""
         value = self.at(*path) if path else self.raw
         value = {} if value is None else value
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -72,14 +78,14 @@ class Page:
         return value
 
     def items(self, *path: str | int) -> list[Any]:
-        """The list there."""
+        """The list at the path."""
         value = self.at(*path)
         if not isinstance(value, list | None):
             self.fail(f"{_spelled(path)} must be a list", *path)
         return value or []
 
     def values(self, *path: str | int) -> tuple[Scalar, ...]:
-        """The values of an axis."""
+        """The values of the axis at the path."""
         items = self.items(*path)
         odd = [item for item in items if not isinstance(item, str | int | float | bool | None)]
         if not items or odd:
@@ -87,7 +93,7 @@ class Page:
         return tuple(items)
 
     def texts(self, *path: str | int) -> tuple[str, ...]:
-        """A list of texts."""
+        """The list of texts at the path."""
         items = self.items(*path)
         if not all(isinstance(item, str) for item in items):
             self.fail(f"{_spelled(path)} must be a list of key=value texts", *path)
@@ -99,13 +105,13 @@ def _spelled(path: tuple[str | int, ...]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, where 1e-3 is a number (as in Hydra's files) and a key that comes twice is refused."""
+    """Safe YAML in which 1e-3 is a number (as in Hydra's files) and a duplicate key is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' comes twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' occurs twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 

@@ -1,4 +1,4 @@
-"""The checkpoints in a trial's folder: which can be trusted, and which nobody needs any more (`iwm gc`)."""
+"""The checkpoints of a trial: which are valid, and which are no longer needed (`iwm gc`)."""
 
 import re
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from orchestrator.trial.lifecycle import Attempt, State
 
 CHECKPOINT = re.compile(r"step-(\d+)-a(\d+)\.pt")
 KEPT = {State.FINISHED: 1}
-"""A finished trial needs its last checkpoint, every other one the last two: the newest may prove unreadable."""
+"""Checkpoints to keep by state; other trials keep two, since the newest may be unreadable."""
 
 
 def is_trusted(step: int, attempt: int, *, older: tuple[Attempt, ...]) -> bool:
-    """Whether a checkpoint lies on the line that led here: no later attempt had resumed from before it."""
+    """Return True if no later attempt resumed from an earlier step, so that the checkpoint belongs to the history."""
     return all(step <= later.resumed_from_step for later in older if later.number > attempt and later.has_begun)
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What can go, and whether it went."""
+    """Unneeded files, and whether they were deleted."""
 
     files: tuple[Path, ...]
     size_bytes: int
@@ -41,9 +41,8 @@ class Garbage:
 
 
 def collect(layout: Layout, trial_ids: Sequence[str], *, apply: bool) -> Garbage:
-    """Finds, and with `apply` deletes, the checkpoints that no trial needs. A live trial is left alone."""
-    looked_at = track(trial_ids, "looking at checkpoints")
-    files = [path for trial_id in looked_at for path in superfluous(layout.trial(trial_id))]
+    """Find, and with `apply` delete, the checkpoints that no trial needs. Skips running trials."""
+    files = [path for key in track(trial_ids, "reading checkpoints") for path in unneeded(layout.trial(key))]
     size = sum(path.stat().st_size for path in files)
     if apply:
         for path in track(files, "deleting files"):
@@ -51,8 +50,8 @@ def collect(layout: Layout, trial_ids: Sequence[str], *, apply: bool) -> Garbage
     return Garbage(tuple(files), size, apply)
 
 
-def superfluous(folder: TrialFolder) -> list[Path]:
-    """The older checkpoints of one trial, with their checksums."""
+def unneeded(folder: TrialFolder) -> list[Path]:
+    """The checkpoints that one trial does not need, with their checksums."""
     status = read_status(folder)
     if status.state is State.RUNNING or not folder.checkpoints.is_dir():
         return []

@@ -1,10 +1,10 @@
-"""Every path and file name, in one place.
+"""Every path and file name.
 
-<root>/orchestrator.db  mlflow.db  mlartifacts/         projections; the databases move with IWM_STATE, IWM_DATABASE_URL
+<root>/orchestrator.db  mlflow.db  mlartifacts/         projections; IWM_STATE and IWM_DATABASE_URL move the databases
 <root>/sweeps/<sweep_id>/sweep.json
-<root>/trials/<trial_id>/trial.json                     the value
-                        /control/claim-0000.json        one file per orchestrator event, claims among them
-                        /control/event-0000-01.json     ... under its claim
+<root>/trials/<trial_id>/trial.json                     the trial
+                        /control/claim-0000.json        one file per control event, leases (claims) among them
+                        /control/event-0000-01.json     ... under its lease
                         /journal/attempt-0000.jsonl     one writer each
                         /checkpoints/  logs/  worker.lock
 <root>/slurm/<token>/                                   one submission: batch.json, submitit's files
@@ -17,6 +17,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CLAIM = re.compile(r"claim-(\d{4,})\.json")
 CONTROL_EVENT = re.compile(r"event-(\d{4,})-(\d{2,})\.json")
@@ -24,9 +25,19 @@ ATTEMPT = re.compile(r"attempt-(\d{4,})\.jsonl")
 
 
 def sqlite_url(file: Path) -> str:
-    """The database URL of a file, whatever its folders are called."""
+    """The database URL of a file, with special characters quoted."""
     quoted = str(file).replace("%", "%25").replace("?", "%3F")
     return f"sqlite:///{quoted}"
+
+
+class Inside:
+    """An attribute that is the path `name` inside the folder that the owner's attribute `of` holds."""
+
+    def __init__(self, name: str, *, of: str) -> None:
+        self._name, self._of = name, of
+
+    def __get__(self, owner: Any, kind: type) -> Path:
+        return getattr(owner, self._of) / self._name
 
 
 @dataclass(frozen=True)
@@ -35,52 +46,32 @@ class TrialFolder:
 
     path: Path
 
+    value_file = Inside("trial.json", of="path")
+    """The trial itself."""
+    control = Inside("control", of="path")
+    """What the orchestrator did."""
+    journal = Inside("journal", of="path")
+    """What the attempts recorded."""
+    checkpoints = Inside("checkpoints", of="path")
+    """Weights and optimiser states."""
+    pictures = Inside("pictures", of="path")
+    """Pictures of an evaluation."""
+    logs = Inside("logs", of="path")
+    """Standard output and error of every attempt, and submitit's own files."""
+    worker_lock = Inside("worker.lock", of="path")
+    """Held (flock) by a worker while it lives."""
+
     @property
     def id(self) -> str:
-        """The folder is named by the trial's id."""
+        """The trial's id, which is the folder's name."""
         return self.path.name
 
-    @property
-    def value_file(self) -> Path:
-        """The trial itself."""
-        return self.path / "trial.json"
-
-    @property
-    def control(self) -> Path:
-        """What the orchestrator did."""
-        return self.path / "control"
-
-    @property
-    def journal(self) -> Path:
-        """What the attempts said."""
-        return self.path / "journal"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Weights and optimiser."""
-        return self.path / "checkpoints"
-
-    @property
-    def pictures(self) -> Path:
-        """What an evaluation shows."""
-        return self.path / "pictures"
-
-    @property
-    def logs(self) -> Path:
-        """Standard output and error of every attempt, and submitit's own files."""
-        return self.path / "logs"
-
-    @property
-    def worker_lock(self) -> Path:
-        """Held (flock) by a worker for as long as it lives."""
-        return self.path / "worker.lock"
-
     def claim(self, number: int) -> Path:
-        """The file of one claim."""
+        """The file of one lease."""
         return self.control / f"claim-{number:04d}.json"
 
     def control_event(self, *, claim: int, sequence: int) -> Path:
-        """The file of one event under a claim."""
+        """The file of one event under a lease."""
         return self.control / f"event-{claim:04d}-{sequence:02d}.json"
 
     def attempt(self, number: int) -> Path:
@@ -97,9 +88,30 @@ class Layout:
     database_url: str
     tracking_uri: str
 
+    sweeps = Inside("sweeps", of="root")
+    """One folder per sweep."""
+    trials = Inside("trials", of="root")
+    """One folder per trial."""
+    artifacts = Inside("mlartifacts", of="root")
+    """MLflow's artifacts, unless a server stores them."""
+    gather_lock = Inside("gather.lock", of="root")
+    """Held (flock) by the process that sends to MLflow."""
+    keeper_lock = Inside("keeper.lock", of="local")
+    """Held (flock) by the slot keeper."""
+    keeper_log = Inside("keeper.log", of="local")
+    """The slot keeper's log."""
+    slurm_lock = Inside("slurm/reconcile.lock", of="root")
+    """Held (flock) by the process that asks SLURM about jobs and acts on the answers."""
+    slurm_seen = Inside("slurm_seen.json", of="state")
+    """What SLURM last reported of each job: for tables, never for decisions."""
+    serve_lock = Inside("serve.lock", of="state")
+    """Held (flock) by the `iwm serve` of this root; holds its address."""
+    server_log = Inside("mlflow-server.log", of="state")
+    """The log of MLflow's server."""
+
     @classmethod
     def of(cls, root: str | Path, *, environ: Mapping[str, str] = os.environ) -> "Layout":
-        """The layout under `root`, as the environment (IWM_STATE, IWM_DATABASE_URL, MLFLOW_TRACKING_URI) moves it."""
+        """The layout of `root`; IWM_STATE, IWM_DATABASE_URL and MLFLOW_TRACKING_URI in `environ` move parts of it."""
         path = Path(root).expanduser().resolve()
         state = Path(environ.get("IWM_STATE") or path).expanduser().resolve()
         return cls(
@@ -110,63 +122,13 @@ class Layout:
         )
 
     @property
-    def sweeps(self) -> Path:
-        """One folder per sweep."""
-        return self.root / "sweeps"
-
-    @property
-    def trials(self) -> Path:
-        """One folder per trial."""
-        return self.root / "trials"
-
-    @property
-    def artifacts(self) -> Path:
-        """MLflow's artifacts, where no server stores them elsewhere."""
-        return self.root / "mlartifacts"
-
-    @property
     def local(self) -> Path:
-        """The local launcher's files, of this host."""
+        """The local launcher's files on this host."""
         return self.root / "local" / socket.gethostname()
 
-    @property
-    def keeper_lock(self) -> Path:
-        """Held (flock) by the slot keeper."""
-        return self.local / "keeper.lock"
-
-    @property
-    def keeper_log(self) -> Path:
-        """What the slot keeper said."""
-        return self.local / "keeper.log"
-
-    @property
-    def gather_lock(self) -> Path:
-        """Held (flock) by whoever sends to MLflow."""
-        return self.root / "gather.lock"
-
     def batch(self, token: str) -> Path:
-        """One submission to SLURM: `batch.json`, submitit's files, and what was said before a trial's own log began."""
+        """One submission to SLURM: `batch.json`, submitit's files, and output from before a trial's own log starts."""
         return self.root / "slurm" / token
-
-    @property
-    def slurm_lock(self) -> Path:
-        """Held (flock) by whoever asks SLURM and acts on what it says."""
-        return self.root / "slurm" / "reconcile.lock"
-
-    @property
-    def slurm_seen(self) -> Path:
-        """What SLURM last said of each job: for tables, never for decisions."""
-        return self.state / "slurm_seen.json"
-
-    @property
-    def serve_lock(self) -> Path:
-        """Held (flock) by the `iwm serve` of this root; says who that is, and where to look."""
-        return self.state / "serve.lock"
-
-    @property
-    def server_log(self) -> Path:
-        """What MLflow's server said."""
-        return self.state / "mlflow-server.log"
 
     def slot_lock(self, slot: int) -> Path:
         """Held (flock) by the worker in this slot."""

@@ -1,7 +1,4 @@
-"""What a trial's attempts leave for a reader: the end of their logs, the error in it, and pictures.
-
-A progress line that was written over counts once, as it stood last.
-"""
+"""Logs and pictures of a trial's attempts: the ends of logs, and the error in them."""
 
 import contextlib
 import re
@@ -19,22 +16,22 @@ PICTURE = re.compile(r"[\w-][\w.-]*\.png")
 ERROR_LINES = 3
 ERROR_TAIL_BYTES = 8_192
 ERROR = re.compile(r"[\w.]*(Error|Exception|Exit)\b|.* (ERROR|CRITICAL) ")
-"""What a traceback or a log ends with, where something else comes after it."""
+"""The last line of a traceback, or an error in a log."""
 NOISE = re.compile(
     r"srun: |submitit |slurmstepd-\S+: error: \*\*\*|[\d-]+ [\d:,]+ (DEBUG|INFO) |[\^~]+$|because of "
     r"|.* ERROR (Submitted job triggered an exception|Could not dump error)"
 )
-"""What SLURM, submitit and we say of every job."""
+"""Lines of SLURM, submitit and this program that every job has."""
 
 
 def log_tails(folder: TrialFolder, *, files: int = NEWEST, lines: int = LINES) -> tuple[tuple[str, str], ...]:
-    """(name, last lines) of the newest logs that are not empty, the newest first. Links are not followed.
+    """(name, last lines) of the newest logs that are not empty, the newest first. Does not follow links.
 
-    What cannot be read, or is gone meanwhile, is left out: it must not stop what else there is to say.
+    Skips files that cannot be read or have disappeared.
     """
     newest = sorted(log_files(folder), key=_age, reverse=True)
-    told = ((file.name, _readable(file, lines=lines)) for file in newest)
-    return tuple(islice((one for one in told if one[1]), files))
+    tails = ((file.name, _tail(file, lines)) for file in newest)
+    return tuple(islice((tail for tail in tails if tail[1]), files))
 
 
 def _age(file: Path) -> int:
@@ -43,27 +40,27 @@ def _age(file: Path) -> int:
     return 0
 
 
-def _readable(file: Path, *, lines: int) -> str:
-    with contextlib.suppress(OSError):
-        return tail(file, lines=lines)
+def _tail(file: Path, lines: int) -> str:
+    """The last lines; of a progress line that was overwritten, its last state."""
+    text = _last_text(file, TAIL_BYTES).rstrip("\n")
+    return "\n".join(line.rpartition("\r")[2] for line in text.split("\n")[-lines:])
+
+
+def _last_text(file: Path, size: int) -> str:
+    """The last `size` bytes as text; empty if the file cannot be read."""
+    with contextlib.suppress(OSError), file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - size))
+        return stream.read().decode(errors="replace")
     return ""
 
 
 def log_files(folder: TrialFolder) -> list[Path]:
-    """What a trial's attempts wrote for a reader; submitit keeps other things of its own beside it."""
+    """The output of a trial's attempts, without submitit's own files beside it."""
     return [file for file in plain_files(folder.logs) if file.suffix in KINDS]
 
 
-def tail(file: Path, *, lines: int = LINES) -> str:
-    """Its last lines."""
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - TAIL_BYTES))
-        text = stream.read().decode(errors="replace")
-    return "\n".join(line.rpartition("\r")[2] for line in text.rstrip("\n").split("\n")[-lines:])
-
-
 def plain_files(folder: Path) -> list[Path]:
-    """The files in a folder of a trial. A link could lead anywhere, so neither they nor the two folders may be one."""
+    """The files in a folder of a trial. Links, which may lead anywhere, are skipped, the two folders included."""
     with contextlib.suppress(OSError):
         if not folder.is_symlink() and not folder.parent.is_symlink() and folder.is_dir():
             return [file for file in folder.iterdir() if file.is_file() and not file.is_symlink()]
@@ -71,30 +68,25 @@ def plain_files(folder: Path) -> list[Path]:
 
 
 def pictures(folder: TrialFolder) -> dict[str, Path]:
-    """Name -> file, sorted. Links are not followed."""
+    """Name -> file, sorted. Does not follow links."""
     found = (file for file in plain_files(folder.pictures) if PICTURE.fullmatch(file.name))
     return {file.name: file for file in sorted(found)}
 
 
 def error_summary(files: Iterable[Path]) -> str:
-    """What a job said last, on one line: part of the reason of its end.
+    """A job's last error on one line: part of the reason of its end.
 
-    The last lines of the last of these files that says anything, up to its last error; empty where none does.
+    The last lines, up to the last error, of the last of these files with any; empty if there is none.
     """
-    said = [words for file in files if (words := _words(file))]
-    if not said:
+    texts = [lines for file in files if (lines := _meaningful_lines(file))]
+    if not texts:
         return ""
-    errors = [number for number, line in enumerate(said[-1]) if ERROR.match(line)]
-    end = errors[-1] + 1 if errors else len(said[-1])
-    return " | ".join(said[-1][max(0, end - ERROR_LINES) : end])
+    lines = texts[-1]
+    errors = [number for number, line in enumerate(lines) if ERROR.match(line)]
+    end = errors[-1] + 1 if errors else len(lines)
+    return " | ".join(lines[max(0, end - ERROR_LINES) : end])
 
 
-def _words(file: Path) -> list[str]:
-    try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - ERROR_TAIL_BYTES))
-            text = stream.read().decode(errors="replace")
-    except OSError:
-        return []
-    lines = (line.strip() for line in text.splitlines())
+def _meaningful_lines(file: Path) -> list[str]:
+    lines = (line.strip() for line in _last_text(file, ERROR_TAIL_BYTES).splitlines())
     return list(dict.fromkeys(line for line in lines if line and not NOISE.match(line)))

@@ -1,21 +1,21 @@
-"""The status of every trial under a root, folded from its files and remembered until they change.
+"""The status of every trial under a root, folded from its files and kept until they change.
 
-Whether they have changed is asked of some forty thousand files whenever somebody looks, so the question is cheap first
-and exact only then:
+A root of ten thousand trials has some forty thousand files, so a check for changes is cheap first and exact only where
+the cheap one fails:
 
-    glance       the times of `control/` and `journal/`, and size and time of each journal that was there: no folder is
-                 opened. Control events and attempts are new names in their folders, and journals only grow, so whatever
-                 changes a status changes the glance
-    signature    names, sizes and times of all files in both folders
+    glance       modification times of `control/` and `journal/`, size and time of each journal: no folder is listed.
+                 Control events and attempts are new names in their folders and journals only grow, so every change of
+                 a status changes the glance
+    signature    a hash of the names, sizes and times of all files in both folders
 
-A folder's time says nothing of a second change in the same tick of the clock, so a glance holds only once both folders
-have been left alone for `SETTLED_S`; until then, and on a file system that does not keep the time of folders (its
-`control/` is older than a file in it), folders are listed every time. What nothing here ever does is noticed by
-`iwm sync --rebuild` at the latest: a control file edited in place, a file restored with its old size and time, a
-`trial.json` changed or taken away. On NFS a change on another machine shows as late as its attributes are cached: a
-minute at most, unless mounted otherwise.
+A folder's time does not show a second change within one tick of the clock, so a glance is valid only once both folders
+have been left alone for `SETTLED_S`. Before that, and on a file system that does not update the times of folders
+(`control/` is older than a file in it), folders are listed every time. Only `iwm sync --rebuild` notices what this
+program never does: a control file edited in place, a file restored with its old size and time, a `trial.json` changed
+or removed. On NFS a change by another machine shows once cached attributes expire: after a minute at most by default.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable
@@ -23,56 +23,55 @@ from dataclasses import dataclass, field
 
 from orchestrator.records import journal
 from orchestrator.records.layout import ATTEMPT, Layout, TrialFolder
-from orchestrator.trial.lifecycle import TrialStatus, fold
-
-Signature = tuple[tuple[str, int, int], ...]
-"""Name, size and modification time (ns) of each file that a status is folded from."""
+from orchestrator.trial.lifecycle import FOLD_VERSION, TrialStatus, fold
 
 SETTLED_S = 30.0
-"""For how long a folder must have been left alone: longer than a file system's tick, and than clocks are apart."""
+"""How long a folder must be left alone: longer than a file system's tick and than the clocks of two hosts differ."""
 
 NEVER = ""
-"""The glance that does not hold."""
+"""A glance that is never valid."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """A trial's files: exactly, and as a glance that holds for as long as they are the same."""
+class FileStats:
+    """What a trial's files looked like when it was folded: exactly (`signature`), and as a `glance`."""
 
-    signature: Signature
-    glance: str
+    signature: str
+    glance: str = NEVER
 
 
-def look(folder: TrialFolder, *, now_s: float | None = None) -> Look:
+def file_stats(folder: TrialFolder, *, now_s: float | None = None) -> FileStats:
     """Lists both folders. `now_s` is the time in unix seconds, by default the clock's.
 
     Raises:
-        OSError: a folder is there and cannot be listed.
+        OSError: a folder exists and cannot be listed.
     """
     path = str(folder.path)
     times = _time_ns(f"{path}/control"), _time_ns(f"{path}/journal")  # before they are listed
     control, journals = _entries(f"{path}/control"), _entries(f"{path}/journal")
     settled_ns = int(((time.time() if now_s is None else now_s) - SETTLED_S) * 1e9)
-    keeps_times = all(time_ns <= times[0] for _, _, time_ns in control)
+    is_valid = max(times) <= settled_ns and all(time_ns <= times[0] for _, _, time_ns in control)
     attempts = sorted(entry for entry in journals if ATTEMPT.fullmatch(entry[0]))
-    holds = max(times) <= settled_ns and keeps_times
-    return Look(tuple(sorted((*control, *journals))), _glance(times, attempts) if holds else NEVER)
+    exact = repr((FOLD_VERSION, tuple(sorted((*control, *journals)))))
+    signature = hashlib.sha256(exact.encode()).hexdigest()[:32]
+    return FileStats(signature, _glance(times, attempts) if is_valid else NEVER)
 
 
 def is_unchanged(path: str, glance: str) -> bool:
-    """Whether the trial folder at `path` still looks like that."""
+    """Return True if the trial folder at `path` still has this glance."""
     if glance == NEVER:
         return False
     try:
         times = _time_ns(f"{path}/control"), _time_ns(f"{path}/journal")
-        attempts = [_file(path, part.partition("/")[0]) for part in glance.split(" ")[2:]]
-    except OSError:  # whoever then reads the files says what it is
+        attempts = [_file(path, part.partition("/")[0]) for part in glance.split(" ")[3:]]
+    except OSError:  # the caller then reads the files and reports the error
         return False
     return glance == _glance(times, attempts)
 
 
 def _glance(times: tuple[int, int], attempts: Iterable[tuple[str, int, int]]) -> str:
-    return " ".join((str(times[0]), str(times[1]), *(f"{name}/{size}/{time_ns}" for name, size, time_ns in attempts)))
+    files = (f"{name}/{size}/{time_ns}" for name, size, time_ns in attempts)
+    return " ".join((str(FOLD_VERSION), str(times[0]), str(times[1]), *files))
 
 
 def _file(path: str, name: str) -> tuple[str, int, int]:
@@ -81,7 +80,7 @@ def _file(path: str, name: str) -> tuple[str, int, int]:
 
 
 def _time_ns(path: str) -> int:
-    """A folder's time, 0 where there is none."""
+    """A folder's modification time; 0 if it does not exist."""
     try:
         return os.stat(path).st_mtime_ns
     except FileNotFoundError:
@@ -89,6 +88,7 @@ def _time_ns(path: str) -> int:
 
 
 def _entries(path: str) -> list[tuple[str, int, int]]:
+    """Name, size and modification time (ns) of every file in a folder."""
     try:
         with os.scandir(path) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if not entry.name.startswith(".")]
@@ -98,12 +98,12 @@ def _entries(path: str) -> list[tuple[str, int, int]]:
 
 
 def read_status(folder: TrialFolder) -> TrialStatus:
-    """The status that the files amount to now."""
+    """Fold a trial's files into its status."""
     return fold(journal.read_control(folder), journal.read_journals(folder))
 
 
 def read_outline(folder: TrialFolder) -> TrialStatus:
-    """The status without what only lines of steps tell, in a fraction of the time: it is as far as its checkpoint."""
+    """The same without the lines of steps, in a fraction of the time: `step` is the last checkpoint's."""
     return fold(journal.read_control(folder), journal.read_journals(folder, steps=False))
 
 
@@ -113,7 +113,7 @@ def trial_ids(layout: Layout) -> list[str]:
 
 
 def folder_names(layout: Layout) -> list[str]:
-    """Every folder among the trials, with a value file or without."""
+    """Every folder of a trial, with or without a value file."""
     try:
         with os.scandir(layout.trials) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir())
@@ -123,10 +123,10 @@ def folder_names(layout: Layout) -> list[str]:
 
 @dataclass
 class Census:
-    """Looks again at what changed."""
+    """The status of every trial; a trial is folded again only when its files change."""
 
     layout: Layout
-    _known: dict[str, tuple[Look, TrialStatus]] = field(default_factory=dict)
+    _known: dict[str, tuple[FileStats, TrialStatus]] = field(default_factory=dict)
 
     def look(self) -> dict[str, TrialStatus]:
         """Every trial's status, by id."""
@@ -138,7 +138,7 @@ class Census:
         before, status = self._known.get(trial_id, (None, None))
         if before and status and is_unchanged(str(folder.path), before.glance):
             return status
-        now = look(folder)
+        now = file_stats(folder)
         if not before or not status or before.signature != now.signature:
             status = read_status(folder)
         self._known[trial_id] = now, status

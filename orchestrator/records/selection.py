@@ -1,4 +1,4 @@
-"""Cells by their settings, or by a sweep's axes: `--where predictor.depth=18 --where protocol=linear,knn`."""
+"""Select trials by settings or by a sweep's axes: `--where predictor.depth=18 --where protocol=linear,knn`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -20,12 +20,12 @@ def select(
     *,
     places: Mapping[str, Mapping[str, Any]] = NO_PLACES,
 ) -> list[str]:
-    """The trials whose settings are among the values of every condition.
+    """The trials that meet every condition.
 
-    `places` are trials' values on the axes of their sweep, which go before settings of the same name.
+    `places` are trials' values on the axes of their sweep, which take precedence over settings of the same name.
 
     Raises:
-        OverrideError: a condition that is none, or a setting that no trial has.
+        OverrideError: a malformed condition, or a setting that no trial has.
     """
     if not where:
         return list(trial_ids)
@@ -41,27 +41,29 @@ def select(
 
 
 def condition(text: str) -> tuple[str, tuple[Any, ...]]:
-    """`predictor.depth=12,18` as a setting and its values; a group (`conditioning=feature`) stands for its kind.
+    """Parse `predictor.depth=12,18` into a setting and its values; a group (`conditioning=feature`) means its kind.
 
     Raises:
-        OverrideError: it is not of that form.
+        OverrideError: it does not have that form.
     """
     key, equals, values = text.partition("=")
     if not equals or not key or not values:
-        raise OverrideError(f"--where '{text}' is not of the form setting=value or setting=value,value")
+        message = f"--where '{text}' is not of the form setting=value or setting=value,value"
+        raise OverrideError(message, setting="--where", value=text)
     try:
         return key, tuple(yaml.safe_load(value) for value in values.split(","))
     except yaml.YAMLError as error:
-        raise OverrideError(f"--where '{text}': '{values}' are no values") from error
+        message = f"--where '{text}': cannot parse the values '{values}'"
+        raise OverrideError(message, setting="--where", value=text) from error
 
 
 def _check(key: str, known: Collection[Mapping[str, Any]]) -> None:
-    """Refuses what no trial has, and names what there is."""
+    """Check that some trial has this setting."""
     if not known or any(key in settings or f"{key}.kind" in settings for settings in known):
         return
     every = list(dict.fromkeys(other for settings in known for other in settings))
     near = [other for other in every if other.split(".")[0] == key.split(".", maxsplit=1)[0]] or every
-    raise OverrideError(f"--where: no trial has a setting '{key}'; choose from {', '.join(near)}")
+    raise OverrideError.unknown("setting", key, choices=near, setting="--where")
 
 
 def _holds(settings: Mapping[str, Any], key: str, values: Sequence[Any]) -> bool:
@@ -70,6 +72,6 @@ def _holds(settings: Mapping[str, Any], key: str, values: Sequence[Any]) -> bool
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Numbers by value, everything else as it is written."""
+    """Compare numbers by value, everything else as text."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (left, right))
     return left == right if numbers else str(left) == str(right)

@@ -1,4 +1,4 @@
-"""What SLURM last said of each live job, by trial id: `state`, `reason`, `node`. A cache for tables.
+"""What SLURM last reported of each live job, by trial id: `state`, `reason`, `node`. A cache for tables.
 
 {"0123456789abcdef": {"state": "PENDING", "reason": "Resources", "node": ""}}
 """
@@ -13,7 +13,7 @@ Seen = Mapping[str, Mapping[str, str]]
 
 
 def read(layout: Layout) -> dict[str, dict[str, str]]:
-    """The last look; empty where there was none, or what is there cannot be read."""
+    """The last report; empty if there is none or it cannot be read."""
     try:
         return json.loads(layout.slurm_seen.read_bytes())
     except (OSError, ValueError):
@@ -21,9 +21,9 @@ def read(layout: Layout) -> dict[str, dict[str, str]]:
 
 
 def write(layout: Layout, seen: Seen) -> None:
-    """Replaces the last look.
+    """Replace the last report.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     journal.replace_file(layout.slurm_seen, json.dumps(seen).encode())

@@ -1,36 +1,36 @@
-"""What the files amount to, in SQL: a projection, which can be deleted and made again.
+"""The files of a root in SQL: a projection, which can be deleted and rebuilt.
 
-`refresh` writes here what changed on disk; tables, reports and `gather` read. SQLite by default, PostgreSQL
-by URL. A trial is projected in one transaction, and only over the state that the writer had seen before it read the
-files, so that of two concurrent writers the one with the older view gives way.
+`refresh` writes what changed on disk; tables, reports and `gather` read. SQLite by default, PostgreSQL by URL. A trial
+is written in one transaction, and only if the database still holds the signature that the writer saw before it read
+the files: of two concurrent writers the outdated one is refused.
 
-Points are kept in the order of the trial's history, and a history only grows at its end. Where one nevertheless changed
-in what it had (an attempt's last lines were disowned by a newer one, a journal was restored) the digest of the stored
-part says so: the trial's points are replaced as a whole, and `run_is_stale` tells `gather` to begin a new run.
+Points are stored in the order of the trial's history, which normally only grows at its end. If an earlier part changed
+(a newer attempt disowned the last lines of an older one, a journal was restored), the digest of the stored part
+differs: the trial's points are then replaced as a whole, and `run_is_stale` makes `gather` start a new run.
 """
 
 import contextlib
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import sqlite
 
 from orchestrator.errors import UnknownSweepError, UnknownTrialError
+from orchestrator.records.scan import NEVER, FileStats
 from orchestrator.store import rows, status_json
 from orchestrator.store.engine import open_engine, transaction
-from orchestrator.store.rows import Folded, Known, Shipment
+from orchestrator.store.rows import Folded, Shipment
 from orchestrator.store.tables import destination, looks, points, sweep_trials, sweeps, trials
 from orchestrator.trial.lifecycle import Point, State, TrialStatus
-from orchestrator.trial.results import SweepResults
-from orchestrator.trial.sweep import Member, SweepRecord
+from orchestrator.trial.results import SweepResults, TrialResult
+from orchestrator.trial.sweep import SweepRecord
 
 TRIAL = "trial"
-"""What tells trials of no sweep apart, in place of an axis."""
+"""The axis that tells trials without a sweep apart."""
 SINGLE = SweepRecord(id="(no sweep)", name="(no sweep)", axes=(), t=0.0, trials=())
-"""Stands for the sweep of trials that belong to none."""
+"""The record of the trials that belong to no sweep."""
 
 _CHUNK = 10_000
 """Rows that are sent to the driver at once."""
@@ -44,27 +44,27 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """The store at this URL, with its tables made.
+        """The store at this URL; creates missing tables.
 
         Raises:
-            DatabaseError: out of reach, not writable, no database of ours, or of a newer version.
+            DatabaseError: out of reach, not writable, another program's or of a newer version.
         """
         return cls(open_engine(url))
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What a projection writes.
+    # Written by `refresh`.
 
     def put_sweep(self, record: SweepRecord) -> None:
-        """Keeps a sweep; one that is already there stays as it is. Its trials get new tags in MLflow."""
+        """Adds a sweep, unless it is there already. Its trials get new tags in MLflow."""
         row, members = rows.new_sweep(record)
         with self._write() as connection:
             if self._insert_new(connection, sweeps, [row]) and members:
@@ -72,17 +72,16 @@ class Store:
                 inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id)
                 connection.execute(update(trials).where(trials.c.id.in_(inside)).values(sent_signature=""))
 
-    def put_trial(self, folded: Folded, *, seen: str | None) -> bool:
-        """Keeps a trial, unless somebody else has since this writer had `seen` its signature (None: no such trial)."""
-        return bool(self.put_trials([folded], known={} if seen is None else {folded.id: Known(seen)}))
+    def put_trials(self, batch: Sequence[Folded], *, known: Mapping[str, FileStats]) -> set[str]:
+        """Writes trials in one transaction, except those that another writer changed since this one read `known`.
 
-    def put_trials(self, batch: Sequence[Folded], *, known: Mapping[str, Known]) -> set[str]:
-        """The same for several in one transaction, of which this writer had `known` so much. Returns who is kept."""
+        Returns the ids of the trials that were written.
+        """
         ordered = {folded.id: folded for folded in sorted(batch, key=lambda folded: folded.id)}
         with self._write() as connection:
             stored = self._stored(connection, list(ordered))
             agreed = [one for key, one in ordered.items() if _signature(stored.get(key)) == _signature(known.get(key))]
-            new = [rows.new_trial(one) for one in agreed if one.id not in stored]
+            new = [{"id": one.id, **rows.trial(one)} for one in agreed if one.id not in stored]
             inserted = self._insert_new(connection, trials, new)
             kept = [one for one in agreed if one.id in stored or one.id in inserted]
             grown = [_grow(connection, one, stored=stored[one.id]) for one in kept if one.id in stored]
@@ -91,11 +90,11 @@ class Store:
             news = [row for one in kept if one.id in inserted for row in rows.new_points(one, count=0)]
             for part in _chunks(news + [row for _, added in grown for row in added]):
                 connection.execute(insert(points), part)
-            self._put_glances(connection, {one.id: one.looked.glance for one in kept})
+            self._put_glances(connection, {one.id: one.stats.glance for one in kept})
         return {one.id for one in kept}
 
-    def put_glances(self, known: Mapping[str, Known]) -> None:
-        """Notes how the files of trials look that are as they were; not of one that was folded again meanwhile."""
+    def put_glances(self, known: Mapping[str, FileStats]) -> None:
+        """Writes new glances of trials whose signature is still the same."""
         with self._write() as connection:
             query = select(trials.c.id, trials.c.signature)
             found = list(_rows_of(connection, query, column=trials.c.id, keys=known))
@@ -103,7 +102,7 @@ class Store:
             self._put_glances(connection, same)
 
     def forget(self, *, sweep_ids: Collection[str] = (), trial_ids: Collection[str] = ()) -> None:
-        """Drops what has no file any more."""
+        """Deletes sweeps and trials whose files are gone."""
         with self._write() as connection:
             for part in _chunks(list(sweep_ids)):
                 connection.execute(delete(sweeps).where(sweeps.c.id.in_(part)))
@@ -116,14 +115,14 @@ class Store:
             for table in (looks, points, trials, sweep_trials, sweeps, destination):
                 connection.execute(delete(table))
 
-    # What tables, reports and pages read.
+    # Read by tables, reports and pages.
 
-    def known(self) -> dict[str, Known]:
-        """How the files of each trial looked when it was last folded, by trial id."""
+    def known(self) -> dict[str, FileStats]:
+        """The file stats that each trial was last folded from, by trial id."""
         with self._read() as connection:
             glances = {row[0]: row[1] for row in connection.execute(select(looks.c.trial_id, looks.c.glance)).all()}
             found = connection.execute(select(trials.c.id, trials.c.signature)).all()
-        return {row[0]: Known(row[1], glances.get(row[0], "")) for row in found}
+        return {row[0]: FileStats(row[1], glances.get(row[0], NEVER)) for row in found}
 
     def trial_ids(self, *, states: Collection[State] | None = None) -> list[str]:
         """The trials in these states (None: in any), ascending."""
@@ -134,7 +133,7 @@ class Store:
             return list(connection.scalars(query))
 
     def states(self, trial_ids: Iterable[str] | None = None) -> dict[str, State]:
-        """The state of each of these trials (None: of all); one that is not known is left out."""
+        """The state of each of these trials (None: of all) that is known, by id."""
         query = select(trials.c.id, trials.c.state)
         with self._read() as connection:
             found = _rows_of(connection, query, column=trials.c.id, keys=trial_ids)
@@ -174,8 +173,9 @@ class Store:
         """
         record = next((record for record in self.sweep_records(sweep_id) if record.id == sweep_id), None)
         if record is None:
-            known = ", ".join(sorted(self.sweep_ids())) or "none yet"
-            raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {known}")
+            known = sorted(self.sweep_ids())
+            valid = ", ".join(known) or "none yet"
+            raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {valid}", value=sweep_id, choices=known)
         return record
 
     def results(self, sweep_id: str) -> SweepResults:
@@ -186,39 +186,33 @@ class Store:
         """
         return self.results_of(self.sweep_record(sweep_id))
 
-    def results_of(self, record: SweepRecord) -> SweepResults:
-        """The same, of a record that was read before."""
-        inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id)
-        found = self._trials(trials.c.id.in_(inside))
-        known = ((member, found[member.id]) for member in record.trials if member.id in found)
-        return SweepResults(
-            record=record, trials=tuple(rows.StoredResult(row, member.overrides) for member, row in known)
-        )
+    def results_of(self, record: SweepRecord, *, before: SweepResults | None = None) -> SweepResults:
+        """The same of a record that is known.
 
-    def results_again(self, before: SweepResults) -> SweepResults:
-        """The same sweep's trials as they are now; those that are as they were `before` are the same objects, and where
-        all of them are, `before` itself comes back."""
-        inside = select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == before.record.id)
-        query = select(trials.c.id, trials.c.signature).where(trials.c.id.in_(inside))
-        with self._read() as connection:
-            signatures = {row[0]: row[1] for row in connection.execute(query).all()}
-        same = {trial.id: trial for trial in before.trials if rows.signature_of(trial) == signatures.get(trial.id)}
-        changed = [key for key in signatures if key not in same]
-        if not changed and len(same) == len(before.trials):
-            return before
-        found = {key: row for part in _chunks(changed) for key, row in self._trials(trials.c.id.in_(part)).items()}
-        known = ((member, same.get(member.id) or found.get(member.id)) for member in before.record.trials)
-        return SweepResults(
-            record=before.record,
-            trials=tuple(
-                one if isinstance(one, rows.StoredResult) else rows.StoredResult(one, member.overrides)
-                for member, one in known
-                if one is not None
-            ),
+        With earlier results (`before`), unchanged trials are the same objects and only changed ones are read; if
+        nothing has changed, `before` itself is returned.
+        """
+        inside = trials.c.id.in_(select(sweep_trials.c.trial_id).where(sweep_trials.c.sweep_id == record.id))
+        same: dict[str, TrialResult] = {}
+        changed = None
+        if before:
+            with self._read() as connection:
+                query = select(trials.c.id, trials.c.signature).where(inside)
+                signatures = {row[0]: row[1] for row in connection.execute(query).all()}
+            same = {one.id: one for one in before.trials if rows.signature_of(one) == signatures.get(one.id)}
+            changed = [key for key in signatures if key not in same]
+            if not changed and len(same) == len(before.trials):
+                return before
+        found = self._trials(inside, keys=changed)
+        ordered = (
+            same.get(member.id) or rows.StoredResult(found[member.id], member.overrides)
+            for member in record.trials
+            if member.id in same or member.id in found
         )
+        return SweepResults(record=record, trials=tuple(ordered))
 
     def single_trials(self) -> SweepResults:
-        """The trials that belong to no sweep, by id, as the results of `SINGLE`; each is a place of its own."""
+        """The trials that belong to no sweep, ordered by id, as the results of `SINGLE`."""
         found = self._trials(trials.c.id.not_in(select(sweep_trials.c.trial_id)))
         single = (rows.StoredResult(found[key], {TRIAL: key[:8]}) for key in sorted(found))
         return SweepResults(record=SINGLE, trials=tuple(single))
@@ -227,16 +221,16 @@ class Store:
         """A trial's points in the order of its history."""
         return tuple(point for _, point in self.points_after(trial_id))
 
-    # What `gather` reads and notes.
+    # Read and written by `gather`.
 
     def unsent(self) -> list[str]:
-        """The trials that MLflow does not know as they are now, ascending."""
+        """The trials that have changed since they were sent to MLflow, ascending."""
         query = select(trials.c.id).where(trials.c.signature != trials.c.sent_signature).order_by(trials.c.id)
         with self._read() as connection:
             return list(connection.scalars(query))
 
     def shipment(self, trial_id: str) -> Shipment:
-        """What there is to send of a trial.
+        """The trial as it is to be sent.
 
         Raises:
             UnknownTrialError: there is no such trial.
@@ -244,7 +238,7 @@ class Store:
         with self._read() as connection:
             row = connection.execute(select(trials).where(trials.c.id == trial_id)).one_or_none()
             if row is None:
-                raise UnknownTrialError(f"no trial '{trial_id}'")
+                raise UnknownTrialError(f"no trial '{trial_id}'", value=trial_id)
             places = connection.execute(
                 select(sweeps, sweep_trials.c.overrides)
                 .join(sweep_trials, sweeps.c.id == sweep_trials.c.sweep_id)
@@ -254,26 +248,26 @@ class Store:
         return rows.to_shipment(row, places)
 
     def points_after(self, trial_id: str, sent_id: int = 0, *, limit: int | None = None) -> list[tuple[int, Point]]:
-        """The points behind a cursor, each with its id."""
+        """The points after a cursor, each with its id."""
         query = select(points).where(points.c.trial_id == trial_id, points.c.id > sent_id).order_by(points.c.id)
         with self._read() as connection:
             return [(row.id, rows.to_point(row)) for row in connection.execute(query.limit(limit))]
 
     def set_run(self, trial_id: str, run_id: str) -> None:
-        """Notes the trial's run in MLflow, which has none of its points yet."""
+        """Sets the trial's run in MLflow, which has none of its points yet."""
         self._note(trial_id, run_id=run_id, sent_id=0, run_is_stale=False)
 
     def move_cursor(self, trial_id: str, sent_id: int) -> None:
-        """Notes that MLflow has the points up to this one."""
+        """Records that MLflow has the points up to this one."""
         self._note(trial_id, sent_id=sent_id)
 
     def mark_sent(self, trial_id: str, signature: str, *, sent_id: int | None = None) -> None:
-        """Notes that MLflow has the trial as it was at this signature, with points up to `sent_id` (None: as noted)."""
+        """Records that MLflow has the trial as of this signature, with points up to `sent_id` (None: as before)."""
         moved = {} if sent_id is None else {"sent_id": sent_id}
         self._note(trial_id, sent_signature=signature, **moved)
 
     def aim(self, *, tracking_uri: str, experiment_id: str, created_ms: int) -> None:
-        """Notes where the trials are sent to from now on. An experiment that is not the last one has none of them."""
+        """Sets the MLflow experiment that trials are sent to; if it is another one, all of them are sent again."""
         now = {"tracking_uri": tracking_uri, "experiment_id": experiment_id, "created_ms": created_ms}
         with self._write() as connection:
             before = connection.execute(select(destination)).mappings().all()
@@ -283,12 +277,12 @@ class Store:
                 connection.execute(update(trials).values(run_id="", sent_id=0, sent_signature="", run_is_stale=False))
 
     def experiment_id(self) -> str:
-        """The experiment in MLflow that the trials were last sent to; empty before that."""
+        """The MLflow experiment that trials were last sent to; empty if none were."""
         with self._read() as connection:
             return next(iter(connection.scalars(select(destination.c.experiment_id))), "")
 
     def send_again(self, trial_ids: Collection[str]) -> None:
-        """Notes that MLflow is to be told of these trials again, though their files are as they were."""
+        """Marks trials to be sent to MLflow again, although their files have not changed."""
         with self._write() as connection:
             for part in _chunks(sorted(trial_ids)):
                 connection.execute(update(trials).where(trials.c.id.in_(part)).values(sent_signature=""))
@@ -297,15 +291,16 @@ class Store:
         with self._write() as connection:
             connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
 
-    def _trials(self, condition: ColumnElement[bool]) -> dict[str, Any]:
+    def _trials(self, condition: ColumnElement[bool], *, keys: Iterable[str] | None = None) -> dict[str, Row[Any]]:
+        """The rows of the trials that meet the condition (and are among the keys), by id."""
+        columns = (trials.c.id, trials.c.state, trials.c.config, trials.c.status, trials.c.signature)
         with self._read() as connection:
-            columns = (trials.c.id, trials.c.state, trials.c.config, trials.c.status, trials.c.signature)
-            query = select(*columns).where(condition)
-            return {row[0]: row for row in connection.execute(query).all()}
+            found = _rows_of(connection, select(*columns).where(condition), column=trials.c.id, keys=keys)
+            return {row[0]: row for row in found}
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
-        """A transaction that only reads. None of its many rows is garbage, so nobody looks for any."""
+        """A transaction that only reads. Its many new rows would trigger garbage collection in vain."""
         was_enabled = gc.isenabled()
         gc.disable()
         try:
@@ -319,13 +314,13 @@ class Store:
         return transaction(self._engine, writes=True)
 
     def _stored(self, connection: Connection, keys: list[str]) -> dict[str, Row[Any]]:
-        """What is known of these trials' histories; they are locked, in one order for everybody."""
+        """The stored history of these trials, whose rows are locked, in one order to avoid deadlocks."""
         query = select(trials.c.id, trials.c.signature, trials.c.points, trials.c.points_digest)
         locked = query.order_by(trials.c.id).with_for_update()
         return {row.id: row for row in _rows_of(connection, locked, column=trials.c.id, keys=keys)}
 
     def _insert_new(self, connection: Connection, table: Table, new: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Inserts rows; returns the ids of those whose key was not taken."""
+        """Inserts the rows whose key is not taken; returns their ids."""
         if not new:
             return set()
         statement = self._insert(table).on_conflict_do_nothing().returning(table.c.id)
@@ -340,7 +335,7 @@ class Store:
             connection.execute(newest, part)
 
     def _insert(self, table: Table) -> sqlite.Insert:
-        """An `INSERT` that knows what a conflict is, spelled alike in both databases."""
+        """An `INSERT` with `ON CONFLICT`, which has the same methods for both databases."""
         if self._engine.dialect.name == "sqlite":
             return sqlite.insert(table)
         from sqlalchemy.dialects import postgresql  # takes as long to load as half of SQLAlchemy
@@ -355,14 +350,14 @@ _UPDATE = (
 )
 
 
-def _signature(stored: Row[Any] | Known | None) -> str | None:
+def _signature(stored: Row[Any] | FileStats | None) -> str | None:
     return stored.signature if stored else None
 
 
 def _grow(connection: Connection, folded: Folded, *, stored: Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A known trial's new values, and the points at its history's end that are to be added.
+    """A stored trial's new values and the points to append.
 
-    Where the stored part is not the history's beginning, its points go, and MLflow's run with them.
+    If the stored points are not the beginning of the history, deletes them and marks the MLflow run as stale.
     """
     count = stored.points
     kept, whole = rows.digests(folded.points, count=count)
@@ -371,11 +366,11 @@ def _grow(connection: Connection, folded: Folded, *, stored: Row[Any]) -> tuple[
         again = {"sent_id": 0, "run_is_stale": trials.c.run_id != ""}
         connection.execute(update(trials).where(trials.c.id == folded.id).values(**again))
         count = 0
-    row = {"key": folded.id, **rows.trial(folded), "points": len(folded.points), "points_digest": whole}
-    return row, rows.new_points(folded, count=count)
+    return {"key": folded.id, **rows.trial(folded, digest=whole)}, rows.new_points(folded, count=count)
 
 
-def _members(connection: Connection, sweep_ids: Sequence[str]) -> dict[str, list[Member]]:
+def _members(connection: Connection, sweep_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The trials of each sweep, as `sweep.json` lists them."""
     found: dict[str, list[Row[Any]]] = {}
     query = select(sweep_trials).order_by(sweep_trials.c.sweep_id, sweep_trials.c.position)
     for row in _rows_of(connection, query, column=sweep_trials.c.sweep_id, keys=sweep_ids):

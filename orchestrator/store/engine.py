@@ -1,11 +1,11 @@
 """An engine on a database with this program's tables.
 
-The database is a copy of what files hold, so a change of the tables needs no migration: older tables are dropped and
-made anew, empty, and the next refresh folds every file again. Newer ones are refused: two programs on one database
-would drop each other's. Tables that are not known to be ours are never touched.
+The database is a copy of files, so a change of the tables needs no migration: tables of an older version are dropped
+and created again, and the next refresh fills them. Newer tables are refused, since two versions of the program on one
+database would drop each other's. Tables of other programs are never touched.
 
-Processes that open a database at once take turns (a lock file beside SQLite, an advisory lock on PostgreSQL), and all
-of it is one transaction, so a process that is killed changes nothing.
+Processes that open a database at the same time take turns (a lock file beside SQLite, an advisory lock on PostgreSQL).
+Tables are created in one transaction, so a process that is killed changes nothing.
 """
 
 import contextlib
@@ -24,18 +24,17 @@ from orchestrator.store.tables import VERSION, iwm_schema, metadata
 BUSY_S = 30
 CONNECT_S = 5
 ADVISORY_LOCK = 0x69776D  # "iwm"
+SETTING = "IWM_DATABASE_URL"
 VALID = "choose sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
 
 
 def open_engine(text_url: str) -> Engine:
-    """An engine on the database, which has this version's tables, empty where it had none or older ones.
+    """An engine on the database; creates this version's tables if it has none or older ones.
 
     Raises:
-        DatabaseError: out of reach, not writable, no database of ours, or of a newer version.
+        DatabaseError: out of reach, not writable, another program's or of a newer version.
     """
     url = _parse(text_url)
-    if url.get_backend_name() == "sqlite":
-        _make_folder(url)
     engine = _engine(url)
     try:
         with plain_errors(url):
@@ -49,18 +48,18 @@ def open_engine(text_url: str) -> Engine:
 
 @contextlib.contextmanager
 def plain_errors(url: URL) -> Iterator[None]:
-    """Turns what a driver raises into one sentence without a password."""
+    """Raises a driver's error as a `DatabaseError` of one sentence without a password."""
     try:
         yield
     except SQLAlchemyError as error:
         raw = url.render_as_string(hide_password=False)
         reason = redact(" ".join(str(getattr(error, "orig", None) or error).split()), url=raw)
-        raise DatabaseError(f"cannot use database '{shown(raw)}': {reason}") from error
+        raise DatabaseError(f"cannot use database '{shown(raw)}': {reason}", value=shown(raw)) from error
 
 
 @contextlib.contextmanager
 def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
-    """One transaction. On SQLite a writer waits for the lock at its beginning, where waiting cannot deadlock."""
+    """One transaction. On SQLite a writer takes the lock when it begins, where waiting cannot deadlock."""
     with plain_errors(engine.url), engine.connect() as connection:
         connection = connection.execution_options(begin="BEGIN IMMEDIATE" if writes else "BEGIN")
         with connection.begin():
@@ -71,30 +70,24 @@ def _parse(text_url: str) -> URL:
     try:
         url = make_url(text_url)
     except (ArgumentError, ValueError):
-        raise DatabaseError(f"the database's URL cannot be read; {VALID}") from None
+        raise DatabaseError(f"cannot parse the database URL; {VALID}", setting=SETTING) from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise DatabaseError(f"unknown kind of database '{url.drivername}'; {VALID}")
+        raise DatabaseError(f"unknown kind of database '{url.drivername}'; {VALID}", setting=SETTING)
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise DatabaseError(f"an SQLite database needs a file; {VALID}")
+        raise DatabaseError(f"an SQLite database needs a file; {VALID}", setting=SETTING)
     return url
-
-
-def _make_folder(url: URL) -> None:
-    folder = _file(url).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseError(f"cannot make the database's folder '{folder}': {error.strerror or error}") from error
-
-
-def _file(url: URL) -> Path:
-    return Path(url.database or "")
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
+        folder = Path(url.database or "").parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise DatabaseError(f"cannot create the database's folder '{folder}': {reason}", path=folder) from error
         engine = create_engine(url, connect_args={"timeout": BUSY_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -103,7 +96,7 @@ def _engine(url: URL) -> Engine:
         return create_engine(url, connect_args={"connect_timeout": CONNECT_S}, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise DatabaseError(
-            f"a PostgreSQL database needs the driver '{error.name}': pip install 'iwm-orchestrator[postgres]'"
+            f"PostgreSQL needs the package '{error.name}': pip install 'iwm-orchestrator[postgres]'", value=error.name
         ) from None
 
 
@@ -118,7 +111,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _version(engine: Engine) -> int | None:
-    """The version of our tables in the database; None where there are none.
+    """The version of our tables in the database; None if there are none.
 
     Raises:
         DatabaseError: it is newer than this program's.
@@ -132,14 +125,16 @@ def _version(engine: Engine) -> int | None:
         raise
     if found is not None and found > VERSION:
         raise DatabaseError(
-            f"database '{engine.url.render_as_string(hide_password=True)}' is of version {found}, newer than this "
-            f"program's {VERSION}; update iwm-orchestrator, or choose another database with IWM_DATABASE_URL"
+            f"the tables of database '{engine.url.render_as_string(hide_password=True)}' have version {found}, newer "
+            f"than this program's {VERSION}; update iwm-orchestrator or set IWM_DATABASE_URL to another database",
+            setting="version",
+            value=found,
         )
     return found
 
 
 def _make_tables(engine: Engine, *, url: URL) -> None:
-    """Drops our tables of an older version, if there are any, and makes those of this one."""
+    """Drops our tables of an older version, if any, and creates those of this version."""
     with _alone(engine, url=url), transaction(engine, writes=True) as connection:
         if url.get_backend_name() == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
@@ -153,7 +148,7 @@ def _make_tables(engine: Engine, *, url: URL) -> None:
 
 
 def _has_first_versions(connection: Connection, *, there: set[str]) -> bool:
-    """Whether the tables are ours of versions 1 or 2, which Alembic made; its own table goes with them."""
+    """Return True if the tables are ours of versions 1 or 2, which Alembic made; drops Alembic's own table."""
     if "alembic_version" not in there:
         return False
     if connection.scalar(text("SELECT version_num FROM alembic_version")) not in ("0001", "0002"):
@@ -164,19 +159,18 @@ def _has_first_versions(connection: Connection, *, there: set[str]) -> bool:
 
 @contextlib.contextmanager
 def _alone(engine: Engine, *, url: URL) -> Iterator[None]:
-    """Others wait; and write-ahead logging, which an SQLite file remembers, is switched on."""
+    """For SQLite: holds a lock file, and turns on write-ahead logging, which the database file remembers."""
     if url.get_backend_name() != "sqlite":
         yield
         return
-    file = _file(url)
-    lock = file.with_name(file.name + ".lock")
+    file = Path(url.database or "")
     try:
-        with holding(lock, wait_s=BUSY_S) as alone:
+        with holding(file.with_name(file.name + ".lock"), wait_s=BUSY_S) as alone:
             if not alone:
-                raise DatabaseError(f"another process has been preparing database '{file}' for {BUSY_S} s")
+                raise DatabaseError(f"another process has been preparing '{file}' for {BUSY_S} s", path=file)
             with engine.connect() as connection:
                 driver: Any = connection.connection.dbapi_connection
                 driver.execute("PRAGMA journal_mode = WAL")
             yield
     except OSError as error:
-        raise DatabaseError(f"cannot write beside database '{file}': {error.strerror or error}") from error
+        raise DatabaseError(f"cannot write to '{file.parent}': {error.strerror or error}", path=file.parent) from error

@@ -1,12 +1,12 @@
-"""The tables as they are now. JSON is kept as text, spelled by us, so that SQLite and PostgreSQL hold equal bytes.
+"""The tables. JSON is stored as text that we serialise, so that SQLite and PostgreSQL hold equal bytes.
 
 sweeps         one row per sweep.json
-sweep_trials   its trials, in order, each with the overrides that made it
-trials         one row per trial.json, what its files have come to, and what MLflow has been told of it
-looks          how a trial's files looked when it was last folded; its own table, since it is read and written whole
-points         every (metric, step) once; `id` counts up in the order of the trial's history
-destination    at most one row: the experiment in MLflow that was told what `trials` says it was told
-iwm_schema     one row: the version of these tables; where it is an older one, they are dropped and folded again
+sweep_trials   its trials in order, each with its overrides
+trials         one row per trial.json: its status, and what has been sent to MLflow
+looks          each trial's glance (`records/scan.py`); a table of its own, since it is read and written as a whole
+points         every (metric, step) once; `id` increases in the order of the trial's history
+destination    at most one row: the MLflow experiment that the trials were sent to
+iwm_schema     one row: the version of these tables; tables of an older version are dropped and filled again
 """
 
 from sqlalchemy import (
@@ -22,10 +22,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-VERSION = 3
-"""Raised with every change of the tables."""
+VERSION = 4
+"""Raised with every change of the tables or of what a column holds."""
 
 metadata = MetaData()
 
@@ -34,10 +35,8 @@ sweeps = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False, index=True),
-    Column("about", Text, nullable=False),
-    Column("axes", Text, nullable=False),  # JSON list
-    Column("fixed", Text, nullable=False),  # JSON list
     Column("unix_s", Double, nullable=False),
+    Column("record", Text, nullable=False),  # its sweep.json without the trials
 )
 
 sweep_trials = Table(
@@ -55,14 +54,14 @@ trials = Table(
     Column("id", String, primary_key=True),
     Column("config", Text, nullable=False),  # JSON object, flat, every field
     Column("state", String, nullable=False, index=True),
-    Column("status", Text, nullable=False),  # JSON object, orchestrator.status_json
-    Column("signature", String, nullable=False),  # of the files behind this row
+    Column("status", Text, nullable=False),  # store/status_json.py
+    Column("signature", String, nullable=False),  # of its files, records/scan.py
     Column("points", Integer, nullable=False),  # how many there are, and
     Column("points_digest", String, nullable=False),  # their sha256
-    Column("run_id", String, nullable=False),  # MLflow's; empty: none yet
-    Column("sent_id", BigInteger, nullable=False),  # the last of its points that MLflow has
-    Column("sent_signature", String, nullable=False),  # MLflow has all of the trial as it was at this signature
-    Column("run_is_stale", Boolean, nullable=False),  # MLflow was sent values that the history has since disowned
+    Column("run_id", String, nullable=False, server_default=""),  # MLflow's; empty: none yet
+    Column("sent_id", BigInteger, nullable=False, server_default="0"),  # the last point that MLflow has
+    Column("sent_signature", String, nullable=False, server_default=""),  # MLflow has the trial as of this signature
+    Column("run_is_stale", Boolean, nullable=False, server_default=false()),  # its run has values that no longer exist
     Index("ix_trials_unsent", "id", "signature", "sent_signature"),
 )
 
@@ -70,7 +69,7 @@ looks = Table(
     "looks",
     metadata,
     Column("trial_id", String, ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True),
-    Column("glance", Text, nullable=False),  # orchestrator.census; empty: none that holds
+    Column("glance", Text, nullable=False),  # empty: none that is valid
 )
 
 points = Table(
@@ -80,12 +79,12 @@ points = Table(
     Column("trial_id", String, ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
     Column("key", String, nullable=False),
     Column("step", BigInteger, nullable=False),
-    Column("value", Double),  # NULL is NaN, which SQLite has no way to store
+    Column("value", Double),  # NULL is NaN, which SQLite cannot store
     Column("unix_s", Double, nullable=False),
     Column("attempt", Integer, nullable=False),
     UniqueConstraint("trial_id", "key", "step", name="uq_points_place"),
     Index("ix_points_order", "trial_id", "id"),
-    sqlite_autoincrement=True,  # an id is never used twice, so a cursor never skips a replaced point
+    sqlite_autoincrement=True,  # ids are never reused, so a cursor never skips a replaced point
 )
 
 destination = Table(
@@ -93,9 +92,7 @@ destination = Table(
     metadata,
     Column("tracking_uri", String, primary_key=True),  # without credentials
     Column("experiment_id", String, primary_key=True),
-    Column(
-        "created_ms", BigInteger, primary_key=True, autoincrement=False
-    ),  # tells a new database's first from the old
+    Column("created_ms", BigInteger, primary_key=True, autoincrement=False),  # ids start again in a new database
 )
 
 iwm_schema = Table("iwm_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))

@@ -1,8 +1,8 @@
 """MLflow: one run per trial, what is sent of it, and links into its pages.
 
-client.py     the one thing that talks to MLflow
-run_card.py   what MLflow is told of a trial                                                                   [pure]
-sender.py     sends what is new of each trial
+client.py     the only module that talks to MLflow
+run_card.py   what MLflow shows of a trial                                                                     [pure]
+sender.py     sends what has changed of each trial
 gather.py     journals -> MLflow, every value once
-links.py      how a person comes to the UI
+links.py      commands and links to the UI
 """

@@ -1,7 +1,7 @@
-"""MLflow's client behind plain errors: the only door of mlflow, which is loaded when a client is opened.
+"""MLflow's client with plain errors: the only importer of mlflow, which is loaded when a client is opened.
 
-An SQLite backend is built in memory, written aside and renamed into place, so that a killed process leaves a whole
-database or none, and processes that find none take turns. Whatever MLflow raises becomes one sentence without a
+A new SQLite database is built in memory, written to a temporary file and renamed into place, so that a killed process
+leaves a whole database or none; processes that find none take turns. Errors of MLflow become one sentence without a
 password.
 """
 
@@ -45,28 +45,28 @@ SWITCHES = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-"""Set in our process, before mlflow is loaded, where the user has not set them."""
+"""Environment variables, set before mlflow is loaded unless the user has set them."""
 
 REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"})
-"""MLflow is there, and does not want this."""
-
+"""Codes of errors with which MLflow rejects a request."""
 
 DATABASES = frozenset({"sqlite", "postgresql", "mysql", "mssql"})
 
-LUXURIES = ("pandas", "pyarrow")
-"""What MLflow's client loads and we never use: 75 MB and a second."""
+UNUSED = ("pandas", "pyarrow")
+"""Libraries that MLflow's client loads and we never use: 75 MB and a second."""
 
 
 class RefusedError(TrackingError):
-    """MLflow answered, and said no to one run."""
+    """MLflow rejected a request about one run."""
 
 
 @dataclass
 class Tracking:
-    """MLflow's client behind plain errors.
+    """MLflow's client with plain errors.
 
     Raises:
-        TrackingError: from the constructor and every method, when MLflow is out of reach.
+        TrackingError: from the constructor and every method, if MLflow cannot be reached.
+        RefusedError: from every method, if MLflow rejects the request.
     """
 
     layout: Layout
@@ -77,20 +77,16 @@ class Tracking:
             self._client = open_client(self.layout)
 
     def experiment(self, name: str) -> "Experiment":
-        """The experiment, made where there is none. A deleted one stays deleted, under another name."""
+        """The experiment of this name; created if there is none. A deleted one is renamed and stays deleted."""
         with self._plain():
             found = self._client.get_experiment_by_name(name)
             if found and found.lifecycle_stage == "active":
                 return found
-            if found:
-                self._move_aside(found.experiment_id, name)
+            if found:  # its name stays taken, and restoring it for good would restore every deleted run
+                self._client.restore_experiment(found.experiment_id)
+                self._client.rename_experiment(found.experiment_id, f"{name} (deleted {found.experiment_id})")
+                self._client.delete_experiment(found.experiment_id)
             return self._create_experiment(name)
-
-    def _move_aside(self, experiment_id: str, name: str) -> None:
-        """MLflow keeps a deleted experiment's name taken; restoring it for good would bring back every deleted run."""
-        self._client.restore_experiment(experiment_id)
-        self._client.rename_experiment(experiment_id, f"{name} (deleted {experiment_id})")
-        self._client.delete_experiment(experiment_id)
 
     def _create_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
@@ -105,12 +101,12 @@ class Tracking:
             return self.experiment(name)  # another host was faster
 
     def tag_experiment(self, experiment: "Experiment", key: str, value: str) -> None:
-        """Sets a tag of an experiment."""
+        """Set a tag of an experiment."""
         with self._plain():
             self._client.set_experiment_tag(experiment.experiment_id, key, value)
 
     def get(self, run_id: str) -> "Run | None":
-        """The run; None where there is none, or it was deleted."""
+        """The run; None if there is none or it was deleted."""
         if not run_id:
             return None
         try:
@@ -129,19 +125,19 @@ class Tracking:
         return runs[0] if runs else None
 
     def create(self, experiment_id: str, card: RunCard, *, tag: str) -> "Run":
-        """A new run; it has the tag by which `find` finds it from the first moment."""
+        """Create a run, from the start with the tag by which `find` finds it."""
         with self._plain():
             return self._client.create_run(
                 experiment_id, start_time=card.start_ms, tags={tag: card.tags[tag]}, run_name=card.name
             )
 
     def delete(self, run: "Run") -> None:
-        """Puts the run into MLflow's bin."""
+        """Delete the run; MLflow can restore it."""
         with self._plain():
             self._client.delete_run(run.info.run_id)
 
     def describe(self, run: "Run", card: RunCard) -> None:
-        """Sends the parameters and tags that the run does not have, and its name."""
+        """Send the name, parameters and tags that the run does not have yet."""
         from mlflow.entities import Param, RunTag
 
         params = [Param(key, value) for key, value in card.params.items() if key not in run.data.params]
@@ -154,7 +150,7 @@ class Tracking:
                 self._client.update_run(run.info.run_id, name=card.name)
 
     def log(self, run_id: str, points: Sequence[Point], *, tags: Mapping[str, str] = NO_TAGS) -> None:
-        """Sends at most a batch of points, and of tags, in one request."""
+        """Send at most one batch of points and of tags, in one request."""
         from mlflow.entities import Metric, RunTag
 
         metrics = [
@@ -166,19 +162,17 @@ class Tracking:
                 self._client.log_batch(run_id, metrics=metrics, tags=set_tags, synchronous=True)
 
     def rows(self, run: "Run", *, keys: Iterable[str]) -> frozenset[Row]:
-        """What the run has of these metrics."""
+        """The values of these metrics that the run has."""
         with self._plain():
-            histories = [
-                self._client.get_metric_history(run.info.run_id, key) for key in keys if key in run.data.metrics
-            ]
-        return frozenset(
-            (metric.key, metric.step, metric.timestamp, spelled(metric.value))
-            for history in histories
-            for metric in history
-        )
+            return frozenset(
+                (metric.key, metric.step, metric.timestamp, spelled(metric.value))
+                for key in keys
+                if key in run.data.metrics
+                for metric in self._client.get_metric_history(run.info.run_id, key)
+            )
 
     def set_status(self, run: "Run", card: RunCard) -> None:
-        """Moves the run to the card's status and end."""
+        """Set the run's status and end to the card's."""
         with self._plain():
             if card.status in ENDED:
                 if (run.info.status, run.info.end_time) != (card.status, card.end_ms):
@@ -187,7 +181,7 @@ class Tracking:
                 self._client.update_run(run.info.run_id, status=card.status)
 
     def attach(self, run: "Run", files: Mapping[str, bytes]) -> None:
-        """Logs files; those of equal name are replaced."""
+        """Upload artifacts; replaces those of equal name."""
         with self._plain(), tempfile.TemporaryDirectory(prefix="iwm-") as folder:
             for name, content in files.items():
                 path = Path(folder, name)
@@ -197,7 +191,7 @@ class Tracking:
 
     @contextlib.contextmanager
     def _plain(self) -> Iterator[None]:
-        """One sentence without a password for whatever MLflow raises: it lets through what drivers and sockets do."""
+        """Raise any error, those of drivers and sockets included, as one sentence without a password."""
         try:
             yield
         except IwmError:
@@ -206,7 +200,7 @@ class Tracking:
             uri = self.layout.tracking_uri
             reason = redact(" ".join(str(error).split()), url=uri)[:500]
             kind = RefusedError if getattr(error, "error_code", "") in REFUSALS else TrackingError
-            raise kind(f"MLflow at '{shown(uri)}': {reason}") from None
+            raise kind(f"MLflow at '{shown(uri)}': {reason}", value=shown(uri)) from None
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -216,31 +210,36 @@ def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def open_client(layout: Layout) -> "MlflowClient":
-    """A client on this layout's MLflow; a database of our own is made or migrated first."""
+    """A client on this layout's MLflow. Creates or migrates our own database first."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    uri = layout.tracking_uri
     with warnings.catch_warnings():
-        # SQLAlchemy 2.1 warns of a loader strategy that MLflow's own tables use; nothing here can change that.
+        # SQLAlchemy 2.1 warns about a loader strategy that MLflow's own tables use.
         warnings.filterwarnings("ignore", message="The ``noload`` loader strategy", category=DeprecationWarning)
-        if file := sqlite_file(layout.tracking_uri):
-            return _open_sqlite(layout, file)
-        _knock(layout.tracking_uri)
-        return _open_postgresql(layout) if layout.tracking_uri.startswith("postgresql") else _client(layout)
+        if file := sqlite_file(uri):
+            return _open_sqlite(uri, file, is_ours=file == layout.state / "mlflow.db")
+        parts = urlsplit(uri)
+        if parts.hostname and parts.scheme not in getproxies():
+            # Fails within seconds if nothing answers; MLflow itself retries a dead database for minutes.
+            port = parts.port or {"http": 80, "https": 443, "mysql": 3306}.get(parts.scheme.partition("+")[0], 5432)
+            socket.create_connection((parts.hostname, port), timeout=CONNECT_S).close()
+        return _open_postgresql(uri) if uri.startswith("postgresql") else _client(uri)
 
 
-def do_without_luxuries() -> None:
-    """Keeps MLflow, which bears it, from loading them into this process; nor can anybody else in it."""
+def do_without_unused_libraries() -> None:
+    """Make `UNUSED` unimportable in this process, which MLflow handles."""
     modules: dict[str, Any] = sys.modules
-    for name in LUXURIES:
+    for name in UNUSED:
         modules.setdefault(name, None)
 
 
-def _client(layout: Layout) -> "MlflowClient":
+def _client(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=layout.tracking_uri)
+    return MlflowClient(tracking_uri=uri)
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -250,50 +249,57 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def is_database(uri: str) -> bool:
-    """Whether no server stands between us and MLflow's database: then artifacts are files under the root."""
+    """Return True if the URI is a database without a server in front; artifacts are then files under the root."""
     return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 def without_credentials(uri: str) -> str:
-    """The URI without who asks: what stays equal when a password is renewed."""
+    """The URI without user and password, which stays the same when a password is renewed."""
     place, _, query = uri.partition("?")
-    who, at, _ = urlsplit(uri).netloc.rpartition("@")
-    asked = [pair for pair in query.split("&") if pair.partition("=")[0] not in ("", "user", "password")]
-    return "?".join([place.replace(who + at, "", 1), "&".join(asked)]).rstrip("?")
+    user, at, _ = urlsplit(uri).netloc.rpartition("@")
+    kept = [pair for pair in query.split("&") if pair.partition("=")[0] not in ("", "user", "password")]
+    return "?".join([place.replace(user + at, "", 1), "&".join(kept)]).rstrip("?")
 
 
-def _open_sqlite(layout: Layout, file: Path) -> "MlflowClient":
-    """One process at a time makes or migrates the file; it remembers that it uses write-ahead logging."""
+def _open_sqlite(uri: str, file: Path, *, is_ours: bool) -> "MlflowClient":
+    """One process at a time creates or migrates the file, which remembers that it uses write-ahead logging."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    forget_connections(layout.tracking_uri)
+    forget_connections(uri)
     with holding(file.with_name(file.name + ".lock"), wait_s=PREPARE_S) as alone:
         if not alone:
-            raise TrackingError(f"another process has been preparing '{file}' for {PREPARE_S} s")
+            raise TrackingError(f"another process has been preparing '{file}' for {PREPARE_S} s", path=file)
         if not file.exists() or not file.stat().st_size:
             _create(file)
-        elif file == layout.state / "mlflow.db":
-            _migrate(layout.tracking_uri)
-        return _client(layout)
+        elif is_ours:
+            _migrate(uri)
+        return _client(uri)
 
 
-def _open_postgresql(layout: Layout) -> "MlflowClient":
-    """One process at a time lets MLflow make its tables: of several at once all but one would fail, minutes later."""
-    from mlflow.store.db.utils import create_sqlalchemy_engine
+def _open_postgresql(uri: str) -> "MlflowClient":
+    """One process at a time lets MLflow create its tables: of several at once all but one fail, minutes later."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    if layout.tracking_uri in SqlAlchemyStore._engine_map:
-        return _client(layout)
-    engine = create_sqlalchemy_engine(layout.tracking_uri)
+    if uri in SqlAlchemyStore._engine_map:
+        return _client(uri)
+    with _engine(uri) as engine, engine.connect() as connection:  # the lock ends with the connection
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
+        return _client(uri)
+
+
+@contextlib.contextmanager
+def _engine(uri: str) -> Iterator[Any]:
+    """MLflow's engine on a database, disposed of at the end."""
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
+    engine = create_sqlalchemy_engine(uri)
     try:
-        with engine.connect() as connection:  # the lock ends with it
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
-            return _client(layout)
+        yield engine
     finally:
         engine.dispose()
 
 
 def forget_connections(uri: str) -> None:
-    """MLflow keeps its connections by URI for as long as the process lives, also to a file that was deleted since."""
+    """Close the connections that MLflow caches by URI, even to a file that was deleted since."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from mlflow.tracking._tracking_service.utils import _tracking_store_registry
 
@@ -303,46 +309,27 @@ def forget_connections(uri: str) -> None:
 
 
 def _create(file: Path) -> None:
-    """A whole database, or none: built in memory, where no migration waits for the disk, then renamed."""
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+    """Create a whole database: built in memory, where no migration waits for the disk, then renamed into place."""
+    from mlflow.store.db.utils import _initialize_tables
 
     aside = file.with_name(f".{file.name}.new")
     aside.unlink(missing_ok=True)
-    engine = create_sqlalchemy_engine("sqlite:///:memory:")
     try:
-        _initialize_tables(engine)
-        with contextlib.closing(sqlite3.connect(aside)) as database:
+        with _engine("sqlite:///:memory:") as engine, contextlib.closing(sqlite3.connect(aside)) as database:
+            _initialize_tables(engine)
             connection: Any = engine.raw_connection()
             connection.driver_connection.backup(database)
             connection.close()
             database.execute("PRAGMA journal_mode = WAL")
         aside.replace(file)
     finally:
-        engine.dispose()
         aside.unlink(missing_ok=True)
 
 
 def _migrate(uri: str) -> None:
-    """Brings our own database, which can be made again, to the version of the installed MLflow."""
-    from mlflow.store.db.utils import (
-        _get_latest_schema_revision,
-        _get_schema_version,
-        _upgrade_db,
-        create_sqlalchemy_engine,
-    )
+    """Migrate our own database, which can be rebuilt, to the installed MLflow's version."""
+    from mlflow.store.db.utils import _get_latest_schema_revision, _get_schema_version, _upgrade_db
 
-    engine = create_sqlalchemy_engine(uri)
-    try:
+    with _engine(uri) as engine:
         if _get_schema_version(engine) != _get_latest_schema_revision():
             _upgrade_db(engine)
-    finally:
-        engine.dispose()
-
-
-def _knock(uri: str) -> None:
-    """Fails within seconds where nobody answers: MLflow itself would try a dead database for minutes."""
-    parts = urlsplit(uri)
-    if not parts.hostname or parts.scheme in getproxies():
-        return
-    port = parts.port or {"http": 80, "https": 443, "mysql": 3306}.get(parts.scheme.partition("+")[0], 5432)
-    socket.create_connection((parts.hostname, port), timeout=CONNECT_S).close()

@@ -1,17 +1,17 @@
-"""Store to MLflow. Workers never come here, so a dead tracking server stops nothing.
+"""Store to MLflow. Workers never send, so a dead tracking server stops nothing.
 
-One run per trial across all its attempts, and exactly one value per (metric, step) in it:
+Every trial has one run across all its attempts, with exactly one value per (metric, step):
 
-    the store decides      a history has every (metric, step) once, so nothing else is ever sent
-    a cursor per trial     moves after each batch; what a crash makes us send again is equal in key, step, time and
-                           value, which MLflow swallows
-    an experiment's own    another server or experiment than the cursors were noted for is sent everything
-    found before created   a run is looked up by the tags that it was created with, so a deleted store makes no twins;
-                           what such a run already has is compared, and only the rest is sent
-    never mixed            where a history has disowned values that MLflow was sent, which cannot be taken back, the run
-                           is deleted (MLflow keeps it in its bin) and a new one is written
+    source                 the store's history has every (metric, step) once; nothing else is sent
+    cursor per trial       moves after each batch; after a crash the same points (key, step, time and value) are sent
+                           again, which MLflow ignores
+    destination            another server or experiment than the cursors were set for is sent everything
+    found before created   a run is looked up by the tags that it was created with, so a deleted store creates no
+                           duplicates; only points that such a run does not have are sent
+    never mixed            values cannot be deleted from a run: if the history no longer has some, the run is deleted
+                           (MLflow can restore it) and a new one is created
 
-Sending is done by one process at a time (a lock under the root). Everything carries the journal's own times.
+One process at a time sends (a lock under the root). Points have the times of the journal.
 """
 
 import os
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.errors import TrackingError
 from orchestrator.host.locks import holding
@@ -33,20 +33,17 @@ from orchestrator.tracking.links import is_server, ui_command, view, view_tag
 from orchestrator.tracking.run_card import TAG_LENGTH, RunCard, milliseconds
 from orchestrator.tracking.sender import Sender, SentRuns
 
-if TYPE_CHECKING:
-    from mlflow.entities import Experiment
-
 __all__ = ["Synced", "attach_report", "experiment_name", "rebuild", "sync", "ui_command"]
 
 LANES = 3
-"""Trials on their way to a server at once. A database that we write ourselves takes one after the other."""
+"""Trials that are sent to a server at the same time; a database that we write ourselves gets one at a time."""
 WAIT_S = 30
 REPORT_TAG = "iwm.sweep_id"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synced:
-    """What one pass sent. `left` trials wait for the next one; `busy`: another process is at it, nothing was done."""
+    """What one pass sent. `left` trials wait for the next one; `busy`: another process is sending, nothing was done."""
 
     trials: int = 0
     points: int = 0
@@ -62,14 +59,14 @@ class Synced:
     def sentence(self) -> str:
         """One line for a person."""
         if self.busy:
-            return "another process is sending to MLflow; nothing was done here"
+            return "another process is sending to MLflow; nothing was sent"
         rest = [f"{self.left} trials are left"] * bool(self.left)
         rest += [f"MLflow refused {len(self.refused)}: {', '.join(self.refused)}"] * bool(self.refused)
         return "; ".join([f"sent {self.points} points of {self.trials} trials to MLflow", *rest])
 
 
 def experiment_name() -> str:
-    """The experiment that holds one run per trial."""
+    """The name of the experiment that has one run per trial."""
     return os.environ.get("IWM_EXPERIMENT") or "iwm"
 
 
@@ -81,26 +78,26 @@ def sync(
     ended: Callable[[], bool] = lambda: False,
     told: SentRuns | None = None,
 ) -> Synced:
-    """Sends what MLflow does not have yet, for at most about `limit_s` seconds or until `ended` says so.
+    """Send what MLflow does not have yet, for at most about `limit_s` seconds or until `ended()`.
 
-    Sending twice changes nothing. Who comes again may keep `told`, by which less has to be asked.
+    Sending twice changes nothing. Keep `told` between calls to save requests.
 
     Raises:
-        TrackingError: MLflow is out of reach.
+        TrackingError: MLflow cannot be reached.
     """
+    until_s = time.monotonic() + limit_s if limit_s is not None else float("inf")
     with holding(layout.gather_lock, wait_s=0) as alone:
-        return (
-            _send(layout, store, is_over=_over(limit_s, ended), told={} if told is None else told)
-            if alone
-            else Synced(busy=True)
-        )
+        if not alone:
+            return Synced(busy=True)
+        told = {} if told is None else told
+        return _send(layout, store, is_over=lambda: time.monotonic() >= until_s or ended(), told=told)
 
 
 def rebuild(layout: Layout, store: Store) -> Synced:
-    """Empties the store, folds every file again and sends all of it. MLflow's runs are found, not doubled.
+    """Empty the store, fold every file again and send everything. Finds MLflow's existing runs.
 
     Raises:
-        TrackingError: MLflow is out of reach; the store is rebuilt nevertheless.
+        TrackingError: MLflow cannot be reached; the store is rebuilt nevertheless.
     """
     with holding(layout.gather_lock, wait_s=WAIT_S) as alone:
         if not alone:
@@ -111,13 +108,13 @@ def rebuild(layout: Layout, store: Store) -> Synced:
 
 
 def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[str, bytes]) -> str:
-    """Keeps a sweep's report in its one run of `<experiment>-reports`: files of equal name are replaced.
+    """Upload a sweep's report to its run in `<experiment>-reports`, replacing files of equal name.
 
-    The first Markdown file also becomes the run's description. Returns the run's id.
+    The first Markdown file becomes the run's description. Returns the run's id.
 
     Raises:
         UnknownSweepError: there is no sweep of that id.
-        TrackingError: MLflow is out of reach.
+        TrackingError: MLflow cannot be reached.
     """
     record = store.sweep_record(sweep_id)
     note = next((text.decode() for name, text in files.items() if name.endswith(".md")), "")
@@ -138,23 +135,25 @@ def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[st
 
 
 def cut(text: str, length: int) -> str:
-    """The text, or as much of its beginning as fits, with a word about it."""
+    """The text, or as much of its beginning as fits, with a remark that it was cut."""
     remark = "\n\n(cut here; the whole report is among the artifacts)"
     return text if len(text) <= length else text[: length - len(remark)] + remark
 
 
-def _over(limit_s: float | None, ended: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether a pass that begins now is at its end."""
-    until = time.monotonic() + limit_s if limit_s is not None else float("inf")
-    return lambda: time.monotonic() >= until or ended()
-
-
 def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: SentRuns) -> Synced:
-    """One pass over the trials that MLflow does not know as they are."""
+    """Send every trial that has changed since it was last sent, until `is_over`."""
     tracking = Tracking(layout)
-    experiment_id = _aim(tracking, store)
+    experiment = tracking.experiment(experiment_name())
+    for sweep_id in sorted(store.sweep_ids()):
+        if view_tag(sweep_id) not in experiment.tags:  # never again: a user may have changed the view
+            tracking.tag_experiment(experiment, view_tag(sweep_id), view(store.sweep_record(sweep_id)))
+    store.aim(
+        tracking_uri=without_credentials(layout.tracking_uri),
+        experiment_id=experiment.experiment_id,
+        created_ms=experiment.creation_time or 0,
+    )
     waiting = store.unsent()
-    sender = Sender(tracking, store, experiment_id, slurm_seen.read(layout), is_over, told)
+    sender = Sender(tracking, store, experiment.experiment_id, slurm_seen.read(layout), is_over, told)
     with ThreadPoolExecutor(LANES if is_server(layout) else 1) as lanes:
         sent = lanes.map(sender.send, waiting)
         outcomes = list(track(sent, "sending trials to MLflow", total=len(waiting)))
@@ -164,25 +163,3 @@ def _send(layout: Layout, store: Store, *, is_over: Callable[[], bool], told: Se
         left=sum(not (outcome.is_whole or outcome.is_refused) for outcome in outcomes),
         refused=tuple(key for key, outcome in zip(waiting, outcomes, strict=True) if outcome.is_refused),
     )
-
-
-def _aim(tracking: Tracking, store: Store) -> str:
-    """The id of the experiment that trials go to, which has a saved view of each sweep.
-
-    The store drops its cursors where they are another's.
-    """
-    experiment = tracking.experiment(experiment_name())
-    _put_views(tracking, store, experiment)
-    store.aim(
-        tracking_uri=without_credentials(tracking.layout.tracking_uri),
-        experiment_id=experiment.experiment_id,
-        created_ms=experiment.creation_time or 0,
-    )
-    return experiment.experiment_id
-
-
-def _put_views(tracking: Tracking, store: Store, experiment: "Experiment") -> None:
-    """Saves the views of new sweeps, once: what a person makes of one later is theirs."""
-    new = sorted(sweep_id for sweep_id in store.sweep_ids() if view_tag(sweep_id) not in experiment.tags)
-    for sweep_id in new:
-        tracking.tag_experiment(experiment, view_tag(sweep_id), view(store.sweep_record(sweep_id)))

@@ -1,10 +1,9 @@
-"""How a person comes to the MLflow UI and to our pages: a command, and links. Nothing here loads MLflow.
+"""Commands and links that open the MLflow UI and our pages. Does not load MLflow.
 
-sweep_link     a filter, spelled out in the address; holds with every MLflow 3 (without `workflowType` it would open
-               its view for language models)
-view_link      a saved view of that filter, with the sweep's axes as columns: a tag of the experiment, as the UI of
-               MLflow 3.17 writes it when somebody saves one
-links          both of a sweep, and its page, as a running `iwm serve` says where it answers
+sweep_link     a filter in the address; works with every MLflow 3 (`workflowType` avoids its view for language models)
+view_link      a saved view of that filter, with the sweep's axes as columns: a tag of the experiment, in the format
+               that the UI of MLflow 3.17 writes
+links          both links of a sweep, and its page if `iwm serve` is running
 """
 
 import contextlib
@@ -23,23 +22,23 @@ from orchestrator.trial.sweep import SweepRecord
 
 PORT = 5000
 IS_ASKED = "IWM_ASKS_FOR_PASSWORD"
-"""Environment variable: tells the process that serves the UI to ask for a password."""
+"""Environment variable: makes the process that serves the UI ask for a password."""
 VIEW_VERSION = 1
-"""Bumped when `view` changes: every sweep then gets a new one, and what a person made of the old one stays."""
+"""Raised when `view` changes: every sweep then gets a new view, and old ones, which users may have edited, stay."""
 COLUMNS = (
     *(f"metrics.`{name}`" for name in ("mrr", "mrr_floor", "linear_probe_top1", "loss")),
     *(f"tags.`{name}`" for name in ("state", "slurm_state", "pending_reason", "attempts", "gpu_hours")),
 )
-"""Beside a sweep's axes."""
+"""Columns after a sweep's axes."""
 
 
 def is_server(layout: Layout) -> bool:
-    """Whether MLflow is a server of its own, not a database that we write."""
+    """Return True if MLflow is a separate server, not a database that we write."""
     return layout.tracking_uri.startswith(("http://", "https://"))
 
 
 def ui_command(layout: Layout, *, port: int = PORT, program: str = "mlflow") -> str:
-    """The shell command that opens the UI on this backend; of a server, its address. Tells no password."""
+    """The shell command that opens the UI on this backend; for a server, its address. Contains no password."""
     if is_server(layout):
         return ui_url(layout)
     uri = '"$MLFLOW_TRACKING_URI"' if has_password(layout.tracking_uri) else shlex.quote(layout.tracking_uri)
@@ -47,7 +46,7 @@ def ui_command(layout: Layout, *, port: int = PORT, program: str = "mlflow") -> 
 
 
 def ui_url(layout: Layout, *, port: int = PORT) -> str:
-    """Where the UI answers: the server's address without credentials, or this machine's."""
+    """The UI's address: the server's without credentials, or this machine's."""
     if not is_server(layout):
         return f"http://127.0.0.1:{port}"
     parts = urlsplit(layout.tracking_uri)
@@ -62,13 +61,13 @@ def sweep_link(record: SweepRecord, *, base: str, experiment_id: str) -> str:
 
 
 def view_link(sweep_id: str, *, base: str, experiment_id: str) -> str:
-    """The same as a saved view, which is there once the sweep was sent to MLflow."""
+    """The same as a saved view, which exists once the sweep was sent to MLflow."""
     query = f"workflowType=machine_learning&viewStateShareKey={_view_key(sweep_id)}"
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
 def run_link(run_id: str, *, base: str, experiment_id: str) -> str:
-    """One run in the UI at `base`, among runs and not among language models."""
+    """One run in the UI at `base`, in the view for training runs."""
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
 
 
@@ -78,7 +77,7 @@ def view_tag(sweep_id: str) -> str:
 
 
 def view(record: SweepRecord) -> str:
-    """A sweep's saved view: its axes and what is measured as columns, named in the UI's list of views."""
+    """A sweep's saved view, with its axes and metrics as columns and its id as name."""
     columns = [*(f"tags.`{safe_key(f'axis.{axis}')}`" for axis in record.axes), *COLUMNS]
     shown = {"selectedColumns": columns, "columnOrder": columns, "runsHiddenMode": "SHOW_ALL"}
     state = {**_facets(record), "orderByAsc": False, **shown}
@@ -91,7 +90,7 @@ def _view_key(sweep_id: str) -> str:
 
 
 def _facets(record: SweepRecord) -> dict[str, str]:
-    """Which runs, and in which order, as both kinds of link say it."""
+    """Filter and order of the runs, for both kinds of link."""
     return {
         "searchFilter": f"tags.`{sweep_tag(record.name)}` LIKE '%{record.id}%'",
         "orderByKey": "metrics.`mrr`",
@@ -103,10 +102,9 @@ def _facets(record: SweepRecord) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Links:
-    """Where a sweep is to be seen: its runs as a filter and as a saved view, and its page.
+    """Addresses of a sweep: its runs as a filter and as a saved view, and its page.
 
-    `page` is empty where `iwm serve` does not run; the others then lead to where the UI would be. The view is there as
-    soon as MLflow was told of the sweep.
+    Without a running `iwm serve`, `page` is empty and the others lead to where the UI would be.
     """
 
     runs: str
@@ -115,7 +113,7 @@ class Links:
 
 
 def links(layout: Layout, record: SweepRecord, *, experiment_id: str) -> Links:
-    """The addresses of a sweep. Before anything was sent to MLflow its runs are at the UI's first page."""
+    """The addresses of a sweep; the UI's first page before anything was sent to MLflow (`experiment_id` is empty)."""
     served, base = served_at(layout), ui_of(layout)
     return Links(
         runs=sweep_link(record, base=base, experiment_id=experiment_id) if experiment_id else base,
@@ -125,17 +123,17 @@ def links(layout: Layout, record: SweepRecord, *, experiment_id: str) -> Links:
 
 
 def ui_of(layout: Layout) -> str:
-    """Where the MLflow UI is, or would be."""
-    return str(_told(layout).get("url") or ui_url(layout))
+    """The address of the MLflow UI, running or not."""
+    return str(_running(layout).get("url") or ui_url(layout))
 
 
 def served_at(layout: Layout) -> str:
-    """Where the pages of the root's `iwm serve` answer at this moment; empty where none runs."""
-    return str(_told(layout).get("pages") or "")
+    """The address of our pages; empty if the root's `iwm serve` is not running."""
+    return str(_running(layout).get("pages") or "")
 
 
-def _told(layout: Layout) -> dict[str, Any]:
-    """What a running `iwm serve` says of itself."""
+def _running(layout: Layout) -> dict[str, Any]:
+    """The addresses of a running `iwm serve`; empty if none is running."""
     with contextlib.suppress(OSError, ValueError):
         if is_held(layout.serve_lock):
             return dict(json.loads(layout.serve_lock.read_text()))

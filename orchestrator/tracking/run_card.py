@@ -1,14 +1,14 @@
-"""What MLflow is told of a trial: the name, parameters, tags and status of its one run. Pure.
+"""What MLflow shows of a trial: the name, parameters, tags and status of its run. Pure.
 
     running                      RUNNING          finished   FINISHED, at the journal's last time
     queued, preempted, held,     SCHEDULED        failed     FAILED
     planned                                       cancelled  KILLED
 
-A trial has a run from its first attempt on, and the run starts when that attempt did: MLflow never lets go of a start
-time, and an attempt's start, in milliseconds, also tells the runs of two roots apart that hold the same trial.
+A trial has a run from its first attempt on. The run starts when that attempt did: MLflow cannot change a start time,
+and the start in milliseconds also distinguishes the runs of two roots with the same trial.
 
-Its description is Markdown: what made the trial, how to make it again, where it is. While a trial runs it stays as it
-is: curves say more, and a hundred descriptions need not be sent again.
+Its description is Markdown: overrides, the command that repeats the trial, and its folder. It does not change while the
+trial runs, so that it need not be sent again.
 """
 
 import math
@@ -25,7 +25,7 @@ from orchestrator.trial.results import gpu_hours, identity
 from orchestrator.trial.sweep import command
 
 PASSING = frozenset({"slurm_state", "pending_reason"})
-"""Tags that are emptied when there is nothing more to say; the others stay away until there is something."""
+"""Tags that are emptied when they no longer apply; other empty tags are left out."""
 NOTHING_SEEN: Mapping[str, str] = {}
 TRIAL_TAG = "iwm.trial_id"
 SWEEP_TAG = "iwm.sweep"
@@ -48,7 +48,7 @@ STATUSES = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunCard:
-    """A run but for its metrics. Times are unix milliseconds; `end_ms` is None until it has ended."""
+    """A run without its metrics. Times are unix milliseconds; `end_ms` is None until it has ended."""
 
     name: str
     status: str
@@ -61,7 +61,7 @@ class RunCard:
 def run_card(shipment: Shipment, *, seen: Mapping[str, str] = NOTHING_SEEN, note: str = "") -> RunCard | None:
     """The card of a trial; None before its first attempt has started.
 
-    `seen` is what SLURM last said of its job (`state`, `reason`); `note` the run's description.
+    `seen` is what SLURM last reported of its job (`state`, `reason`); `note` is the run's description.
     """
     status = shipment.status
     begun = [attempt for attempt in status.attempts if attempt.started_t]
@@ -79,24 +79,24 @@ def run_card(shipment: Shipment, *, seen: Mapping[str, str] = NOTHING_SEEN, note
 
 
 def _text(value: object, most: int) -> str:
-    """Without the one sign that PostgreSQL has no place for."""
+    """At most so many characters, without NUL, which PostgreSQL cannot store."""
     return str(value).replace("\0", "")[:most]
 
 
 def milliseconds(t: float) -> int:
-    """Unix seconds as MLflow counts them."""
+    """Unix seconds as unix milliseconds."""
     return round(t * 1000)
 
 
 def safe_key(key: str) -> str:
-    """The key with what MLflow refuses (any sign but letters, digits and `_-./ :`, and broken paths) made `_`."""
+    """The key with `_` for what MLflow rejects: all but letters, digits and `_-./ :`, and invalid paths."""
     plain = re.sub(r"[^\w.\-/ :]", "_", key)[:KEY_LENGTH]
     whole_path = posixpath.normpath(plain) == plain and not plain.startswith((".", "/"))
     return plain if whole_path else re.sub(r"^\.|/", "_", plain)
 
 
 def sweep_tag(name: str) -> str:
-    """The tag that holds the ids of the sweeps of this name."""
+    """The tag with the ids of the sweeps of this name."""
     return safe_key(f"{SWEEP_TAG}.{name}")
 
 
@@ -104,12 +104,12 @@ Row = tuple[str, int, int, str]
 
 
 def row(point: Point) -> Row:
-    """A point as MLflow identifies it: key, step, milliseconds and value (its largest number stands for infinity)."""
+    """A point as MLflow identifies it: key, step, milliseconds and value (infinity becomes the largest number)."""
     return safe_key(point.key), point.step, milliseconds(point.t), spelled(point.value)
 
 
 def spelled(value: float) -> str:
-    """A metric's value, NaN included, so that equal ones compare equal."""
+    """A metric's value as text, so that NaN equals NaN."""
     return repr(max(-_LARGEST, min(_LARGEST, float(value)))) if not math.isnan(value) else "nan"
 
 
@@ -117,7 +117,7 @@ _LARGEST = 1.7976931348623157e308
 
 
 def _name(shipment: Shipment) -> str:
-    """`conditioning=none depth=6`: what made the trial in its oldest sweep, else its seed and id."""
+    """`conditioning=none depth=6`: its overrides in its oldest sweep, else its seed and id."""
     overrides = shipment.sweeps[0][1].overrides if shipment.sweeps else {}
     if not overrides:
         return f"seed={shipment.config.get('seed', 0)} {shipment.id[:8]}"
@@ -126,19 +126,14 @@ def _name(shipment: Shipment) -> str:
     return " ".join(f"{names[key] if short[names[key]] == 1 else key}={value}" for key, value in overrides.items())
 
 
-def _rounded(speed: float | None) -> str:
-    """Two digits: enough to sort by, and not another tag with every log line."""
-    return f"{float(f'{speed:.2g}'):.0f}" if speed and math.isfinite(speed) else ""
-
-
-def _hours(hours: float, *, is_live: bool) -> str:
-    """Exact in the end; two digits until then."""
-    return f"{float(f'{hours:.2g}') if is_live else hours:.4f}"
+def _two_digits(value: float) -> float:
+    """Enough to sort by, without a new tag for every log line."""
+    return float(f"{value:.2g}")
 
 
 def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str, Any]:
     status = shipment.status
-    newest = status.attempts[-1]
+    newest, speed, hours = status.attempts[-1], status.metrics.get("images_per_s"), gpu_hours(status)
     tags: dict[str, Any] = {
         TRIAL_TAG: shipment.id,
         "state": status.state.value,
@@ -148,8 +143,8 @@ def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str
         "attempts": len(status.attempts),
         "preemptions": status.preemptions,
         "repeated_steps": status.repeated_steps,
-        "gpu_hours": _hours(gpu_hours(status), is_live=status.state is State.RUNNING),
-        "images_per_s": _rounded(status.metrics.get("images_per_s")),
+        "gpu_hours": f"{_two_digits(hours) if status.state is State.RUNNING else hours:.4f}",
+        "images_per_s": f"{_two_digits(speed):.0f}" if speed and math.isfinite(speed) else "",
         "slurm_state": seen.get("state", "") if STATUSES[status.state] not in ENDED else "",
         "pending_reason": seen.get("reason", "") if STATUSES[status.state] == "SCHEDULED" else "",
         "mlflow.note.content": note,
@@ -166,7 +161,10 @@ def _tags(shipment: Shipment, *, seen: Mapping[str, str], note: str) -> dict[str
 
 
 def note(shipment: Shipment, *, folder: str, log: tuple[str, str] = ("", ""), pages: bool) -> str:
-    """The description. `folder`: the trial's; `log`: the newest one's name and last lines; `pages`: ours are served."""
+    """The description.
+
+    `folder` is the trial's, `log` the newest log's name and last lines; `pages` adds a link to our pages.
+    """
     status = shipment.status
     parts = [_state(status)]
     if pages:
@@ -190,5 +188,5 @@ def _state(status: TrialStatus) -> str:
 
 
 def _code(text: object) -> str:
-    """On one line, without what would end a span of code or a cell of a table."""
+    """The text on one line, without characters that end a span of code or a table cell."""
     return " ".join(str(text).split()).replace("`", "'").replace("|", "/")

@@ -1,8 +1,8 @@
-"""One trial's way to MLflow. Several may be under way at once: while a server takes one's batch, another's is prepared.
+"""Sends trials to MLflow. Several threads may send at once: while a server stores one batch, another is prepared.
 
-What was last said of a trial is remembered (`SentRuns`) as long as one sender lives. Of a trial whose tags alone have
-changed since, as those of a running one do, the new tags travel with its points, in one request. Whatever else there is
-to say, or where MLflow does not want that (somebody deleted the run), all of it is compared and said again.
+What was last sent of a trial is kept (`SentRuns`). If only its tags have changed since, as for a running trial, the
+changed tags are sent with its points in one request. Otherwise, or if MLflow rejects that (the run was deleted), the
+whole run is compared and updated.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 
 METRICS_PER_BATCH = 1_000
 NOTE_LINES = 12
-"""Of a log, in a run's description."""
+"""Lines of a log in a run's description."""
 
 SentRuns = dict[str, tuple[str, RunCard]]
-"""A trial's run, and the card that it has, by the trial's id."""
+"""The id and the card of a trial's run, by the trial's id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one trial. It is neither whole nor refused where the time was over."""
+    """What was sent of one trial; neither whole nor refused if the time was over."""
 
     points: int = 0
     is_whole: bool = False
@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass
 class Sender:
-    """Sends trials until `is_over` says so, or MLflow is out of reach."""
+    """Sends trials until `is_over()` or until MLflow cannot be reached."""
 
     tracking: Tracking
     store: Store
@@ -53,17 +53,17 @@ class Sender:
     _is_broken: bool = field(default=False, init=False)
 
     def send(self, trial_id: str) -> Outcome:
-        """Everything of one trial: description, points, status.
+        """Send everything of one trial: description, points, status.
 
         Raises:
-            TrackingError: MLflow is out of reach; no other trial is begun after that.
+            TrackingError: MLflow cannot be reached; no further trial is started.
         """
         if self._is_broken or self.is_over():
             return Outcome()
         try:
             return self._send(self.store.shipment(trial_id))
         except RefusedError as reason:
-            log.warning("trial %s is not sent: %s", trial_id, reason)
+            log.warning("MLflow rejected trial %s: %s", trial_id, reason)
             return Outcome(is_refused=True)
         except BaseException:
             self._is_broken = True
@@ -81,20 +81,17 @@ class Sender:
                 try:
                     return self._send_points(shipment, card, run_id, cursor=shipment.sent_id, tags=news)
                 except RefusedError as reason:
-                    log.info("trial %s is sent in full: %s", shipment.id, reason)
+                    log.info("sending all of trial %s again: %s", shipment.id, reason)
                     shipment = self.store.shipment(shipment.id)
-        return self._send_in_full(shipment, card)
+        run, cursor, has = self._run_of(shipment, card)
+        self.tracking.describe(run, card)
+        return self._send_points(shipment, card, run.info.run_id, cursor=cursor, has=has, run=run)
 
     def _card(self, shipment: Shipment) -> RunCard | None:
         folder = self.tracking.layout.trial(shipment.id)
         log_end = next(iter(log_tails(folder, files=1, lines=NOTE_LINES)), ("", ""))
         about = note(shipment, folder=str(folder.path), log=log_end, pages=not is_server(self.tracking.layout))
         return run_card(shipment, seen=self.seen.get(shipment.id, {}), note=about)
-
-    def _send_in_full(self, shipment: Shipment, card: RunCard) -> Outcome:
-        run, cursor, has = self._run_of(shipment, card)
-        self.tracking.describe(run, card)
-        return self._send_points(shipment, card, run.info.run_id, cursor=cursor, has=has, run=run)
 
     def _send_points(
         self,
@@ -107,7 +104,7 @@ class Sender:
         tags: Mapping[str, str] | None = None,
         run: "Run | None" = None,
     ) -> Outcome:
-        """The points behind the cursor, the first with `tags`; then the status of `run`, where it may be another."""
+        """Send the points after the cursor, the first with `tags`; then pictures and status of `run`, if given."""
         sent, rest = 0, tags or {}
         while True:
             batch = self.store.points_after(shipment.id, cursor, limit=METRICS_PER_BATCH)
@@ -120,23 +117,19 @@ class Sender:
                 break
             self.store.move_cursor(shipment.id, cursor)
         if run:
-            self._attach_pictures(run, shipment.id)
+            found: dict[str, bytes] = {}
+            for name, file in pictures(self.tracking.layout.trial(shipment.id)).items():
+                with contextlib.suppress(OSError):  # deleted meanwhile, or not readable
+                    found[f"pictures/{name}"] = file.read_bytes()
+            if found:
+                self.tracking.attach(run, found)
             self.tracking.set_status(run, card)
         self.store.mark_sent(shipment.id, shipment.signature, sent_id=cursor)
         self.told[shipment.id] = run_id, card
         return Outcome(points=sent, is_whole=True)
 
-    def _attach_pictures(self, run: "Run", trial_id: str) -> None:
-        """What the trial drew, which MLflow shows among the run's artifacts."""
-        found: dict[str, bytes] = {}
-        for name, file in pictures(self.tracking.layout.trial(trial_id)).items():
-            with contextlib.suppress(OSError):  # gone meanwhile, or not for us
-                found[f"pictures/{name}"] = file.read_bytes()
-        if found:
-            self.tracking.attach(run, found)
-
     def _run_of(self, shipment: Shipment, card: RunCard) -> "tuple[Run, int, frozenset[Row]]":
-        """The trial's run, the cursor, and which points it is known to have beyond that."""
+        """The trial's run, the cursor, and the points after it that the run already has."""
         if known := self.tracking.get(shipment.run_id):
             if not shipment.run_is_stale:
                 return known, shipment.sent_id, frozenset()
@@ -153,5 +146,5 @@ class Sender:
         return run, 0, frozenset()
 
     def _retire(self, run: "Run", shipment: Shipment) -> None:
-        log.warning("the history of trial %s has changed; MLflow run %s makes way", shipment.id, run.info.run_id)
+        log.warning("the history of trial %s has changed: replacing MLflow run %s", shipment.id, run.info.run_id)
         self.tracking.delete(run)

@@ -1,9 +1,9 @@
-"""Values: a trial, a sweep, what happened to them, and what that amounts to. Nothing here reads or writes.
+"""Values: trials, sweeps, their events, statuses and results. No input or output.
 
 value.py       a trial, its id, ID_VERSION
-sweep.py       a sweep, resources, and the command that asks for a trial again
-events.py      what launchers and people do to a trial
+sweep.py       a sweep, resources, and the command that submits a trial again
+events.py      control events: leases, submissions, holds, losses
 lifecycle.py   events -> status: the fold
-results.py     what a sweep has come to
-launchers.py   the doors through which a trial can be started
+results.py     the results of a sweep
+launchers.py   names of launchers
 """

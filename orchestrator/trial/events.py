@@ -1,7 +1,7 @@
-"""What the orchestrator can say about a trial: one small file per event, renamed into place, never changed.
+"""What the orchestrator records about a trial: one small file per event, renamed into place, never changed.
 
-A claim is the right to start a trial: `claim-NNNN.json` is created exclusively, so of two submitters one wins. Later
-events belong to a claim and count up within it; the order of things is (claim, sequence), never a clock.
+A lease (`claim`) is the right to start a trial: `claim-NNNN.json` is created exclusively, so one of two submitters
+wins. Later events belong to a lease and are numbered within it; their order is (claim, sequence), never a clock.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class Cause(StrEnum):
-    """Why an attempt, or the job that was to make one, ended without a word of its own."""
+    """Why an attempt, or a job before its first attempt, ended without recording it."""
 
     PREEMPTED = "preempted"
     REQUEUED = "requeued"
@@ -35,9 +35,11 @@ class ControlEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed(ControlEvent):
-    """Somebody won the right to start the trial, with these resources. `token` travels with the job.
+    """A lease: the right to start the trial with these resources.
 
-    `after` is the id of the trial that has to finish first: until then there is no job. Empty: none has to.
+    Attributes:
+        token: The fencing token, which the job carries.
+        after: The id of the trial that must finish before a job is submitted; empty: none.
     """
 
     name: ClassVar[str] = "claimed"
@@ -51,7 +53,7 @@ class Claimed(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted(ControlEvent):
-    """A job exists."""
+    """A job was submitted."""
 
     name: ClassVar[str] = "submitted"
     job_id: str = ""
@@ -59,7 +61,7 @@ class Submitted(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Held(ControlEvent):
-    """The job waits for a release."""
+    """The job is held until it is released."""
 
     name: ClassVar[str] = "held"
     reason: str = ""
@@ -67,14 +69,14 @@ class Held(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Released(ControlEvent):
-    """The hold ended."""
+    """The job was released."""
 
     name: ClassVar[str] = "released"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Requeued(ControlEvent):
-    """The same job will start again."""
+    """The same job starts again."""
 
     name: ClassVar[str] = "requeued"
     reason: str = ""
@@ -82,7 +84,7 @@ class Requeued(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Lost(ControlEvent):
-    """An attempt (-1: none had started) ended without a word. `cause` is a `Cause`, `node` where it ran, if known."""
+    """An attempt (-1: none had started) ended without recording it; `cause` is a `Cause`, `node` may be empty."""
 
     name: ClassVar[str] = "lost"
     attempt: int = -1
@@ -93,7 +95,7 @@ class Lost(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Withdrawn(ControlEvent):
-    """The claim came to nothing, since no job was to be had for it: the trial is as it was before."""
+    """The lease is void since no job could be submitted: the trial is as before."""
 
     name: ClassVar[str] = "withdrawn"
     reason: str = ""
@@ -101,7 +103,7 @@ class Withdrawn(ControlEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled(ControlEvent):
-    """Somebody ended the trial on purpose."""
+    """A user cancelled the trial."""
 
     name: ClassVar[str] = "cancelled"
     by: str = ""
@@ -118,7 +120,7 @@ def to_dict(event: ControlEvent) -> dict[str, Any]:
 
 
 def from_dict(raw: Mapping[str, Any]) -> ControlEvent | None:
-    """The event; None for one that this version does not know."""
+    """The event; None for a kind that this version does not know."""
     kind = KINDS.get(raw["event"])
     if kind is None:
         return None

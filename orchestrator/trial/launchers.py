@@ -1,26 +1,26 @@
-"""The doors through which a trial can be started, by name, and what a worker is told by its environment."""
+"""The launchers, by name, and the environment variables of a worker."""
 
 from orchestrator.errors import RequestError
 
 LOCAL = "local"
 SLURM = "slurm"
 FOREGROUND = "foreground"
-"""`iwm train`: nobody starts it again."""
+"""`iwm train`; not restarted."""
 HYDRA = "hydra"
 LAUNCHERS = (LOCAL, SLURM)
-"""Those that a person may choose."""
+"""Those that a user can choose."""
 
 TOKEN = "IWM_CLAIM"
-"""Environment variable: the token of the claim under which a job was submitted."""
+"""Environment variable: the fencing token of the lease under which a job was submitted."""
 SLOT = "IWM_SLOT_LOCK"
-"""Environment variable: the lock file of the local slot that the worker holds while it lives."""
+"""Environment variable: the lock file of the local slot, which the worker holds while it lives."""
 
 
 def check_launcher(name: str) -> str:
-    """The name, if a person may choose it.
+    """Check and return a launcher's name.
 
     Raises:
-        RequestError: there is no such launcher.
+        RequestError: unknown launcher; names those there are.
     """
     if name not in LAUNCHERS:
         raise RequestError.unknown("launcher", name, choices=LAUNCHERS)

@@ -1,19 +1,19 @@
-"""What is true of a trial, as a fold over what was written down. Pure.
+"""A trial's status, as a fold over its control events and journals. Pure.
 
     status = fold(control events, journals)        ordered by (claim, sequence) and (attempt, line), never by clock
 
-State, from the newest claim and the newest attempt under it:
+State, from the newest lease (claim) and the newest attempt under it:
 
-    finished   any attempt said so               running    an attempt started and has not ended
-    cancelled  the claim was cancelled           preempted  the attempt stopped on request, was lost, or may be retried
-    failed     the attempt ended in an error     held       the claim waits for a release
-               or was lost once too often        planned    no claim
-    queued     claimed, nothing started yet
+    finished   an attempt finished               running    an attempt started and has not ended
+    cancelled  the lease was cancelled           preempted  the attempt stopped on request, was lost, or may be retried
+    failed     the attempt ended in an error     held       the lease is held until it is released
+               or was lost too often             planned    no lease
+    queued     leased, no attempt started yet
 
-A claim that was withdrawn counts for nothing. An attempt that has not ended when a newer one starts was lost.
+A withdrawn lease does not count. An attempt that has not ended when a newer one starts was lost.
 
-History follows one rule everywhere: the lowest attempt that recorded (metric, step) wins; later equal values are
-dropped; later different ones flag the trial as drifted (metrics of the wall clock are not compared).
+The lowest attempt that recorded (metric, step) wins; later equal values are dropped, and later different values mark
+the trial as drifted (wall-clock metrics are not compared).
 """
 
 import itertools
@@ -52,7 +52,7 @@ from orchestrator.trial.events import (
 
 
 class State(StrEnum):
-    """Where a trial stands."""
+    """A trial's state."""
 
     PLANNED = "planned"
     QUEUED = "queued"
@@ -65,18 +65,21 @@ class State(StrEnum):
 
 
 RUNNABLE = frozenset({State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED})
-"""States in which nothing is under way, so that a trial may be started."""
+"""States in which a trial may be started."""
 UNDER_WAY = frozenset({State.QUEUED, State.RUNNING, State.PREEMPTED, State.HELD})
-"""States in which somebody has asked for it, and it is not at its end."""
+"""States of a trial that was submitted and has not ended."""
 ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
-"""States that last until a person says otherwise."""
+"""States that only a person changes."""
 GOING_ON = frozenset(State) - ENDED
 """All other states."""
+
+FOLD_VERSION = 3
+"""Raised whenever `fold`, or what the store keeps of it, changes: every stored trial is then folded again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One attempt, folded. Times are the writer's clock in unix seconds; `end` is None while it runs."""
+    """One attempt. Times are the writer's clock in unix seconds; `end` is None while it runs."""
 
     number: int
     claim: int = 0
@@ -87,14 +90,14 @@ class Attempt:
     started_t: float = 0.0
     last_t: float = 0.0
     stepped_t: float = 0.0
-    """When its newest step was written down; what came after it, such as the evaluation at the end, has none."""
+    """When its newest step was recorded; later work, such as the final evaluation, has no steps."""
     resumed_from_step: int = 0
     total_steps: int = 0
     step: int = 0
     checkpoint_step: int = 0
     end: str | None = None
     cause: str = ""
-    """Why it was lost (a `Cause`), or the signal that it stopped at."""
+    """Why it was lost (a `Cause`), or the signal that stopped it."""
     error: str = ""
     skipped: tuple[str, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
@@ -102,23 +105,23 @@ class Attempt:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it came as far as its first step: it had loaded a state, and says from which step it goes on."""
+        """Return True if it loaded its state, so that `resumed_from_step` is known."""
         return self.total_steps > 0
 
     @property
     def wall_s(self) -> float:
-        """From the first to the last line of the journal; 0 where the first line is missing."""
+        """Seconds from the first to the last line of the journal; 0 if the first line is missing."""
         return max(0.0, self.last_t - self.started_t) if self.started_t else 0.0
 
     @property
     def stepping_s(self) -> float:
-        """From the first line of the journal to its newest step."""
+        """Seconds from the first line of the journal to its newest step."""
         return max(0.0, self.stepped_t - self.started_t) if self.started_t else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of one metric; `t` as the attempt that recorded it first wrote it."""
+    """One value of one metric; `t` is the unix time at which it was first recorded."""
 
     key: str
     step: int
@@ -129,20 +132,20 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialStatus:
-    """A trial's state and everything a table wants to know of it."""
+    """A trial's state and what tables show about it. `claim`, `token` and the like are of the newest lease."""
 
     state: State
     claim: int = -1
     claims: int = 0
-    """How many claims there were, withdrawn ones too: the number of the next."""
+    """Number of leases, withdrawn ones included: the number of the next."""
     claim_t: float = 0.0
     claim_user: str = ""
     token: str = ""
     job_id: str = ""
     submitted: bool = False
-    """Whether a job is known for the newest claim."""
+    """True if the newest lease has a job."""
     after: str = ""
-    """The trial that has to finish before the newest claim gets a job; empty: none."""
+    """The trial that must finish before the newest lease gets a job; empty: none."""
     launcher: str = ""
     claim_host: str = ""
     attempts: tuple[Attempt, ...] = ()
@@ -153,44 +156,44 @@ class TrialStatus:
     error: str = ""
     lost: int = 0
     bad_nodes: tuple[str, ...] = ()
-    """Nodes that failed under this trial, as often as they did."""
+    """Nodes that failed under this trial, once per failure."""
     held_by: str = ""
-    """Why a held trial is held, and since when (`held_t`)."""
+    """Why a held trial is held; since when is `held_t`."""
     held_t: float = 0.0
     relaunches: int = 0
-    """How often a job that SLURM could not start was released again, under the newest claim."""
+    """How often a job of the newest lease that SLURM could not start was released again."""
     drifted: tuple[str, ...] = ()
 
     @property
     def may_wait(self) -> bool:
-        """Claimed without a job, behind another trial: it waits for that one, unless that one has finished."""
+        """Return True if it was submitted after another trial and has no job yet."""
         return self.state is State.QUEUED and not self.submitted and bool(self.after)
 
     @property
     def preemptions(self) -> int:
-        """Attempts that ended before the trial did, other than by an error."""
+        """Number of attempts that were preempted or lost."""
         return sum(attempt.end in ("preempted", "lost") for attempt in self.attempts)
 
     @property
     def repeated_steps(self) -> int:
-        """Steps that were computed more than once; at least, since steps between two log lines leave no trace."""
+        """Lower bound on the steps that were computed more than once: steps between two log lines are not counted."""
         begun = [attempt for attempt in self.attempts if attempt.has_begun]
         return sum(max(0, old.step - new.resumed_from_step) for old, new in itertools.pairwise(begun))
 
     @property
     def wall_s(self) -> float:
-        """Seconds of all attempts together."""
+        """Total seconds of all attempts."""
         return sum(attempt.wall_s for attempt in self.attempts)
 
     @property
     def fingerprints_agree(self) -> bool:
-        """Every attempt ran on equal numerics, so that bit-identity is promised."""
+        """Return True if all attempts ran on equal numerics, which guarantees bit-identity."""
         prints = [attempt.fingerprint for attempt in self.attempts if attempt.fingerprint]
         return all(other == prints[0] for other in prints)
 
     @property
     def codes_agree(self) -> bool:
-        """Every attempt ran the same source of the core."""
+        """Return True if all attempts ran the same source of the core."""
         sources = {attempt.provenance.get("core_sha256") for attempt in self.attempts if attempt.has_begun}
         return len(sources) < 2
 
@@ -199,13 +202,13 @@ Journals = Mapping[int, Sequence[Event]]
 
 
 def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
-    """The status that these events amount to. `control` is ordered by (claim, sequence), each journal by line."""
+    """The status after these events. `control` is ordered by (claim, sequence), each journal by line."""
     claims = 1 + max((event.claim for event in control), default=-1)
     control = standing(control)
     points, drifted = history(journals)
     attempts = _attempts(control, journals)
     newest = newest_claim(control)
-    finished = next((event for number in sorted(journals) for event in journals[number] if _is(event, Finished)), None)
+    finished = [event for number in sorted(journals) for event in journals[number] if isinstance(event, Finished)]
     spent = failures(control, attempts)
     state = _state(control, attempts, newest=newest, spent=spent)
     return TrialStatus(
@@ -215,7 +218,7 @@ def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
         attempts=attempts,
         step=max((attempt.step for attempt in attempts), default=0),
         total_steps=max((attempt.total_steps for attempt in attempts), default=0),
-        weights_sha256=finished.weights_sha256 if isinstance(finished, Finished) else "",
+        weights_sha256=finished[0].weights_sha256 if finished else "",
         metrics=_last_values(points),
         error=_error(control, attempts, state=state, spent=spent),
         lost=spent[LOST],
@@ -225,7 +228,7 @@ def fold(control: Sequence[ControlEvent], journals: Journals) -> TrialStatus:
 
 
 def standing(control: Sequence[ControlEvent]) -> list[ControlEvent]:
-    """What counts: without claims that were withdrawn, and what belongs to them."""
+    """The events without those of withdrawn leases."""
     withdrawn = {event.claim for event in control if isinstance(event, Withdrawn)}
     return [event for event in control if event.claim not in withdrawn]
 
@@ -239,10 +242,12 @@ def _attempts(control: Sequence[ControlEvent], journals: Journals) -> tuple[Atte
 def _of_claim(
     control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None
 ) -> dict[str, Any]:
-    """What a status says of the newest claim."""
+    """The fields of a status that describe the newest lease. Without a job of its own, the newest attempt's counts."""
+    under = [event for event in control if newest and event.claim == newest.claim]
+    jobs = [event.job_id for event in under if isinstance(event, Submitted)]
+    job_id = (jobs or [attempt.job_id for attempt in attempts if attempt.job_id] or [""])[-1]
     if newest is None:
-        return {"job_id": _job_id(control, attempts, newest=None)}
-    under = [event for event in control if event.claim == newest.claim]
+        return {"job_id": job_id}
     holds = [event for event in under if isinstance(event, Held)]
     return {
         "claim": newest.claim,
@@ -251,8 +256,8 @@ def _of_claim(
         "claim_host": newest.host,
         "token": newest.token,
         "launcher": newest.launcher,
-        "job_id": _job_id(control, attempts, newest=newest),
-        "submitted": any(isinstance(event, Submitted) for event in under),
+        "job_id": job_id,
+        "submitted": bool(jobs),
         "after": newest.after,
         "held_by": holds[-1].reason if holds else "",
         "held_t": holds[-1].t if holds else 0.0,
@@ -261,18 +266,20 @@ def _of_claim(
 
 
 def newest_claim(control: Sequence[ControlEvent]) -> Claimed | None:
-    """The claim that counts; None where nobody has claimed the trial."""
+    """The newest lease that was not withdrawn; None if there is none."""
     return next((event for event in reversed(standing(control)) if isinstance(event, Claimed)), None)
 
 
 def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Attempt:
-    """One journal, as a value. `lost` is why it was lost, where somebody says that it was; its own last word counts."""
+    """Fold one journal. `lost` is why it was lost, if anything says so; an end in the journal takes precedence."""
     values: dict[str, Any] = {"number": number, "end": "lost" if lost else None, "cause": lost}
     for event in events:
         values["last_t"] = event.t
         match event:
             case Started():
-                values |= _opening(event)
+                values |= {name: getattr(event, name) for name in _STARTED}
+                values |= {"started_t": event.t, "step": event.resumed_from_step, "skipped": tuple(event.skipped)}
+                values["checkpoint_step"] = event.resumed_from_step
             case Step():
                 values["stepped_t"] = event.t
             case Checkpoint(step=step):
@@ -288,26 +295,8 @@ def fold_attempt(number: int, events: Sequence[Event], *, lost: str = "") -> Att
     return Attempt(**values)
 
 
-def _opening(event: Started) -> dict[str, Any]:
-    return {
-        "claim": event.claim,
-        "job_id": event.job_id,
-        "restart": event.restart,
-        "host": event.host,
-        "pid": event.pid,
-        "started_t": event.t,
-        "resumed_from_step": event.resumed_from_step,
-        "checkpoint_step": event.resumed_from_step,
-        "step": event.resumed_from_step,
-        "total_steps": event.total_steps,
-        "skipped": tuple(event.skipped),
-        "fingerprint": event.fingerprint,
-        "provenance": event.provenance,
-    }
-
-
 def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
-    """Every (metric, step) once, in the order it was first recorded, and the metrics that drifted between attempts."""
+    """Every (metric, step) once, in the order of recording, and the metrics that drifted between attempts."""
     points: dict[tuple[str, int], Point] = {}
     drifted: dict[str, None] = {}
     for number in sorted(journals):
@@ -323,12 +312,8 @@ def history(journals: Journals) -> tuple[tuple[Point, ...], tuple[str, ...]]:
 
 
 def same(left: float, right: float) -> bool:
-    """Equal, NaN equal to NaN."""
+    """Return True if two values are equal; NaN equals NaN."""
     return left == right or (math.isnan(left) and math.isnan(right))
-
-
-def _is(event: Event, kind: type[Event]) -> bool:
-    return isinstance(event, kind)
 
 
 def _state(
@@ -345,23 +330,20 @@ def _state(
     waits = [event for event in under if isinstance(event, Held | Released | Requeued)]
     if waits and isinstance(waits[-1], Held):
         return State.HELD
-    end = _end(under, here)
-    if end in ("lost", "failed"):
-        return State.FAILED if _is_hopeless(here) or exhausted(spent, newest) else State.PREEMPTED
-    return _ENDS[end]
-
-
-def exhausted(spent: Mapping[str, int], claim: Claimed) -> str:
-    """The budget that was overdrawn, if any."""
-    limits = {name: claim.resources.get(name, default) for name, default in RETRIES.items()}
-    return next((name for name, limit in limits.items() if spent[name] > limit), "")
+    was_lost = any(isinstance(event, Lost) and event.attempt == -1 for event in under)
+    end = here[-1].end or "running" if here else "lost" if was_lost else "queued"
+    if end not in ("lost", "failed"):
+        return State(end)
+    is_hopeless = end == "failed" and here[-1].error.startswith(_HOPELESS)
+    exhausted = any(spent[name] > newest.resources.get(name, default) for name, default in RETRIES.items())
+    return State.FAILED if is_hopeless or exhausted else State.PREEMPTED
 
 
 OVERTAKEN = "overtaken"
-"""Cause of an attempt that had not ended when a newer one started, where nobody has said more."""
+"""Cause of an attempt that had not ended when a newer one started, if no event gives another."""
 LOST, ERROR, MEMORY = "lost_retries", "error_retries", "oom_retries"
 RETRIES = {LOST: 3, ERROR: 0, MEMORY: 1}
-"""Budgets (fields of `Resources`), and what they are where a claim does not say."""
+"""Budgets (fields of `Resources`) and their defaults."""
 _BUDGET = {
     Cause.ERROR: ERROR,
     Cause.OUT_OF_MEMORY: MEMORY,
@@ -370,34 +352,18 @@ _BUDGET = {
     Cause.REQUEUED: "",
 }
 _HOPELESS = ("NonFiniteLossError:", "ConfigError:")
-"""Errors that come again however often one tries."""
-_ENDS = {"": State.QUEUED, "alive": State.RUNNING, "preempted": State.PREEMPTED}
-
-
-def _is_hopeless(here: Sequence[Attempt]) -> bool:
-    return bool(here) and here[-1].end == "failed" and here[-1].error.startswith(_HOPELESS)
-
-
-def _end(under: Sequence[ControlEvent], here: Sequence[Attempt]) -> str:
-    """How the newest attempt under the newest claim ended: `lost`, `failed` or a key of the table above."""
-    if here:
-        return here[-1].end or "alive"
-    return "lost" if any(isinstance(event, Lost) and event.attempt == -1 for event in under) else ""
-
-
-def _job_id(control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, newest: Claimed | None) -> str:
-    """The newest job that is known, of the newest claim where there is one."""
-    said = [
-        event.job_id for event in control if isinstance(event, Submitted) and newest and event.claim == newest.claim
-    ]
-    ran = [attempt.job_id for attempt in attempts if attempt.job_id]
-    return (said or ran or [""])[-1]
+"""Errors that a retry repeats."""
+_STARTED = (
+    *("claim", "job_id", "restart", "host", "pid"),
+    *("resumed_from_step", "total_steps", "fingerprint", "provenance"),
+)
+"""Fields that `Started` and `Attempt` have in common."""
 
 
 def _error(
     control: Sequence[ControlEvent], attempts: Sequence[Attempt], *, state: State, spent: Mapping[str, int]
 ) -> str:
-    """What the newest attempt said of its error, or what somebody else said of its losses."""
+    """The newest attempt's error, or why it was lost."""
     if attempts and attempts[-1].error:
         return attempts[-1].error
     lost = [event for event in control if isinstance(event, Lost)]
@@ -409,20 +375,18 @@ def _error(
 
 
 def _last_values(points: Sequence[Point]) -> dict[str, float]:
-    """The value of each metric of the trial, not of its machine, at its last step."""
+    """The value of each metric at its last step, system metrics excluded."""
     last: dict[str, Point] = {}
     for point in points:
-        if point.key.startswith(SYSTEM):
-            continue
-        if point.key not in last or point.step >= last[point.key].step:
+        if not point.key.startswith(SYSTEM) and point.step >= last.get(point.key, point).step:
             last[point.key] = point
     return {key: point.value for key, point in last.items()}
 
 
 def failures(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> Counter[str]:
-    """How often in a row, per budget, the trial came to grief without having moved its checkpoint.
+    """Failures in a row, per budget, since the checkpoint last moved.
 
-    An error counts even where its attempt had moved the checkpoint before: a bug is not free.
+    An error counts even if its attempt moved the checkpoint before.
     """
     causes = {event.attempt: event.cause for event in control if isinstance(event, Lost)}
     spent: Counter[str] = Counter()
@@ -442,5 +406,5 @@ def failures(control: Sequence[ControlEvent], attempts: Sequence[Attempt]) -> Co
 
 
 def budget(cause: str) -> str:
-    """Which retries a cause is paid from; empty where it is free."""
+    """The budget that a cause is charged to; empty: none."""
     return _BUDGET.get(cause, LOST)  # pyright: ignore[reportArgumentType,reportCallIssue]

@@ -1,15 +1,15 @@
-"""What a sweep has come to, as values: the input of every table, report and page. Pure.
+"""The results of a sweep: the input of every table, report and page. Pure.
 
-How far a trial's bits can be trusted after an interruption is its identity:
+A trial's identity tells how its bits compare to an uninterrupted run:
 
-    exact       one attempt began, or every one ran deterministically on equal numerics
-    tolerance   attempts on other numerics, or without determinism: equal up to rounding
-    drifted     a repeated step gave another value
+    exact       a single attempt, or all attempts deterministic on equal numerics
+    tolerance   attempts on different numerics or without determinism: equal up to rounding
+    drifted     a repeated step gave a different value
 
-An attempt that never began has no fingerprint and computed nothing, so it is left out; a fingerprint that does not
-speak of determinism promises none.
+Attempts without a fingerprint computed nothing and do not count; a fingerprint without `deterministic` counts as not
+deterministic.
 
-GPU hours are wall hours x ranks, of the attempts whose fingerprint names a GPU; 0 on a CPU.
+GPU hours are wall hours x ranks of the attempts whose fingerprint names a GPU; 0 on a CPU.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from orchestrator.trial.sweep import Scalar, SweepRecord
 
 Identity = Literal["exact", "tolerance", "drifted", ""]
 GPU_MAKERS = ("NVIDIA", "Tesla", "GeForce", "AMD Instinct", "AMD Radeon")
-"""How a GPU's own name begins; a CPU's is followed by its vector unit instead."""
+"""Prefixes of GPU names; the device of a CPU starts otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class TrialResult:
 
     @property
     def state(self) -> State:
-        """Where the trial stands."""
+        """The trial's state."""
         return self.status.state
 
     @property
@@ -53,7 +53,7 @@ class SweepResults:
 
 
 def identity(status: TrialStatus) -> Identity:
-    """What is promised of a trial's bits; nothing where no attempt has begun."""
+    """The identity of a trial; empty if no attempt has a fingerprint."""
     if status.drifted:
         return "drifted"
     prints = [attempt.fingerprint for attempt in status.attempts if attempt.fingerprint]
@@ -66,11 +66,11 @@ def identity(status: TrialStatus) -> Identity:
 
 
 def gpu_hours(status: TrialStatus) -> float:
-    """Of all attempts of a trial."""
+    """GPU hours of all attempts of a trial."""
     return sum(attempt.wall_s * gpus(attempt) for attempt in status.attempts) / 3600
 
 
 def gpus(attempt: Attempt) -> int:
-    """GPUs that an attempt held: its ranks where its device is a GPU."""
+    """GPUs that an attempt held: its ranks if its device is a GPU, else 0."""
     on_gpu = str(attempt.fingerprint.get("device", "")).startswith(GPU_MAKERS)
     return int(attempt.fingerprint.get("ranks", 1)) if on_gpu else 0

@@ -1,9 +1,9 @@
-"""A sweep is a value, too: which trials, and the overrides that made each. Written once as `sweep.json`."""
+"""A sweep is a value: its trials, and the overrides of each. Written once as `sweep.json`."""
 
 import hashlib
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from iwm_core.config import RuntimeConfig
@@ -14,7 +14,7 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, kw_only=True)
 class Resources(RuntimeConfig):
-    """Where and how a trial runs; no part of what it is."""
+    """Where and how a trial runs; not part of its identity."""
 
     slots: int = 2  # local launcher: trials at once, under one root
     gpus: int = -1  # local launcher: GPUs of this machine, dealt out to the slots in turn; -1: all that are visible
@@ -44,7 +44,7 @@ class Resources(RuntimeConfig):
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> "Resources":
-        """The resources of a claim, which an older or newer version may have written: unknown keys are left out."""
+        """The resources of a lease, which another version may have written: unknown keys are ignored."""
         known = {spec.name for spec in fields(cls)}
         return cls(**{key: value for key, value in raw.items() if key in known})
 
@@ -70,12 +70,12 @@ class Sweep:
 
     @property
     def id(self) -> str:
-        """The name and a hash of the trials, so that the same sweep submitted twice is one sweep."""
+        """The name and a hash of the trials: submitting the same sweep twice gives one sweep."""
         identity = canonical_json([[cell.trial.id, dict(cell.overrides)] for cell in self.cells])
         return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
     def to_record(self, *, t: float) -> "SweepRecord":
-        """What is kept of the sweep at submission time `t` (unix seconds)."""
+        """The record of the sweep, submitted at time `t` (unix seconds)."""
         members = tuple(Member(cell.trial.id, dict(cell.overrides)) for cell in self.cells)
         return SweepRecord(
             id=self.id, name=self.name, axes=self.axes, t=t, trials=members, fixed=self.fixed, about=self.description
@@ -96,23 +96,15 @@ class SweepRecord:
 
     id: str
     name: str
+    about: str = ""
     axes: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
     t: float
     trials: tuple[Member, ...]
-    fixed: tuple[str, ...] = ()
-    about: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "about": self.about,
-            "axes": list(self.axes),
-            "fixed": list(self.fixed),
-            "t": self.t,
-            "trials": [{"id": member.id, "overrides": dict(member.overrides)} for member in self.trials],
-        }
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "SweepRecord":
@@ -129,12 +121,12 @@ class SweepRecord:
 
 
 EVALUATE = "evaluate"
-"""The verb, and how what it submits is called."""
+"""The verb; prefix of the names of its sweeps."""
 PARENT, PROTOCOL = "pretrain", "evaluate.protocol"
 
 
 def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
-    """The shell command that submits this one trial again; of an evaluation by itself, that asks for it again."""
+    """The shell command that submits this one trial again; for an evaluation, its `iwm evaluate` command."""
     fixed = {key: value for key, _, value in (text.partition("=") for text in record.fixed)}
     parent = overrides.get(PARENT, fixed.get(PARENT))
     if record.name.startswith(f"{EVALUATE}-") and parent:
@@ -146,7 +138,7 @@ def command(record: SweepRecord, overrides: Mapping[str, Scalar]) -> str:
 
 
 def spelled(value: Scalar) -> str:
-    """A value as it would be typed; a float by the shortest digits that give it back."""
+    """A value in Hydra's grammar; a float in the fewest digits that restore it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return repr(value) if isinstance(value, float) else str(value)

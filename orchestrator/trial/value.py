@@ -2,9 +2,9 @@
 
     id = first 16 hex digits of sha256(canonical JSON of {"config": what differs from the defaults, "id_version"})
 
-Leaving defaults out keeps old ids when a field with a default is added. `ID_VERSION` is bumped when a declared default
-or the numerics behind it change; the golden ids under tests/golden fail first. Partition, time limit, paths and logging
-are no part of a trial, so the same configuration is the same trial in every sweep.
+Leaving defaults out keeps old ids when a field with a default is added. `ID_VERSION` is raised when a default or the
+numerics change; the golden ids under tests/golden fail first. Partition, time limit, paths and logging are not part of
+a trial, so the same configuration is the same trial in every sweep.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ ID_LENGTH = 16
 
 
 def canonical_json(value: Any) -> str:
-    """One spelling per value: sorted keys, no spaces, shortest round-trip floats, no NaN."""
+    """One text per value: sorted keys, no spaces, shortest round-trip floats, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
 
@@ -43,7 +43,7 @@ class Trial:
         return trial_id(self.config)
 
     def to_dict(self) -> dict[str, Any]:
-        """What `trial.json` holds."""
+        """The content of `trial.json`."""
         return {"id": self.id, "id_version": ID_VERSION, "config": to_dict(self.config)}
 
     @classmethod
@@ -56,6 +56,6 @@ class Trial:
         """The trial of a `trial.json`.
 
         Raises:
-            ConfigError: a setting that this version does not know.
+            ConfigError: a setting that this version does not have.
         """
         return cls(from_dict(TrialConfig, raw["config"]))

@@ -65,8 +65,9 @@ def test_zipped_axes_move_together():
 
 
 def test_a_new_value_of_a_zipped_axis_has_no_partner():
-    with pytest.raises(OverrideError, match=r"'a' moves together with 'b': choose from 1, 2, not 3"):
+    with pytest.raises(OverrideError) as caught:
         with_axis(Design((Bundle(("a", "b"), ((1, 10), (2, 20))),)), "a", [3])
+    assert (caught.value.setting, caught.value.value, caught.value.choices) == ("a", 3, ("1", "2"))
 
 
 def test_a_new_axis_comes_before_conditions_and_the_seed_comes_last():
@@ -77,13 +78,15 @@ def test_a_new_axis_comes_before_conditions_and_the_seed_comes_last():
 
 def test_one_axis_is_not_set_twice():
     twice = tuple(Bundle.axis("b", [1], when={"a": (1,)}) for _ in range(2))
-    with pytest.raises(OverrideError, match="both set 'b' where a=1"):
+    with pytest.raises(OverrideError) as caught:
         points(Design((Bundle.axis("a", [1]), *twice)))
+    assert caught.value.setting == "b"
 
 
 def test_a_product_without_end_is_refused():
-    with pytest.raises(OverrideError, match="more than 100,000 trials"):
+    with pytest.raises(OverrideError) as caught:
         points(grid({key: list(range(POINTS_MAX // 100)) for key in ("a", "b")}))
+    assert caught.value.setting == "axes"
 
 
 def test_true_is_not_one():

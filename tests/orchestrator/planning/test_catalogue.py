@@ -36,48 +36,57 @@ def test_a_folder_called_sweeps_is_found_where_one_stands(own, monkeypatch):
 
 def test_a_path_is_a_sweep_too(own):
     assert Catalogue.of(None).find(str(own / "flat.yaml")) == own / "flat.yaml"
-    with pytest.raises(UnknownSweepError, match=r"there is no sweep file 'nope\.yaml'"):
+    with pytest.raises(UnknownSweepError) as caught:
         Catalogue.of(None).find("nope.yaml")
+    assert caught.value.path == Path("nope.yaml")
 
 
 def test_an_unknown_sweep_is_answered_with_those_there_are(own):
-    with pytest.raises(
-        UnknownSweepError, match=r"unknown sweep 'dmeo' \(did you mean 'demo'\?\); choose from demo, flat,"
-    ):
-        Catalogue.of(own).find("dmeo")
-    with pytest.raises(UnknownSweepError, match="there is no folder"):
+    catalogue = Catalogue.of(own)
+    with pytest.raises(UnknownSweepError) as caught:
+        catalogue.find("dmeo")
+    assert (caught.value.value, caught.value.choices) == ("dmeo", tuple(catalogue.sweeps))
+    with pytest.raises(UnknownSweepError) as missing:
         Catalogue.of(own / "nowhere")
+    assert missing.value.path == own / "nowhere"
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "valid"),
     [
-        (
-            "predictor.dpeth",
-            1,
-            r"'predictor.dpeth' \(did you mean 'predictor.depth'\?\); 'predictor' has width, depth,",
-        ),
-        ("steps", 1, "unknown setting 'steps'; choose from conditioning, data"),
-        ("conditioning", "film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
-        ("predictor", None, "unknown predictor 'null'"),
-        ("train", {"steps": 1}, "'train' takes single values"),
-        ("train.steps", [1], "'train.steps' takes single values"),
+        ("predictor.dpeth", 1, "predictor.depth"),
+        ("train_steps", 1, "train.steps"),
+        ("steps", 1, "conditioning"),
+        ("conditioning", "film", "feature"),
+        ("predictor", None, "toy"),
     ],
 )
-def test_what_means_nothing_is_answered_with_what_does(key, value, said):
-    with pytest.raises(OverrideError, match=said):
+def test_what_means_nothing_is_answered_with_what_does(key, value, valid):
+    with pytest.raises(OverrideError) as caught:
         Catalogue.of(None).values(key, [value])
+    assert caught.value.setting == key
+    assert valid in caught.value.choices
+
+
+@pytest.mark.parametrize(("key", "value"), [("train", {"steps": 1}), ("train.steps", [1])])
+def test_a_setting_takes_single_values(key, value):
+    with pytest.raises(OverrideError) as caught:
+        Catalogue.of(None).values(key, [value])
+    assert (caught.value.setting, caught.value.value) == (key, value)
 
 
 def test_values_stay_as_they_were_written():
     catalogue = Catalogue.of(None)
     assert repr(catalogue.values("photometric.strength", [1, 0.5])) == "(1, 0.5)"
     assert catalogue.values("predictor.heads", ["${encoder.heads}"]) == ("${encoder.heads}",)
-    with pytest.raises(ConfigError, match=r"'train\.steps' must be a whole number, not 'x'"):
+    with pytest.raises(ConfigError) as caught:
         catalogue.values("train.steps", ["x"])
+    assert (caught.value.setting, caught.value.value) == ("train.steps", "x")
 
 
 @pytest.mark.parametrize("key", ["encoder", "data.dataset", "seed"])
 def test_a_value_that_is_too_long_is_counted_not_repeated(key):
-    with pytest.raises(OverrideError, match=f"^'{key}' takes at most 4,000 characters, not the 5,000 of this value$"):
+    with pytest.raises(OverrideError) as caught:
         Catalogue.of(None).values(key, ["x" * 5_000])
+    assert caught.value.setting == key
+    assert "xx" not in str(caught.value)

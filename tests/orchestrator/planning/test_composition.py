@@ -52,30 +52,33 @@ def test_what_was_built_is_built_once():
 def test_equal_values_of_another_type_are_not_mixed_up():
     builder = Builder()
     builder.build({"train": {"steps": 1}})
-    with pytest.raises(ConfigError, match=r"'train\.steps' must be a whole number, not True"):
+    with pytest.raises(ConfigError) as caught:
         builder.build({"train": {"steps": True}})
+    assert (caught.value.setting, caught.value.value) == ("train.steps", True)
 
 
 @pytest.mark.parametrize(
-    ("tree", "said"),
+    ("tree", "setting"),
     [
-        ({"nope": 1}, "unknown setting 'nope'; choose from seed, data"),
-        ({"predictor": {"nope": 1}}, r"unknown setting 'predictor\.nope'; choose from width"),
-        ({"resources": {"nope": 1}}, r"unknown setting 'resources\.nope'; choose from device"),
-        ({"predictor": 3}, "'predictor' is a group of settings, not 3"),
+        ({"nope": 1}, "nope"),
+        ({"predictor": {"nope": 1}}, "predictor.nope"),
+        ({"resources": {"nope": 1}}, "resources.nope"),
+        ({"predictor": 3}, "predictor"),
     ],
 )
-def test_what_a_trial_does_not_have_is_refused(tree, said):
-    with pytest.raises(ConfigError, match=said):
+def test_what_a_trial_does_not_have_is_refused(tree, setting):
+    with pytest.raises(ConfigError) as caught:
         Builder().build(tree)
+    assert caught.value.setting == setting
 
 
 def test_a_value_is_checked_unless_it_is_a_link():
     check_value("optim.lr", 1)
     check_value("train.deterministic", None)
     check_value("seed", "${train.steps}")
-    with pytest.raises(ConfigError, match=r"'resources\.slots' must be a whole number, not 1\.5"):
+    with pytest.raises(ConfigError) as caught:
         check_value("resources.slots", 1.5)
+    assert (caught.value.setting, caught.value.value) == ("resources.slots", 1.5)
 
 
 def test_settings_are_found_in_the_trial_and_in_its_resources():

@@ -5,8 +5,8 @@ import pytest
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
 from orchestrator.errors import OverrideError, RequestError
-from orchestrator.planning.evaluation import asked, evaluation_of
-from orchestrator.planning.expand import single
+from orchestrator.planning.catalogue import protocol_names
+from orchestrator.planning.expand import asked, evaluation_of, single
 from orchestrator.trial.sweep import Cell, Resources
 from orchestrator.trial.value import Trial
 
@@ -37,33 +37,36 @@ def test_a_link_in_a_group_is_to_a_setting_of_its_trial():
 
 
 @pytest.mark.parametrize(
-    ("override", "error", "said"),
+    ("override", "error"),
     [
-        ("encoder.width=32", RequestError, "encoder.width"),
-        ("encoder=small", RequestError, "encoder"),
-        ("pretrain='0123456789abcdef'", RequestError, "pretrain"),
-        ("evaluate.bank_size=8,16", OverrideError, "one value"),
-        ("evaluate.bank=8", OverrideError, "bank_size"),
-        ("evaluate.bank_size=1", ConfigError, "at least 2"),
+        ("encoder.width=32", RequestError),
+        ("encoder=small", RequestError),
+        ("pretrain='0123456789abcdef'", RequestError),
+        ("evaluate.bank_size=8,16", OverrideError),
+        ("evaluate.bank=8", OverrideError),
+        ("evaluate.bank_size=1", ConfigError),
     ],
 )
-def test_what_an_evaluation_cannot_have_is_refused(override, error, said):
-    with pytest.raises(error, match=said):
+def test_what_an_evaluation_cannot_have_is_refused(override, error):
+    with pytest.raises(error) as caught:
         evaluation_of(PARENT, [override])
+    assert caught.value.setting == override.partition("=")[0]
 
 
 def test_an_evaluation_of_an_evaluation_is_refused():
     (cell,) = evaluation_of(PARENT, []).cells
-    with pytest.raises(RequestError, match=f"of trial {PARENT.trial.id}: evaluate that"):
+    with pytest.raises(RequestError) as caught:
         evaluation_of(cell, [])
+    assert (caught.value.setting, caught.value.value) == ("pretrain", PARENT.trial.id)
 
 
 def test_a_protocol_is_named_before_the_overrides():
     assert asked("knn", ["evaluate.neighbours=5"]) == ("evaluate.protocol=knn", "evaluate.neighbours=5")
     assert asked("evaluate.bank_size=8", []) == ("evaluate.bank_size=8",)
     assert asked(None, []) == ()
-    with pytest.raises(RequestError, match=r"unknown protocol 'knnn' \(did you mean 'knn'\?\); choose from .*mrr"):
+    with pytest.raises(RequestError) as caught:
         asked("knnn", [])
+    assert (caught.value.value, caught.value.choices) == ("knnn", protocol_names())
 
 
 def test_two_protocols_of_a_trial_are_two_sweeps():
@@ -78,21 +81,23 @@ def test_a_timm_model_has_no_parent_to_wait_for():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "setting", "value"),
     [
-        (["pretrain='timm:resnet18'"], "needs an evaluate.protocol; choose from attentive"),
-        (["pretrain='timm:resnet18'", "evaluate=mrr"], "mrr needs a predictor; choose from attentive"),
-        (["pretrain='timm:'", "evaluate=knn"], "or timm:<name of a timm model>, not 'timm:'"),
-        (["evaluate=knn"], "set pretrain, or use iwm evaluate"),
-        (["evaluate.protocol=knnn", "pretrain='0123456789abcdef'"], "unknown evaluate.protocol 'knnn'; choose from"),
+        (["pretrain='timm:resnet18'"], "evaluate.protocol", ""),
+        (["pretrain='timm:resnet18'", "evaluate=mrr"], "evaluate.protocol", "mrr"),
+        (["pretrain='timm:'", "evaluate=knn"], "pretrain", "timm:"),
+        (["evaluate=knn"], "pretrain", None),
+        (["evaluate.protocol=knnn", "pretrain='0123456789abcdef'"], "evaluate.protocol", "knnn"),
     ],
 )
-def test_what_has_no_weights_to_evaluate_is_refused(overrides, said):
-    with pytest.raises(ConfigError, match=said):
+def test_what_has_no_weights_to_evaluate_is_refused(overrides, setting, value):
+    with pytest.raises(ConfigError) as caught:
         single(overrides)
+    assert (caught.value.setting, caught.value.value) == (setting, value)
 
 
 def test_pretrain_is_an_id():
     assert single(["pretrain='0123456789abcdef'"]).trial.config.pretrain == "0123456789abcdef"
-    with pytest.raises(ConfigError, match="the id of a trial"):
+    with pytest.raises(ConfigError) as caught:
         single(["pretrain=none"])
+    assert caught.value.setting == "pretrain"

@@ -93,25 +93,33 @@ def test_resources_belong_to_the_cell_and_not_to_the_trial():
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    "override",
     [
-        ("predictor.depth=a", r"'predictor\.depth' must be a whole number, not 'a'"),
-        ("photometric.strength=interval", "must be a finite number, not 'interval'"),
-        ("photometric.hue=rgb", r"unknown photometric\.hue 'rgb'; choose from hsv, yiq"),
-        ("conditioning.kind=film", "unknown conditioning 'film'; .*; in the trial conditioning=none photometric"),
-        ("encoder.patch_size=5", "is not a multiple of"),
+        "predictor.depth=a",
+        "photometric.strength=interval",
+        "photometric.hue=rgb",
+        "conditioning.kind=film",
     ],
 )
-def test_a_value_that_cannot_work_is_a_configuration_error(override, said):
-    with pytest.raises(ConfigError, match=said) as caught:
+def test_a_value_that_cannot_work_is_a_configuration_error(override):
+    with pytest.raises(ConfigError) as caught:
         expand("demo", [override])
+    setting, _, value = override.partition("=")
+    assert (caught.value.setting, str(caught.value.value)) == (setting, value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_cannot_work_together_name_the_trial():
+    with pytest.raises(ConfigError) as caught:
+        expand("demo", ["encoder.patch_size=5"])
+    assert "conditioning=none photometric" in str(caught.value)
 
 
 def test_one_trial_takes_no_axes():
     assert dict(single(["conditioning=none", "seed=2"]).overrides) == {"conditioning": "none", "seed": 2}
-    with pytest.raises(OverrideError, match="one trial: give one value instead of 'seed=1,2'"):
+    with pytest.raises(OverrideError) as caught:
         single(["seed=1,2"])
+    assert caught.value.setting == "seed"
 
 
 # A user's own folder
@@ -143,47 +151,51 @@ def test_own_options_join_and_win(own):
 
 def test_an_own_file_that_does_not_compose_is_one_line(own):
     (own / "predictor" / "deep.yaml").write_text("defaults: [nowhere]\ndepth: 9")
-    with pytest.raises(OverrideError, match=r"the settings cannot be composed: .*nowhere") as caught:
+    with pytest.raises(OverrideError) as caught:
         expand("mine", sweeps_dir=own)
+    assert "nowhere" in str(caught.value)
     assert "\n" not in str(caught.value)
     (own / "predictor" / "deep.yaml").write_text("depth: [9")
-    with pytest.raises(OverrideError, match=r"the settings cannot be composed: .*deep\.yaml"):
+    with pytest.raises(OverrideError) as caught:
         expand("mine", sweeps_dir=own)
+    assert "deep.yaml" in str(caught.value)
 
 
 def test_an_own_option_with_a_setting_that_there_is_not(own):
     (own / "predictor" / "deep.yaml").write_text("dpeth: 9")
-    with pytest.raises(ConfigError, match=r"unknown setting 'predictor\.dpeth'; choose from width"):
+    with pytest.raises(ConfigError) as caught:
         expand("mine", sweeps_dir=own)
+    assert caught.value.setting == "predictor.dpeth"
     (own / "predictor" / "deep.yaml").write_text("depth: ???")
-    with pytest.raises(
-        OverrideError, match=r"a setting has no value: Missing mandatory value: depth; full_key: predictor\.depth"
-    ):
+    with pytest.raises(OverrideError) as missing:
         expand("mine", sweeps_dir=own)
+    assert "predictor.depth" in str(missing.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("text", "error", "setting"),
     [
-        ("axes: {predictor.dpeth: [1]}", OverrideError, "unknown setting 'predictor.dpeth'"),
-        ("axes: {optim.lr: [x]}", ConfigError, "'optim.lr' must be a finite number"),
-        ("overrides: ['seed=1,2']", OverrideError, "'overrides' hold for every trial, 'axes' vary"),
-        ("overrides: [seed=1]\nseeds: 2", OverrideError, "'seed' is both an axis and one of the overrides"),
-        ("axes: {seed: [1]}\nexclude: [{seed: 1}]", OverrideError, "has no trial left"),
-        ("axes: {conditioning: [none]}\nexclude: [{conditioning: film}]", OverrideError, "unknown conditioning 'film'"),
+        ("axes: {predictor.dpeth: [1]}", OverrideError, "predictor.dpeth"),
+        ("axes: {optim.lr: [x]}", ConfigError, "optim.lr"),
+        ("overrides: ['seed=1,2']", OverrideError, "seed"),
+        ("overrides: [seed=1]\nseeds: 2", OverrideError, "seed"),
+        ("axes: {seed: [1]}\nexclude: [{seed: 1}]", OverrideError, "exclude"),
+        ("axes: {conditioning: [none]}\nexclude: [{conditioning: film}]", OverrideError, "conditioning"),
     ],
 )
-def test_a_mistake_in_a_sweep_names_the_sweep(own, text, error, said):
+def test_a_mistake_in_a_sweep_names_the_sweep(own, text, error, setting):
     (own / "ablation" / "mine.yaml").write_text(text)
-    with pytest.raises(error, match=f"mine.*{said}|{said}.*mine|'mine' {said}"):
+    with pytest.raises(error) as caught:
         expand("mine", sweeps_dir=own)
+    assert (caught.value.setting, caught.value.path) == (setting, own / "ablation" / "mine.yaml")
 
 
 def test_a_sweep_that_is_broken_is_listed_all_the_same(own):
     (own / "ablation" / "mine.yaml").write_text("axis: 3")
     assert "line 1: unknown key 'axis'" in sweep_names(own)["mine"]
-    with pytest.raises(UnknownSweepError, match="choose from demo, mine"):
+    with pytest.raises(UnknownSweepError) as caught:
         expand("yours", sweeps_dir=own)
+    assert {"demo", "mine"} <= set(caught.value.choices)
 
 
 def test_a_login_node_needs_no_torch():

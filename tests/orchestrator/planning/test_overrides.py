@@ -12,34 +12,44 @@ def test_glob_and_choice():
     assert len(expand("demo", ["data.dataset=choice('a, b',c)"]).cells) == 24
 
 
+@pytest.mark.parametrize("override", ["predictor.depth", "=3", "a b=c", "seed=int(x)"])
+def test_what_is_not_in_the_grammar_is_repeated_in_one_line(override):
+    with pytest.raises(OverrideError) as caught:
+        expand("demo", [override])
+    assert caught.value.value == override
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "setting"),
     [
-        ("predictor.depth", r"cannot read the override 'predictor\.depth': write key=value"),
-        ("predictor.depth=", r"the override 'predictor\.depth=' has no value"),
-        ("data.dataset=???", "has no value"),
-        ("=3", "cannot read the override '=3'"),
-        ("a b=c", "cannot read the override 'a b=c'"),
-        ("seed=int(x)", "cannot read the override"),
-        ("seed=range(0,3,0)", "a step of 0 leads nowhere"),
-        ("optim.lr=range(0.0,3.0,0.0)", "a step of 0 leads nowhere"),
-        ("seed=range(3,0)", r"'seed=range\(3,0\)' gives no value"),
-        ("seed=range(1000000000)", "more than 100,000 values"),
-        ("seed=range(9000)", "more than 100,000 trials"),
-        ("conditioning=glob(x*)", "gives no value; choose from adaln, feature, none, sequence"),
-        ("photometric.strength=interval(0,1)", "'photometric.strength' has no end of values"),
-        ("seed=shuffle(1,2)", "another sweep each time"),
-        ("+predictor.depth=1", "every setting is declared, so write predictor.depth=value"),
-        ("~predictor", "every setting is declared"),
-        ("predictor@x=toy", "every setting is declared"),
-        ("hydra.run.dir=x", "unknown setting 'hydra.run.dir'"),
-        ("predictor.dpeth=3", r"did you mean 'predictor\.depth'"),
-        ("conditioning=film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
-        ("predictor.heads='${encoder.hed}'", "a setting has no value: Interpolation key 'encoder.hed' not found"),
-        ("predictor.heads='${predictor.heads}'", "a setting has no value: Recursive interpolation"),
+        ("predictor.depth=", "predictor.depth"),
+        ("data.dataset=???", "data.dataset"),
+        ("seed=range(0,3,0)", "seed"),
+        ("optim.lr=range(0.0,3.0,0.0)", "optim.lr"),
+        ("seed=range(3,0)", "seed"),
+        ("seed=range(1000000000)", "seed"),
+        ("seed=range(9000)", "axes"),
+        ("conditioning=glob(x*)", "conditioning"),
+        ("photometric.strength=interval(0,1)", "photometric.strength"),
+        ("seed=shuffle(1,2)", "seed"),
+        ("+predictor.depth=1", "predictor.depth"),
+        ("~predictor", "predictor"),
+        ("predictor@x=toy", "predictor"),
+        ("hydra.run.dir=x", "hydra.run.dir"),
+        ("predictor.dpeth=3", "predictor.dpeth"),
+        ("conditioning=film", "conditioning"),
     ],
 )
-def test_an_override_that_means_nothing_is_answered_in_one_line(override, said):
-    with pytest.raises(OverrideError, match=said) as caught:
+def test_an_override_that_means_nothing_names_its_setting(override, setting):
+    with pytest.raises(OverrideError) as caught:
         expand("demo", [override])
+    assert caught.value.setting == setting
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["encoder.hed", "predictor.heads"])
+def test_an_interpolation_without_a_value_is_one_line(name):
+    with pytest.raises(OverrideError) as caught:
+        expand("demo", [f"predictor.heads='${{{name}}}'"])
     assert "\n" not in str(caught.value)

@@ -7,7 +7,16 @@ import pytest
 
 from iwm_core.events import Preempted, Started, Step
 from orchestrator.records import journal
-from orchestrator.records.scan import NEVER, SETTLED_S, Census, is_unchanged, look, read_outline, read_status, trial_ids
+from orchestrator.records.scan import (
+    NEVER,
+    SETTLED_S,
+    Census,
+    file_stats,
+    is_unchanged,
+    read_outline,
+    read_status,
+    trial_ids,
+)
 from orchestrator.trial.events import Cancelled, Claimed, Lost
 from orchestrator.trial.lifecycle import State
 from tests.fakes.aged import age
@@ -18,9 +27,9 @@ def test_a_change_is_seen(on_disk):
     census = Census(on_disk.layout)
     assert census.look()[folder.id].state is State.QUEUED
     assert census.status(folder.id) is census.status(folder.id)
-    before = look(folder).signature
+    before = file_stats(folder).signature
     on_disk.attempt(folder, [Started()]).close()
-    assert look(folder).signature != before
+    assert file_stats(folder).signature != before
     assert census.look()[folder.id].state is State.RUNNING
 
 
@@ -58,7 +67,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_glance_sees_every_change(settled, change):
-    glance = look(settled).glance
+    glance = file_stats(settled).glance
     assert is_unchanged(str(settled.path), glance)
     CHANGES[change](settled)
     assert not is_unchanged(str(settled.path), glance)
@@ -67,21 +76,21 @@ def test_a_glance_sees_every_change(settled, change):
 def test_a_folder_that_was_touched_a_moment_ago_may_change_within_the_same_tick(settled):
     touched_s = 1_700_000_000.0
     os.utime(settled.journal, (touched_s, touched_s))
-    assert look(settled, now_s=touched_s + SETTLED_S - 1).glance == NEVER
-    assert look(settled, now_s=touched_s - 3600).glance == NEVER  # the file system's clock is ahead of ours
-    assert look(settled, now_s=touched_s + SETTLED_S + 1).glance != NEVER
+    assert file_stats(settled, now_s=touched_s + SETTLED_S - 1).glance == NEVER
+    assert file_stats(settled, now_s=touched_s - 3600).glance == NEVER  # the file system's clock is ahead of ours
+    assert file_stats(settled, now_s=touched_s + SETTLED_S + 1).glance != NEVER
     assert not is_unchanged(str(settled.path), NEVER)
 
 
 def test_a_folder_older_than_its_files_is_never_trusted(settled):
     os.utime(settled.claim(0), (1_600_000_000, 1_600_000_000))
-    assert look(settled).glance == NEVER
+    assert file_stats(settled).glance == NEVER
 
 
 def test_a_trial_that_nobody_claimed_is_settled(settled):
     shutil.rmtree(settled.control)
     shutil.rmtree(settled.journal)
-    assert is_unchanged(str(settled.path), look(settled).glance)
+    assert is_unchanged(str(settled.path), file_stats(settled).glance)
 
 
 def test_the_state_is_the_status_without_its_steps(on_disk):

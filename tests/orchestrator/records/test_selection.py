@@ -46,16 +46,18 @@ def test_the_order_stays(on_disk, four):
 
 
 def test_an_unknown_setting_names_its_neighbours(on_disk, four):
-    with pytest.raises(OverrideError, match=r"no trial has a setting 'predictor\.deep'.*predictor\.depth"):
+    with pytest.raises(OverrideError) as caught:
         select(on_disk.layout, list(four), ["predictor.deep=4"])
+    assert caught.value.value == "predictor.deep"
+    assert "predictor.depth" in caught.value.choices
+    assert all(name.startswith("predictor.") for name in caught.value.choices)
 
 
-@pytest.mark.parametrize("text", ["predictor.depth", "=4", "predictor.depth=", ""])
-def test_a_condition_that_is_none(text):
-    with pytest.raises(OverrideError, match="not of the form"):
+@pytest.mark.parametrize("text", ["predictor.depth", "=4", "predictor.depth=", "", "predictor.depth=[2"])
+def test_a_malformed_condition_is_refused(text):
+    with pytest.raises(OverrideError) as caught:
         condition(text)
-    with pytest.raises(OverrideError, match="are no values"):
-        condition("predictor.depth=[2")
+    assert (caught.value.setting, caught.value.value) == ("--where", text)
 
 
 def test_a_condition_twice_means_both(on_disk, four):
@@ -68,5 +70,6 @@ def test_axes_of_a_sweep_go_before_settings_and_need_not_be_everybody_s(on_disk,
     assert select(on_disk.layout, ids, ["protocol=knn,linear"], places=places) == [ids[0]]
     assert select(on_disk.layout, ids, ["predictor=large"], places=places) == [ids[1]]
     assert select(on_disk.layout, [], ["anything=1"]) == []
-    with pytest.raises(OverrideError, match="no trial has a setting 'protocl'"):
+    with pytest.raises(OverrideError) as caught:
         select(on_disk.layout, ids, ["protocl=knn"], places=places)
+    assert caught.value.value == "protocl"

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import MetaData, inspect, text, update
 
 from orchestrator.errors import DatabaseError, UnknownSweepError, UnknownTrialError
+from orchestrator.host.redact import shown
+from orchestrator.records.scan import FileStats
 from orchestrator.store.database import SINGLE, Store
 from orchestrator.store.engine import open_engine
-from orchestrator.store.rows import Folded, Known, digests
+from orchestrator.store.rows import Folded, digests
 from orchestrator.store.tables import VERSION, iwm_schema, metadata
 from orchestrator.trial.lifecycle import Attempt, Point, State, TrialStatus
 from orchestrator.trial.sweep import Member, SweepRecord
@@ -45,7 +47,12 @@ def history(*values, key="loss", attempt=0):
 
 def folded(key="a", points=(), signature="s1", state=State.RUNNING):
     status = TrialStatus(state=state, attempts=(Attempt(number=0, error="it's"),), metrics={"loss": math.inf})
-    return Folded(key, {"seed": 0, "lr": 0.1}, status, points, Known(signature))
+    return Folded(key, {"seed": 0, "lr": 0.1}, status, points, FileStats(signature))
+
+
+def put(store, trial, seen=None):
+    """Write a trial of which the writer has `seen` this signature (None: no such trial)."""
+    return store.put_trials([trial], known={trial.id: FileStats(seen)} if seen else {})
 
 
 def values(store, key="a"):
@@ -75,7 +82,7 @@ def test_sweeps_are_listed_oldest_first(store):
 def test_results_are_in_the_order_of_the_sweep_without_what_is_unknown(store):
     store.put_sweep(record(trials=("b", "gone", "a")))
     for key in ("a", "b", "single"):
-        store.put_trial(folded(key), seen=None)
+        put(store, folded(key))
     results = store.results("tiny-1")
     assert [(trial.id, trial.overrides["seed"]) for trial in results.trials] == [("b", 0), ("a", 2)]
     assert results.trials[0].config == {"seed": 0, "lr": 0.1}
@@ -87,48 +94,50 @@ def test_results_are_in_the_order_of_the_sweep_without_what_is_unknown(store):
 def test_results_again_reads_what_changed_and_keeps_the_rest(store):
     store.put_sweep(record(trials=("a", "b", "c")))
     for key in ("a", "b"):
-        store.put_trial(folded(key), seen=None)
+        put(store, folded(key))
     before = store.results("tiny-1")
     assert [trial.id for trial in before.trials] == ["a", "b"]
-    store.put_trial(folded("b", state=State.FINISHED, signature="s2"), seen="s1")
-    store.put_trial(folded("c"), seen=None)
-    again = store.results_again(before)
+    put(store, folded("b", state=State.FINISHED, signature="s2"), seen="s1")
+    put(store, folded("c"))
+    again = store.results_of(before.record, before=before)
     assert [(trial.id, trial.state) for trial in again.trials] == [(key, store.states()[key]) for key in "abc"]
     assert again.trials[0] is before.trials[0]
     assert again.trials[1].overrides == {"seed": 1, "note": None}
     store.forget(trial_ids=["a"])
-    assert [trial.id for trial in store.results_again(again).trials] == ["b", "c"]
+    assert [trial.id for trial in store.results_of(again.record, before=again).trials] == ["b", "c"]
 
 
 def test_an_unknown_sweep_or_trial_is_named(store):
     store.put_sweep(record())
-    with pytest.raises(UnknownSweepError, match="no sweep 'nothing'; there are: tiny-1"):
+    with pytest.raises(UnknownSweepError) as caught:
         store.results("nothing")
-    with pytest.raises(UnknownTrialError, match="no trial 'nothing'"):
+    assert (caught.value.value, caught.value.choices) == ("nothing", ("tiny-1",))
+    with pytest.raises(UnknownTrialError) as missing:
         store.shipment("nothing")
+    assert missing.value.value == "nothing"
 
 
 def test_trials_are_found_by_state(store):
-    store.put_trial(folded("b", state=State.FINISHED), seen=None)
-    store.put_trial(folded("a"), seen=None)
+    put(store, folded("b", state=State.FINISHED))
+    put(store, folded("a"))
     assert store.trial_ids() == ["a", "b"]
     assert store.trial_ids(states={State.FINISHED}) == ["b"]
     assert store.states() == {"a": State.RUNNING, "b": State.FINISHED}
     assert store.states(["a", "z"]) == {"a": State.RUNNING}
-    assert store.known() == {"a": Known("s1"), "b": Known("s1")}
+    assert store.known() == {"a": FileStats("s1"), "b": FileStats("s1")}
 
 
 def test_points_come_back_nan_and_infinity_included(store):
     points = history(1.5, math.nan, -math.inf, math.inf)
-    store.put_trial(folded(points=points), seen=None)
+    put(store, folded(points=points))
     found = store.points("a")
     assert repr(found) == repr(tuple(points))
 
 
 def test_a_growing_history_is_only_added_to(store):
-    store.put_trial(folded(points=history(1.0, math.nan)), seen=None)
+    put(store, folded(points=history(1.0, math.nan)))
     first = store.points_after("a")
-    store.put_trial(folded(points=history(1.0, math.nan, 3.0), signature="s2"), seen="s1")
+    put(store, folded(points=history(1.0, math.nan, 3.0), signature="s2"), seen="s1")
     assert [key for key, _ in store.points_after("a")][:2] == [key for key, _ in first]
     assert [point.value for _, point in store.points_after("a", first[-1][0])] == [3.0]
     assert len(store.points_after("a", limit=2)) == 2
@@ -136,10 +145,10 @@ def test_a_growing_history_is_only_added_to(store):
 
 @pytest.mark.parametrize("changed", [[9.0, 2.0], [1.0]])
 def test_a_changed_history_replaces_the_points(store, changed):
-    store.put_trial(folded(points=history(1.0, 2.0)), seen=None)
+    put(store, folded(points=history(1.0, 2.0)))
     store.set_run("a", "run")
     store.move_cursor("a", store.points_after("a")[-1][0])
-    store.put_trial(folded(points=history(*changed), signature="s2"), seen="s1")
+    put(store, folded(points=history(*changed), signature="s2"), seen="s1")
     assert values(store) == list(enumerate(changed, 1))
     assert store.shipment("a").run_is_stale
     store.set_run("a", "another")
@@ -147,37 +156,37 @@ def test_a_changed_history_replaces_the_points(store, changed):
 
 
 def test_a_writer_with_an_older_view_gives_way(store):
-    assert store.put_trial(folded(), seen=None)
-    assert not store.put_trial(folded(signature="s0"), seen=None)
-    assert not store.put_trial(folded(signature="s0"), seen="other")
-    assert store.known() == {"a": Known("s1")}
+    assert put(store, folded())
+    assert not put(store, folded(signature="s0"))
+    assert not put(store, folded(signature="s0"), seen="other")
+    assert store.known() == {"a": FileStats("s1")}
 
 
 def test_of_a_batch_those_are_kept_that_nobody_else_wrote(store):
     for key in ("a", "b"):
-        store.put_trial(folded(key, points=history(1.0)), seen=None)
+        put(store, folded(key, points=history(1.0)))
     batch = [folded(key, points=history(1.0, 2.0), signature="s2") for key in ("d", "c", "b", "a")]
-    known = {"a": Known("s1"), "b": Known("older"), "c": Known("s1")}
+    known = {"a": FileStats("s1"), "b": FileStats("older"), "c": FileStats("s1")}
     assert store.put_trials(batch, known=known) == {"a", "d"}
-    assert store.known() == {"a": Known("s2"), "b": Known("s1"), "d": Known("s2")}
+    assert store.known() == {"a": FileStats("s2"), "b": FileStats("s1"), "d": FileStats("s2")}
     assert [values(store, key) for key in "abd"] == [[(1, 1.0), (2, 2.0)], [(1, 1.0)], [(1, 1.0), (2, 2.0)]]
     assert store.put_trials([], known={}) == set()
 
 
 def test_a_glance_is_noted_of_what_is_still_as_it_was(store):
     for key in ("a", "b"):
-        store.put_trial(folded(key), seen=None)
-    store.put_glances({"a": Known("s1", "g1"), "b": Known("older", "g0"), "gone": Known("s1", "g1")})
-    assert store.known() == {"a": Known("s1", "g1"), "b": Known("s1")}
-    store.put_trial(folded("a", signature="s2"), seen="s1")
-    assert store.known()["a"] == Known("s2")
+        put(store, folded(key))
+    store.put_glances({"a": FileStats("s1", "g1"), "b": FileStats("older", "g0"), "gone": FileStats("s1", "g1")})
+    assert store.known() == {"a": FileStats("s1", "g1"), "b": FileStats("s1")}
+    put(store, folded("a", signature="s2"), seen="s1")
+    assert store.known()["a"] == FileStats("s2")
     store.forget(trial_ids=["a"])
     assert set(store.known()) == {"b"}
 
 
 def test_statuses_are_found_by_state_and_by_id(store):
-    store.put_trial(folded("a"), seen=None)
-    store.put_trial(folded("b", state=State.FINISHED), seen=None)
+    put(store, folded("a"))
+    put(store, folded("b", state=State.FINISHED))
     assert store.statuses() == {"a": folded().status, "b": folded(state=State.FINISHED).status}
     assert list(store.statuses(states={State.FINISHED})) == ["b"]
     assert list(store.statuses(["b", "z"])) == ["b"]
@@ -186,7 +195,7 @@ def test_statuses_are_found_by_state_and_by_id(store):
 
 def test_a_result_is_parsed_when_it_is_asked_for(store):
     store.put_sweep(record(trials=("a",)))
-    store.put_trial(folded(), seen=None)
+    put(store, folded())
     (result,) = store.results("tiny-1").trials
     assert result.state is State.RUNNING
     assert "status" not in vars(result)
@@ -195,7 +204,7 @@ def test_a_result_is_parsed_when_it_is_asked_for(store):
 
 
 def test_what_mlflow_knows_is_noted(store):
-    store.put_trial(folded(points=history(1.0)), seen=None)
+    put(store, folded(points=history(1.0)))
     assert store.unsent() == ["a"]
     store.set_run("a", "run")
     store.move_cursor("a", 1)
@@ -217,7 +226,7 @@ FIRST = {"tracking_uri": "http://mlflow.example", "experiment_id": "1", "created
     ],
 )
 def test_another_destination_was_told_nothing(store, change, forgotten):
-    store.put_trial(folded(points=history(1.0)), seen=None)
+    put(store, folded(points=history(1.0)))
     store.aim(**FIRST)
     store.set_run("a", "run")
     store.move_cursor("a", 1)
@@ -228,7 +237,7 @@ def test_another_destination_was_told_nothing(store, change, forgotten):
 
 
 def test_a_new_sweep_gives_its_trials_new_tags(store):
-    store.put_trial(folded(), seen=None)
+    put(store, folded())
     store.mark_sent("a", "s1")
     store.put_sweep(record("late", t=2.0))
     store.put_sweep(record("early", t=1.0))
@@ -242,7 +251,7 @@ def test_a_new_sweep_gives_its_trials_new_tags(store):
 def test_forgetting_and_resetting(store):
     store.put_sweep(record())
     for key in ("a", "b"):
-        store.put_trial(folded(key, points=history(1.0)), seen=None)
+        put(store, folded(key, points=history(1.0)))
     store.forget(trial_ids=["a"], sweep_ids=["tiny-1"])
     assert (store.trial_ids(), store.points("a"), store.sweep_records()) == (["b"], (), ())
     assert values(store, "b") == [(1, 1.0)]
@@ -258,7 +267,7 @@ def test_digests_tell_a_beginning(store):
 
 def test_what_was_put_is_there_after_reopening(url):
     with Store.open(url) as store:
-        store.put_trial(folded(points=history(1.0)), seen=None)
+        put(store, folded(points=history(1.0)))
     with Store.open(url) as store:
         assert values(store) == [(1, 1.0)]
 
@@ -297,16 +306,16 @@ def tables(engine):
 
 
 def test_older_tables_are_dropped_and_made_anew(store):
-    store.put_trial(folded(points=history(1.0)), seen=None)
+    put(store, folded(points=history(1.0)))
     set_version(store._engine, VERSION - 1)
     with Store.open(store._engine.url.render_as_string(hide_password=False)) as again:
         assert (again.known(), again.sweep_ids()) == ({}, set())
-        assert again.put_trial(folded(points=history(1.0)), seen=None)
+        assert put(again, folded(points=history(1.0)))
 
 
 @pytest.mark.parametrize("version", ["0001", "0002"])
 def test_tables_of_the_first_versions_are_dropped_with_their_version_s_own(version, store):
-    store.put_trial(folded(), seen=None)
+    put(store, folded())
     with store._engine.begin() as connection:
         iwm_schema.drop(connection)
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
@@ -317,11 +326,13 @@ def test_tables_of_the_first_versions_are_dropped_with_their_version_s_own(versi
 
 
 def test_tables_of_another_program_are_refused_and_kept(store):
-    store.put_trial(folded(), seen=None)
+    put(store, folded())
     with store._engine.begin() as connection:
         iwm_schema.drop(connection)  # now nothing says that `trials` is ours
-    with pytest.raises(DatabaseError, match="already exists"):
-        Store.open(store._engine.url.render_as_string(hide_password=False))
+    url = store._engine.url.render_as_string(hide_password=False)
+    with pytest.raises(DatabaseError) as caught:
+        Store.open(url)
+    assert caught.value.value == shown(url)
     assert store.trial_ids() == ["a"]
 
 
@@ -329,7 +340,7 @@ def test_a_process_that_is_killed_on_the_way_changes_nothing(store, monkeypatch)
     def killed(*_, **__):
         raise KeyboardInterrupt
 
-    store.put_trial(folded(), seen=None)
+    put(store, folded())
     set_version(store._engine, VERSION - 1)
     with monkeypatch.context() as patch:
         patch.setattr(MetaData, "create_all", killed)
@@ -340,40 +351,46 @@ def test_a_process_that_is_killed_on_the_way_changes_nothing(store, monkeypatch)
 
 def test_newer_tables_are_refused_with_both_versions(store):
     set_version(store._engine, VERSION + 1)
-    with pytest.raises(DatabaseError, match=f"of version {VERSION + 1}, newer than this program's {VERSION}"):
+    with pytest.raises(DatabaseError) as caught:
         Store.open(store._engine.url.render_as_string(hide_password=False))
+    assert (caught.value.setting, caught.value.value) == ("version", VERSION + 1)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "notes.db").write_text("no database at all, but long enough to be read as a header" * 9)
-    with pytest.raises(DatabaseError, match=r"notes.db': file is not a database"):
+    with pytest.raises(DatabaseError) as caught:
         Store.open(f"sqlite:///{tmp_path}/notes.db")
+    assert caught.value.value == f"sqlite:///{tmp_path}/notes.db"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DatabaseError, match=r"cannot make the database's folder '.*file/sub'"):
+    with pytest.raises(DatabaseError) as caught:
         Store.open(f"sqlite:///{tmp_path}/file/sub/iwm.db")
+    assert caught.value.path == tmp_path / "file/sub"
 
 
 @pytest.mark.parametrize("url", ["mysql://anna:s3cret@db/iwm", "sqlite://", "anna:s3cret", "sqlite:///:memory:"])
 def test_a_url_that_means_nothing_is_answered_with_what_does(url):
-    with pytest.raises(DatabaseError, match=r"choose sqlite:///FILE or postgresql\+psycopg://") as caught:
+    with pytest.raises(DatabaseError) as caught:
         Store.open(url)
+    assert caught.value.setting == "IWM_DATABASE_URL"
     assert "s3cret" not in str(caught.value)
 
 
 def test_a_missing_driver_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(DatabaseError, match=r"pip install 'iwm-orchestrator\[postgres\]'") as caught:
+    with pytest.raises(DatabaseError) as caught:
         Store.open("postgresql://anna:s3cret@127.0.0.1:9/iwm")
+    assert caught.value.value == "psycopg"
     assert "s3cret" not in str(caught.value)
 
 
 def test_an_unreachable_server_is_named_without_its_password():
     pytest.importorskip("psycopg", reason="needs the PostgreSQL driver: pip install 'iwm-orchestrator[postgres]'")
-    with pytest.raises(DatabaseError, match=r"anna:\*\*\*@127.0.0.1:9/iwm") as caught:
+    with pytest.raises(DatabaseError) as caught:
         Store.open("postgresql://anna:s3cret@127.0.0.1:9/iwm")
+    assert str(caught.value.value).endswith("anna:***@127.0.0.1:9/iwm")
     assert "s3cret" not in str(caught.value)
 
 
@@ -382,5 +399,7 @@ def test_an_error_in_use_is_one_sentence(url):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
             database.execute("DROP TABLE points")
         database.close()
-        with pytest.raises(DatabaseError, match=r"cannot use database 'sqlite:///.*iwm.db': no such table: points"):
+        with pytest.raises(DatabaseError) as caught:
             store.points("a")
+    assert caught.value.value == url
+    assert "\n" not in str(caught.value)

@@ -8,9 +8,9 @@ import pytest
 
 from iwm_core.events import Started, Step
 from orchestrator.records import journal
+from orchestrator.records.scan import FileStats, file_stats
 from orchestrator.store.database import Store
-from orchestrator.store.refresh import Refreshed, look, read_trial, refresh
-from orchestrator.store.rows import Known
+from orchestrator.store.refresh import Refreshed, read_trial, refresh
 from orchestrator.trial.events import Cancelled
 from orchestrator.trial.lifecycle import State, history
 from tests.fakes.aged import age
@@ -44,7 +44,7 @@ def test_files_that_look_as_they_did_are_not_opened(on_disk, store, monkeypatch)
         on_disk.undisturbed(folder)
         age(folder)
     refresh(on_disk.layout, store)
-    monkeypatch.setattr("orchestrator.store.refresh.look", None)
+    monkeypatch.setattr("orchestrator.store.refresh.file_stats", None)
     assert refresh(on_disk.layout, store) == Refreshed(unchanged=3)
 
 
@@ -72,7 +72,7 @@ def test_a_glance_is_noted_once_the_files_have_settled(on_disk, store):
     assert before.glance == ""
     age(folder)
     assert refresh(on_disk.layout, store) == Refreshed(unchanged=1)
-    assert store.known()[folder.id] == look(folder)
+    assert store.known()[folder.id] == file_stats(folder)
     assert store.known()[folder.id].signature == before.signature
 
 
@@ -80,8 +80,8 @@ def test_a_glance_of_an_older_fold_does_not_hold(on_disk, store):
     folder = on_disk.trial()
     age(folder)
     refresh(on_disk.layout, store)
-    now = look(folder)
-    store.put_glances({folder.id: Known(now.signature, f"1 {now.glance.partition(' ')[2]}")})
+    now = file_stats(folder)
+    store.put_glances({folder.id: FileStats(now.signature, f"1 {now.glance.partition(' ')[2]}")})
     refresh(on_disk.layout, store)
     assert store.known()[folder.id] == now
 
@@ -90,7 +90,7 @@ def test_what_is_stored_is_what_was_folded(on_disk, store):
     folder = on_disk.trial()
     on_disk.resumed(folder)
     refresh(on_disk.layout, store)
-    folded = read_trial(folder, look(folder))
+    folded = read_trial(folder, file_stats(folder))
     assert store.single_trials().trials[0].status == folded.status
     assert store.single_trials().trials[0].config == folded.config
     assert store.points(folder.id) == tuple(folded.points)
@@ -204,10 +204,10 @@ def test_a_history_that_changed_in_what_it_had_is_replaced(on_disk, store):
 
 def test_the_older_view_gives_way(on_disk, store):
     folder = on_disk.trial()
-    old = read_trial(folder, look(folder))
+    old = read_trial(folder, file_stats(folder))
     on_disk.undisturbed(folder)
     refresh(on_disk.layout, store)
-    assert not store.put_trial(old, seen=None)
+    assert not store.put_trials([old], known={})
     assert store.states() == {folder.id: State.FINISHED}
 
 

@@ -38,22 +38,25 @@ def test_two_processes_that_find_no_database_make_one(tmp_path):
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])
 def test_nobody_there_is_said_without_the_password(tmp_path, scheme):
     layout = Layout.of(tmp_path, environ={"MLFLOW_TRACKING_URI": f"{scheme}://anna:s3cret@127.0.0.1:9/mlflow"})
-    with pytest.raises(TrackingError, match=r"MLflow at '.*anna:\*\*\*@127.0.0.1:9/mlflow'.*refused") as caught:
+    with pytest.raises(TrackingError) as caught:
         Tracking(layout)
+    assert caught.value.value == f"{scheme}://anna:***@127.0.0.1:9/mlflow"
     assert "s3cret" not in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_tracking(tmp_path):
     (tmp_path / "file").touch()
     layout = Layout.of(tmp_path, environ={"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/file/mlflow.db"})
-    with pytest.raises(TrackingError, match=r"mlflow.db': .*file"):
+    with pytest.raises(TrackingError) as caught:
         Tracking(layout)
+    assert caught.value.value == layout.tracking_uri
 
 
 def test_a_database_that_is_none_is_an_error_of_tracking(tracked):
     (tracked.layout.state / "mlflow.db").write_text("not a database, however long one reads in it" * 9)
-    with pytest.raises(TrackingError, match="file is not a database"):
+    with pytest.raises(TrackingError) as caught:
         Tracking(tracked.layout)
+    assert caught.value.value == tracked.layout.tracking_uri
 
 
 def test_a_deleted_experiment_stays_deleted_and_another_takes_its_name(tracked):
@@ -79,7 +82,7 @@ def test_a_run_is_found_by_its_tag_and_start(tracked):
     assert tracking.find(experiment_id, tag="key", value="value", start_ms=5) is None
     assert tracking.get(run.info.run_id) is None
     assert tracking.get("0" * 32) is None
-    with pytest.raises(RefusedError, match="must be in the 'active' state"):
+    with pytest.raises(RefusedError):
         tracking.describe(run, RunCard(name="one", status="", start_ms=5, end_ms=None, params={}, tags={"a": "b"}))
 
 

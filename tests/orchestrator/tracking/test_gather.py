@@ -326,7 +326,7 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(lab, caplog):
     lab.disk.attempt(bad, [Started(t=1.0), Step(step=1, metrics={"loss": 1.0}, t=-2.0)]).close()
     done = lab.sync()
     assert (done.trials, done.refused) == (1, (bad.id,))
-    assert f"trial {bad.id} is not sent: MLflow at" in caplog.text
+    assert bad.id in caplog.text
     assert good.id in lab.runs()
 
 
@@ -341,8 +341,9 @@ def test_an_unreachable_server_is_a_tracking_error(tracked, tmp_path):
     tracked.undisturbed(tracked.trial())
     with Store.open(layout.database_url) as store:
         for verb in (sync, rebuild):
-            with pytest.raises(TrackingError, match=r"anna:\*\*\*@127.0.0.1:9") as caught:
+            with pytest.raises(TrackingError) as caught:
                 verb(layout, store)
+            assert caught.value.value == "http://anna:***@127.0.0.1:9"
             assert "s3cret" not in str(caught.value)
         assert len(store.trial_ids()) == 1  # rebuilt nevertheless
 
@@ -370,20 +371,22 @@ def test_a_long_report_is_cut_with_a_word_about_it():
 
 
 def test_a_report_of_an_unknown_sweep_is_refused(lab):
-    with pytest.raises(UnknownSweepError, match="no sweep 'nothing'"):
+    with pytest.raises(UnknownSweepError) as caught:
         attach_report(lab.layout, lab.store, "nothing", {})
+    assert caught.value.value == "nothing"
 
 
 @pytest.mark.parametrize(
-    ("synced", "sentence"),
+    ("synced", "words"),
     [
-        (Synced(trials=2, points=44), "sent 44 points of 2 trials to MLflow"),
-        (Synced(busy=True), "another process is sending to MLflow; nothing was done here"),
-        (Synced(left=1, refused=("a",)), "sent 0 points of 0 trials to MLflow; 1 trials are left; MLflow refused 1: a"),
+        (Synced(trials=2, points=44), {"44", "2"}),
+        (Synced(busy=True), {"another"}),
+        (Synced(left=3, refused=("trial-a",)), {"0", "3", "trial-a"}),
     ],
 )
-def test_what_was_done_is_one_line(synced, sentence):
-    assert synced.sentence() == sentence
+def test_what_was_done_is_one_line(synced, words):
+    assert words <= set(synced.sentence().split())
+    assert "\n" not in synced.sentence()
     assert set(synced.to_dict()) == {"sent", "trials", "left", "refused", "busy"}
 
 

