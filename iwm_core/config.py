@@ -302,6 +302,22 @@ def _scalar(hint: type, value: Any, *, where: str) -> Any:
 _PLAIN = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
 
 
+def check_range(group: Any, name: str, *, most: float = math.inf) -> None:
+    """Check 0 < `<name>_min` <= `<name>_max` <= most, for a `name` such as `masks.area` of the group `masks`.
+
+    Raises:
+        ConfigError: a bound outside this range.
+    """
+    low, high = (getattr(group, f"{name.partition('.')[2]}_{end}") for end in ("min", "max"))
+    if not 0 < low <= high <= most:
+        limit = f", at most {most:g}" if math.isfinite(most) else ""
+        raise ConfigError(
+            f"{name}_min={low:g} and {name}_max={high:g} must be above 0, in that order{limit}",
+            setting=f"{name}_max" if 0 < low <= most else f"{name}_min",
+            value=high if 0 < low <= most else low,
+        )
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as nested plain dicts, every field present."""
     fields = ((spec.name, getattr(config, spec.name)) for spec in dataclasses.fields(config))

@@ -1,4 +1,4 @@
-"""The tutorial is executed: its class and files go into a copy of the checkout, its commands run there in their order."""
+"""The tutorial is executed: its edits are made in a copy of the checkout, and its commands run there in order."""
 
 import csv
 import io

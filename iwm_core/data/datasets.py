@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iwm_core.config import DataConfig
+from iwm_core.config import DataConfig, check_range
 from iwm_core.data.crops import Crops, centre_box, crop_boxes
 from iwm_core.data.digits import digits_on_photos
 from iwm_core.data.imagefolder import ImageFolder
@@ -128,18 +128,11 @@ def _noise(config: DataConfig, split: Split, root: str) -> ImageStack:
 
 
 def _check(config: DataConfig) -> None:
-    if not 0 < config.crop_area_min <= config.crop_area_max <= 1:
-        low, high = config.crop_area_min, config.crop_area_max
-        raise ConfigError(
-            f"data.crop_area_min={low:g} and data.crop_area_max={high:g} must be in (0, 1], in that order"
-        )
-    if not 0 < config.crop_aspect_min <= config.crop_aspect_max:
-        low, high = config.crop_aspect_min, config.crop_aspect_max
-        raise ConfigError(
-            f"data.crop_aspect_min={low:g} and data.crop_aspect_max={high:g} must be above 0, in that order"
-        )
-    if min(config.image_size, config.stored_size, config.random_images) < 1:
-        raise ConfigError("data.image_size, data.stored_size and data.random_images must be at least 1")
+    check_range(config, "data.crop_area", most=1.0)
+    check_range(config, "data.crop_aspect")
+    for name in ("image_size", "stored_size", "random_images"):
+        if (count := getattr(config, name)) < 1:
+            raise ConfigError(f"data.{name}={count} must be at least 1", setting=f"data.{name}", value=count)
 
 
 DATASETS: dict[str, Callable[[DataConfig, Split, str], ImageDataset]] = {

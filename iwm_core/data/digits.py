@@ -51,7 +51,11 @@ def digits_on_photos(*, split: Split, size: int) -> Canvases:
         ConfigError: canvases larger than the held-out part of the photographs, or smaller than a digit.
     """
     if not 10 <= size <= 80:
-        raise ConfigError(f"data.stored_size={size} must be between 10 and 80 for digits_on_photos")
+        raise ConfigError(
+            f"data.stored_size={size} must be between 10 and 80 for digits_on_photos",
+            setting="data.stored_size",
+            value=size,
+        )
     alpha_DSS, label_D = _digits(split, size)
     draws = generator(0, "data", step=("train", "test").index(split))
     background_NCSS, photo_N = _backgrounds(split, size, count=COPIES * len(label_D), draws=draws)

@@ -88,7 +88,8 @@ class ImageFolder:
                 return decoded(self.folder / self.names[candidate], crops, size=size, resample=self._resample)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 self._skip(candidate, error)
-        raise DataError(f"no readable image in {self.folder / self.classes[self.labels[index]]}")
+        folder = self.folder / self.classes[self.labels[index]]
+        raise DataError(f"no readable image in {folder}", path=folder)
 
     def _skip(self, index: int, error: Exception) -> None:
         """Counts an unreadable file once.
@@ -104,7 +105,10 @@ class ImageFolder:
         reason = str(error).replace(f" '{file}'", "")
         if count > most:
             raise DataError(
-                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped"
+                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped",
+                setting="data.max_corrupt_files",
+                value=most,
+                path=file,
             ) from error
         log.warning("skipped unreadable image %s (%d of at most %d): %s", file, count, most, reason)
 
@@ -137,25 +141,29 @@ def decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resam
 def _find(root: str, split: str) -> Path:
     if not root:
         raise DataError(
-            "data.kind=imagefolder needs a folder: set resources.data_root to one that holds train/ and val/"
+            "data.kind=imagefolder needs a folder: set resources.data_root to one that has train/ and val/",
+            setting="resources.data_root",
+            value=root,
         )
     for name in FOLDERS[split]:
         if (Path(root) / name).is_dir():
             return Path(root) / name
     raise DataError(
-        f"no folder '{' or '.join(FOLDERS[split])}' in {root}; expected {root}/{FOLDERS[split][0]}/<class>/<image>"
+        f"no folder '{' or '.join(FOLDERS[split])}' in {root}; expected {root}/{FOLDERS[split][0]}/<class>/<image>",
+        setting="resources.data_root",
+        path=root,
     )
 
 
 def _classes(folder: Path) -> list[str]:
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
-        raise DataError(f"no class folders in {folder}; expected {folder}/<class>/<image>")
+        raise DataError(f"no class folders in {folder}; expected {folder}/<class>/<image>", path=folder)
     return classes
 
 
 def _files(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS))
     if not names:
-        raise DataError(f"no images in {folder}; expected files that end in {', '.join(EXTENSIONS)}")
+        raise DataError(f"no images in {folder}; expected files that end in {', '.join(EXTENSIONS)}", path=folder)
     return names

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from iwm_core.config import MasksConfig, TrialConfig
+from iwm_core.config import MasksConfig, TrialConfig, check_range
 from iwm_core.data import official_masks
 from iwm_core.data.blocks import Array, Blocks, blocks, inside, union
 from iwm_core.errors import ConfigError
@@ -47,7 +47,11 @@ def check(config: TrialConfig) -> None:
     """
     size, patch = config.data.image_size, config.encoder.patch_size
     if patch < 1 or size < patch or size % patch:
-        raise ConfigError(f"data.image_size={size} is not a multiple of encoder.patch_size={patch}")
+        raise ConfigError(
+            f"data.image_size={size} is not a multiple of encoder.patch_size={patch}",
+            setting="encoder.patch_size",
+            value=patch,
+        )
     _check_ranges(config.masks)
     if config.masks.official_quirks:
         return official_masks.check(config)
@@ -57,7 +61,9 @@ def check(config: TrialConfig) -> None:
         raise ConfigError(
             f"{redrawn:.1%} of the masks would be redrawn on a grid of {config.grid} x {config.grid} (at most "
             f"{REDRAWN_MAX:.0%} may be): lower masks.context_ratio={config.masks.context_ratio:g} or "
-            f"masks.target_ratio={config.masks.target_ratio:g}, or change masks.blocks, masks.area_min, masks.area_max"
+            f"masks.target_ratio={config.masks.target_ratio:g}, or change masks.blocks, masks.area_min, masks.area_max",
+            setting="masks.context_ratio",
+            value=config.masks.context_ratio,
         )
 
 
@@ -107,17 +113,14 @@ def _check_counts(masks: MasksConfig, grid: int) -> None:
     if min(context, target) < 1 or context + target > grid**2:
         raise ConfigError(
             f"masks.context_ratio={masks.context_ratio:g} and masks.target_ratio={masks.target_ratio:g} give {context} "
-            f"context and {target} target patches of {grid**2}: each needs at least 1, together at most {grid**2}"
+            f"context and {target} target patches of {grid**2}: each needs at least 1, together at most {grid**2}",
+            setting="masks.context_ratio",
+            value=masks.context_ratio,
         )
 
 
 def _check_ranges(masks: MasksConfig) -> None:
     if masks.blocks < 1:
-        raise ConfigError(f"masks.blocks={masks.blocks} must be at least 1")
+        raise ConfigError(f"masks.blocks={masks.blocks} must be at least 1", setting="masks.blocks", value=masks.blocks)
     for name, most in (("area", 1.0), ("aspect", math.inf), ("context_area", 1.0)):
-        low, high = getattr(masks, f"{name}_min"), getattr(masks, f"{name}_max")
-        if not 0 < low <= high <= most:
-            raise ConfigError(
-                f"masks.{name}_min={low:g} and masks.{name}_max={high:g} must be above 0, in that order"
-                + (f", at most {most:g}" if math.isfinite(most) else "")
-            )
+        check_range(masks, f"masks.{name}", most=most)

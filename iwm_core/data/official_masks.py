@@ -61,12 +61,16 @@ def check(config: TrialConfig) -> None:
     if (masks.kind, masks.sequences) != ("multiblock", "blocks"):
         raise ConfigError(
             "masks.official_quirks=true is for masks.kind=multiblock and masks.sequences=blocks, not for "
-            f"masks.kind={masks.kind} and masks.sequences={masks.sequences}"
+            f"masks.kind={masks.kind} and masks.sequences={masks.sequences}",
+            setting="masks.official_quirks",
+            value=True,
         )
     if grid < 2 or acceptance(masks, grid=grid) < ACCEPTED_MIN:
         raise ConfigError(
             f"masks.official_quirks=true leaves at most {KEEP} patches of context too often on a grid of {grid} x "
-            f"{grid}: use a larger data.image_size, a smaller encoder.patch_size, or masks.official_quirks=false"
+            f"{grid}: use a larger data.image_size, a smaller encoder.patch_size, or masks.official_quirks=false",
+            setting="encoder.patch_size",
+            value=config.encoder.patch_size,
         )
 
 

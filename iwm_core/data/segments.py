@@ -54,7 +54,12 @@ def load(config: DataConfig, *, classes: int, split: Split, root: str) -> Segmen
         return SegmentFolder(config, classes=classes, split=split, root=root)
     images = datasets.load(config, split=split, root=root)
     if not isinstance(images, ImageStack) or images.masks is None:
-        raise ConfigError(f"data.kind={config.kind} has no segments; choose digits_on_photos or imagefolder")
+        raise ConfigError(
+            f"data.kind={config.kind} has no segments; choose digits_on_photos or imagefolder",
+            setting="data.kind",
+            value=config.kind,
+            choices=("digits_on_photos", "imagefolder"),
+        )
     return SegmentedStack(images)
 
 
@@ -111,16 +116,24 @@ class SegmentFolder:
         if not 2 <= classes < IGNORED:
             raise ConfigError(
                 f"tune.classes={classes}: segmentation on a folder needs the number of classes, 2 to {IGNORED - 1},"
-                " such as tune.classes=150 for ADE20K"
+                " such as tune.classes=150 for ADE20K",
+                setting="tune.classes",
+                value=classes,
             )
         self.num_classes = classes
         self._images, self._annotations = (_folder(root, kind, FOLDERS[split]) for kind in ("images", "annotations"))
         self.names = sorted(file.name for file in self._images.iterdir() if file.suffix.lower() in EXTENSIONS)
         if not self.names:
-            raise DataError(f"no images in {self._images}; resources.data_root names a folder in ADE20K's layout")
+            raise DataError(
+                f"no images in {self._images}; set resources.data_root to a folder in ADE20K's layout",
+                setting="resources.data_root",
+                path=self._images,
+            )
         for name in self.names:
             if not self._annotation(name).is_file():
-                raise DataError(f"{self._images / name} has no annotation {self._annotation(name)}")
+                raise DataError(
+                    f"{self._images / name} has no annotation {self._annotation(name)}", path=self._annotation(name)
+                )
         self._resample = resampling(config.interpolation)
 
     @property
@@ -152,7 +165,7 @@ class SegmentFolder:
         try:
             return decoded(file, crops, size=size, resample=self._resample)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
+            raise DataError(f"{file} cannot be read: {error}", path=file) from error
 
     def _segment(self, index: int, crops: Crops | None, *, size: int) -> Tensor:
         file = self._annotation(self.names[index])
@@ -160,9 +173,14 @@ class SegmentFolder:
             with Image.open(file) as image:
                 value_SS = _cropped(image, crops, size=size)
         except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
+            raise DataError(f"{file} cannot be read: {error}", path=file) from error
         if (most := int(value_SS.max())) > self.num_classes:
-            raise DataError(f"{file} has class {most}, and tune.classes={self.num_classes}")
+            raise DataError(
+                f"{file} has class {most}, and tune.classes={self.num_classes}",
+                setting="tune.classes",
+                value=self.num_classes,
+                path=file,
+            )
         return torch.from_numpy(np.where(value_SS == 0, IGNORED, value_SS.astype(np.int64) - 1).astype(np.uint8))
 
 
@@ -186,8 +204,16 @@ def _nearest(start_B: np.ndarray, length_B: np.ndarray, size: int) -> np.ndarray
 
 def _folder(root: str, kind: str, split: str) -> Path:
     if not root:
-        raise DataError(f"segmentation on a folder needs resources.data_root, one that holds {kind}/{split}")
+        raise DataError(
+            f"segmentation on a folder needs resources.data_root, a folder that has {kind}/{split}",
+            setting="resources.data_root",
+            value=root,
+        )
     folder = Path(root) / kind / split
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}; resources.data_root names one in ADE20K's layout")
+        raise DataError(
+            f"there is no folder {folder}; set resources.data_root to a folder in ADE20K's layout",
+            setting="resources.data_root",
+            path=folder,
+        )
     return folder

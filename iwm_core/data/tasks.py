@@ -40,7 +40,7 @@ def load(config: DataConfig, *, names: str, root: str) -> tuple[dict[str, Task],
     train, test = (datasets.load(config, split=split, root=root) for split in ("train", "test"))
     known, tested = _labels(train), _labels(test)
     if unknown := [name for name in wanted if name not in known]:
-        raise ConfigError(f"tune.tasks names {unknown[0]!r}, and {config.kind} has {', '.join(known)}")
+        raise ConfigError.unknown(f"task of {config.kind}", unknown[0], choices=known, setting="tune.tasks")
     classes = {name: 1 + int(max(known[name].max(), tested[name].max())) for name in wanted or known}
     return (
         {name: Task(images=train, labels=known[name], num_classes=count) for name, count in classes.items()},
@@ -57,12 +57,19 @@ def _folders(config: DataConfig, names: list[str], *, split: Split, root: str) -
     if not names:
         raise ConfigError(
             "multitask on data.kind=imagefolder needs tune.tasks, names of folders below resources.data_root separated"
-            " by commas"
+            " by commas",
+            setting="tune.tasks",
+            value="",
         )
     found = {}
     for name in names:
         if not (Path(root) / name).is_dir():
-            raise DataError(f"tune.tasks names {name!r}, and resources.data_root={root} has no such folder")
+            raise DataError(
+                f"tune.tasks names {name!r}, and resources.data_root={root} has no such folder",
+                setting="tune.tasks",
+                value=name,
+                path=Path(root) / name,
+            )
         images = datasets.load(config, split=split, root=str(Path(root) / name))
         found[name] = Task(images=images, labels=images.labels, num_classes=images.num_classes)
     return found

@@ -34,7 +34,11 @@ class AttentiveHead(nn.Module):
         """
         super().__init__()
         if heads < 1 or width % heads:
-            raise ConfigError(f"tune.head_heads={heads} does not divide the width {width} of the latents")
+            raise ConfigError(
+                f"tune.head_heads={heads} does not divide the width {width} of the latents",
+                setting="tune.head_heads",
+                value=heads,
+            )
         self.query_HF = nn.Parameter(nn.init.trunc_normal_(torch.empty(heads, width // heads), std=0.02))
         self.enter, self.leave = nn.LayerNorm(width), nn.BatchNorm1d(width, affine=False)
         self.keys_values = nn.Linear(width, 2 * width)

@@ -55,6 +55,8 @@ def check_classes(dataset: datasets.ImageDataset, *, protocol: str) -> None:
     """
     if dataset.num_classes < 2:
         raise DataError(
-            f"evaluate.protocol={protocol} tells classes apart, and this data set has one; choose another data.kind,"
-            " or a resources.data_root with one folder per class"
+            f"evaluate.protocol={protocol} needs at least two classes, and this data set has one; choose another"
+            " data.kind, or a resources.data_root with one folder per class",
+            setting="evaluate.protocol",
+            value=protocol,
         )

@@ -55,7 +55,11 @@ class Multitask(Learner):
         self.tasks, self.tests = tasks.load(config.data, names=config.tune.tasks, root=subject.data_root)
         for name, task in self.tasks.items():
             if task.num_classes < 2:
-                raise DataError(f"task {name!r} has one class: leave it out of tune.tasks, or add class folders to it")
+                raise DataError(
+                    f"task {name!r} has one class: leave it out of tune.tasks, or add class folders to it",
+                    setting="tune.tasks",
+                    value=name,
+                )
         self.digest = "+".join(dict.fromkeys(task.images.digest for task in self.tasks.values()))
         self.networks: Any = finetune.start_of(subject, encoder=False, predictor=True)
         width = self.networks.encoder.width

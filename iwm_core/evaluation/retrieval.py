@@ -22,7 +22,6 @@ from torchvision.utils import save_image
 
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import ImageDataset, load
-from iwm_core.errors import ConfigError
 from iwm_core.evaluation import mrr
 from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, no_predictor
@@ -35,7 +34,7 @@ FILE = "retrieval.png"
 def measure(subject: Subject) -> dict[str, float]:
     """The metrics above, and the pictures where the subject has a place for them."""
     if isinstance(subject.networks, OnlyEncoder):
-        raise ConfigError(no_predictor(subject.config))
+        raise no_predictor(subject.config)
     config = subject.config
     dataset = load(config.data, split="test", root=subject.data_root)
     indices = spread(len(dataset), at_most=config.evaluate.bank_images).tolist()

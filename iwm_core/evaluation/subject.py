@@ -30,7 +30,7 @@ class OnlyEncoder(Networks):
         self.encoder = encoder
 
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
-        raise ConfigError("an encoder alone predicts nothing")
+        raise ConfigError("these networks are an encoder without a predictor", setting="evaluate.protocol")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Subject:
         """
         found = getattr(self.networks, "predictor", None)
         if found is None:
-            raise ConfigError(no_predictor(self.config))
+            raise no_predictor(self.config)
         return found
 
     def untrained(self) -> Networks:
@@ -121,10 +121,13 @@ def null_action(z_BND: Tensor) -> Tensor:
     return torch.zeros(len(z_BND), ACTION_DIM, device=z_BND.device)
 
 
-def no_predictor(config: TrialConfig) -> str:
-    """Why a protocol that needs a predictor cannot work on these networks."""
+def no_predictor(config: TrialConfig) -> ConfigError:
+    """The error of a protocol that needs a predictor, on networks without one."""
     what = config.pretrain if config.pretrain.startswith(TIMM) else f"objective.kind={config.objective.kind}"
-    return (
-        f"evaluate.protocol={config.evaluate.protocol or 'mrr'} needs a predictor, and {what} has none; choose a"
-        " protocol that tests an encoder, such as linear, knn, attentive, encoder_finetune or segmentation"
+    protocol = config.evaluate.protocol or "mrr"
+    return ConfigError(
+        f"evaluate.protocol={protocol} needs a predictor, and {what} has none; choose a protocol that tests an encoder,"
+        " such as linear, knn, attentive, encoder_finetune or segmentation",
+        setting="evaluate.protocol",
+        value=protocol,
     )

@@ -92,7 +92,9 @@ def backbone(
     """
     if weights and weights != PRETRAINED and not weights_file:
         raise ConfigError(
-            f"the weights of {name} are called {weights!r}, and nothing says where they are: set resources.weights_file"
+            f"evaluate.weights={weights} names weights of {name}: set resources.weights_file to their file",
+            setting="resources.weights_file",
+            value=weights_file,
         )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(config.seed, stream))
@@ -109,14 +111,18 @@ def load_weights(model: nn.Module, file: str, *, name: str) -> None:
         ConfigError: there is no such file, or it holds the weights of another architecture.
     """
     if not Path(file).is_file():
-        raise ConfigError(f"there is no file {file}: resources.weights_file names the weights of {name}")
+        raise ConfigError(
+            f"there is no file {file}: set resources.weights_file to the weights of {name}",
+            setting="resources.weights_file",
+            path=file,
+        )
     try:
         missing, _ = load_checkpoint(model, file, strict=False) or ((), ())
     except (RuntimeError, KeyError, ValueError, OSError) as error:
-        raise ConfigError(_foreign(file, name)) from error
+        raise _foreign(file, name) from error
     needed = [key for key in missing if not key.startswith(("head.", "fc.", "classifier."))]
     if needed:
-        raise ConfigError(_foreign(file, name) + f" It lacks {needed[0]}.")
+        raise _foreign(file, name, f" It lacks {needed[0]}.")
 
 
 def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
@@ -131,14 +137,18 @@ def _made(name: str, *, pretrained: bool) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise ConfigError(
-            f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else "see timm.list_models()")
+            f"timm has no model {name!r}; " + (f"similar: {', '.join(near)}" if near else "see timm.list_models()"),
+            value=name,
+            choices=near,
         )
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
             f"timm cannot find its own weights of {name} ({_brief(error)}); download them and name"
-            " them with evaluate.weights and resources.weights_file"
+            " them with evaluate.weights and resources.weights_file",
+            setting="evaluate.weights",
+            value=name,
         ) from error
 
 
@@ -154,14 +164,22 @@ def _sized(model: Any, image_size: int) -> nn.Module:
     """
     name, resize, patch = type(model).__name__, getattr(model, "set_input_size", None), _patch(model)
     if image_size % patch:
-        raise ConfigError(f"{name}: data.image_size={image_size} is not a multiple of its patch size {patch}")
+        raise ConfigError(
+            f"data.image_size={image_size} is not a multiple of {name}'s patch size {patch}",
+            setting="data.image_size",
+            value=image_size,
+        )
     try:
         if resize is not None:
             resize(img_size=image_size)
         with torch.no_grad():
             model.eval().forward_features(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"{name} takes no images of data.image_size={image_size}: {_brief(error)}") from error
+        raise ConfigError(
+            f"{name} takes no images of data.image_size={image_size}: {_brief(error)}",
+            setting="data.image_size",
+            value=image_size,
+        ) from error
     return model
 
 
@@ -182,5 +200,9 @@ def _recolouring(model: nn.Module) -> tuple[Tensor | None, Tensor | None]:
     return torch.tensor(scale)[:, None, None], torch.tensor(shift)[:, None, None]
 
 
-def _foreign(file: str, name: str) -> str:
-    return f"{file} holds the weights of another architecture than {name}: change the model or resources.weights_file."
+def _foreign(file: str, name: str, more: str = "") -> ConfigError:
+    return ConfigError(
+        f"{file} has weights of another architecture than {name}: change the model or resources.weights_file.{more}",
+        setting="resources.weights_file",
+        path=file,
+    )

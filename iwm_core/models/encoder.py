@@ -97,7 +97,9 @@ def sine_cosine(width: int, *, rows: int, columns: int) -> Tensor:
         ConfigError: `width` is not a multiple of four.
     """
     if width % 4:
-        raise ConfigError(f"sine-cosine positions need a width that is a multiple of 4, not {width}")
+        raise ConfigError(
+            f"sine-cosine positions need a width that is a multiple of 4, not {width}", setting="width", value=width
+        )
     row_N = torch.arange(rows).repeat_interleave(columns)
     column_N = torch.arange(columns).repeat(rows)
     return torch.cat([_line(width // 2, at_N=column_N), _line(width // 2, at_N=row_N)], dim=1).float()
@@ -113,8 +115,14 @@ def _line(width: int, *, at_N: Tensor) -> Tensor:
 def _check(config: TrialConfig) -> None:
     image, patch = config.data.image_size, config.encoder.patch_size
     if image % patch:
-        raise ConfigError(f"encoder.patch_size {patch} does not divide data.image_size {image}")
+        raise ConfigError(
+            f"encoder.patch_size {patch} does not divide data.image_size {image}",
+            setting="encoder.patch_size",
+            value=patch,
+        )
     if config.encoder.width % config.encoder.heads:
         raise ConfigError(
-            f"encoder.width {config.encoder.width} is not a multiple of encoder.heads {config.encoder.heads}"
+            f"encoder.width {config.encoder.width} is not a multiple of encoder.heads {config.encoder.heads}",
+            setting="encoder.heads",
+            value=config.encoder.heads,
         )

@@ -65,4 +65,4 @@ def write(encoder: Encoder, *, file: Path) -> None:
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise ConfigError(f"cannot write {file}: {error}") from error
+        raise ConfigError(f"cannot write {file}: {error}", path=file) from error

@@ -73,6 +73,12 @@ class Predictor(nn.Module):
 
 def _check(shape: PredictorConfig) -> None:
     if shape.depth < 1:
-        raise ConfigError(f"predictor.depth must be at least 1, not {shape.depth}")
+        raise ConfigError(
+            f"predictor.depth must be at least 1, not {shape.depth}", setting="predictor.depth", value=shape.depth
+        )
     if shape.width % shape.heads:
-        raise ConfigError(f"predictor.width {shape.width} is not a multiple of predictor.heads {shape.heads}")
+        raise ConfigError(
+            f"predictor.width {shape.width} is not a multiple of predictor.heads {shape.heads}",
+            setting="predictor.heads",
+            value=shape.heads,
+        )

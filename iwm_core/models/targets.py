@@ -139,8 +139,9 @@ class FrozenTeacher(Target):
         """
         if not torch.equal(state_dict["digest"].cpu(), self.digest.cpu()):
             raise CheckpointError(
-                "the checkpoint was trained with a teacher of other weights: go on with those that evaluate.weights "
-                "named then, in resources.weights_file"
+                "the checkpoint was trained with other teacher weights: set resources.weights_file to the file that "
+                "evaluate.weights meant then",
+                setting="resources.weights_file",
             )
 
 
@@ -165,5 +166,8 @@ def check_grid(config: TrialConfig) -> None:
     remedy = f"set encoder.patch_size={config.data.image_size // side}" if fits else "choose another teacher"
     raise ConfigError(
         f"target={config.target} sees {patches} patches of an image of data.image_size={config.data.image_size}, the "
-        f"encoder {config.grid**2} of encoder.patch_size={config.encoder.patch_size}: {remedy}"
+        f"encoder {config.grid**2} of encoder.patch_size={config.encoder.patch_size}: {remedy}",
+        setting="encoder.patch_size" if fits else "target",
+        value=config.encoder.patch_size if fits else config.target,
+        choices=[config.data.image_size // side] if fits else (),
     )

@@ -55,7 +55,12 @@ def check(config: TrialConfig) -> None:
         came = attrgetter(setting)(config)
         if not needs.allows(came):
             must = f"{setting}{' of at least ' if needs.at_least else '='}{_said(needs.value)}"
-            raise ConfigError(f"objective.kind={kind} needs {must}, since {needs.why}; it is {_said(came)}")
+            raise ConfigError(
+                f"objective.kind={kind} needs {must}, since {needs.why}; it is {_said(came)}",
+                setting=setting,
+                value=came,
+                choices=() if needs.at_least else (needs.value,),
+            )
 
 
 def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
@@ -68,11 +73,17 @@ def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
         return
     weights = config.evaluate.weights
     if weights not in ("", "pretrained") and not weights_file:
-        raise ConfigError(f"evaluate.weights={weights} names weights of {config.target}; set resources.weights_file")
+        raise ConfigError(
+            f"evaluate.weights={weights} names weights of {config.target}; set resources.weights_file to their file",
+            setting="resources.weights_file",
+            value=weights_file,
+        )
     if weights_file and weights in ("", "pretrained"):
         raise ConfigError(
-            f"resources.weights_file={weights_file} is a place, not a name that makes a trial another one: set "
-            f"evaluate.weights to a name for these weights of {config.target}, not to '{weights}'"
+            f"resources.weights_file={weights_file} is a file, and files are not part of a trial: set evaluate.weights "
+            f"to a name for these weights of {config.target}, not to '{weights}'",
+            setting="evaluate.weights",
+            value=weights,
         )
 
 

@@ -71,7 +71,8 @@ class CheckpointFolder:
         except OSError as error:
             raise CheckpointError(
                 f"cannot write the checkpoint of step {step} to {self.path}: {error.strerror}. "
-                "The checkpoints before it are untouched; make room or choose another root, then resume."
+                "The checkpoints before it are untouched; make room or choose another root, then resume.",
+                path=self.path,
             ) from error
         return sha256
 
@@ -91,7 +92,8 @@ class CheckpointFolder:
                 why = "it is whole, but holds something else than tensors and numbers"
             except (OSError, RuntimeError, EOFError) as error:
                 raise CheckpointError(
-                    f"{entry.path} cannot be read just now, and going on from an older one would lose steps: {error}"
+                    f"{entry.path} cannot be read now, and resuming from an older checkpoint would lose steps: {error}",
+                    path=entry.path,
                 ) from error
             self._unusable.add(entry.path.name)
             skipped.append(f"{entry.path.name} was skipped: {why}")

@@ -99,7 +99,7 @@ class World:
                 backend, store=PrefixStore("group", self.store), rank=self.rank, world_size=self.ranks, timeout=TIMEOUT
             )
         except DistStoreError as error:
-            raise RankError(f"not all of {self.ranks} ranks came together within {TIMEOUT}: {error}") from error
+            raise RankError(f"not all of the {self.ranks} ranks connected within {TIMEOUT}: {error}") from error
 
     def parallel(self, networks: nn.Module) -> nn.Module:
         """The networks so that `backward` leaves the mean of all ranks' gradients; as they are for one rank."""
@@ -144,7 +144,7 @@ class World:
                 self.store.set(about, next(filter(None, said), ""))
             return self.store.get(about).decode()
         except DistStoreError as error:
-            raise RankError(f"a rank did not come to '{about}' within {TIMEOUT}") from error
+            raise RankError(f"a rank did not reach '{about}' within {TIMEOUT}") from error
 
     def _take(self, key: str) -> str:
         """The word under a key, which is then deleted: a long run would fill the store."""

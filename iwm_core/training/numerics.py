@@ -30,7 +30,12 @@ def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.de
         ConfigError: CUDA was asked for and there is none.
     """
     if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device 'cuda' was asked for, but torch finds no CUDA device here; choose 'cpu' or 'auto'")
+        raise ConfigError(
+            "resources.device=cuda, but torch finds no CUDA device here; choose 'cpu' or 'auto'",
+            setting="resources.device",
+            value="cuda",
+            choices=("cpu", "auto"),
+        )
     kind = runtime.device
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"

@@ -84,6 +84,8 @@ def check_batch(train: TrainConfig, *, ranks: int) -> None:
     parts = ranks * train.accumulate
     if train.accumulate < 1 or train.batch_size % parts:
         raise ConfigError(
-            f"train.batch_size={train.batch_size} cannot be dealt out to {ranks} rank(s) x "
-            f"train.accumulate={train.accumulate} equally: choose a multiple of {max(1, parts)}"
+            f"train.batch_size={train.batch_size} cannot be split equally over {ranks} rank(s) x "
+            f"train.accumulate={train.accumulate}: choose a multiple of {max(1, parts)}",
+            setting="train.batch_size",
+            value=train.batch_size,
         )

