@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import machine
 from benchmarks.speed.cases import Case
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics, state
@@ -58,7 +57,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every state that was asked for and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--states", default="", help=f"of {', '.join(STATES)}")
     parser.add_argument("--runs", type=int, default=5, help="checkpoints per figure")
     parser.add_argument("--folder", type=Path, help="where to write; default: the system's temporary folder")

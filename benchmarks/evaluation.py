@@ -46,7 +46,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
 from benchmarks.speed.cases import Case
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.photos import write_photos
 from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, TrialConfig, TuneConfig
@@ -139,7 +138,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures one size and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--size", choices=tuple(SIZES), help="default: toy on the CPU, B on CUDA")
     parser.add_argument("--minutes", type=float, default=math.inf, help="what would begin later is skipped")
     options = parser.parse_args(arguments)

@@ -20,8 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, machine
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import ours
+from benchmarks.speed.contenders import ours
 from benchmarks.speed.rows import Rows
 
 
@@ -37,7 +36,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Watches a few steps and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--case", type=int, default=0, help="number of the case, from 0")
     parser.add_argument("--steps", type=int, default=3, help="steps that are watched")
     parser.add_argument("--most", type=int, default=25, help="kernels that are shown")

@@ -17,7 +17,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 
 COUNTED, BEFORE = 10, 3
@@ -34,7 +33,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--size", type=int, default=8192, help="rows and columns of the matrices")
     options = parser.parse_args(arguments)
     device, kept, rows = torch.device(options.device), Rows("peak", options.rows), list[Row]()

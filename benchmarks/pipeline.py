@@ -34,8 +34,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import compile_blocks
+from benchmarks.speed.contenders import compile_blocks
 from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
 from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, RuntimeConfig, TrialConfig
@@ -60,7 +59,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every stage and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--workers", default="0,2", help="numbers of loader processes")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every stage")
     parser.add_argument("--batches", type=int, default=30, help="batches of `loader`; `whole` takes a fifth of them")

@@ -23,10 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine, stages
 from benchmarks.speed.cases import Case
-from benchmarks.speed.contender import Contender
+from benchmarks.speed.contenders import Contender, ours
 from benchmarks.speed.official import official
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import ours
 from benchmarks.speed.rows import Rows
 from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import flops
@@ -65,7 +63,7 @@ class Failed:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every case of the device and prints tables, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--official", type=Path, help="a checkout of facebookresearch/ijepa")
     parser.add_argument("--objectives", default=",".join(JEPAS), help=f"of {', '.join(OBJECTIVES)}")
     parser.add_argument("--cases", default="", help="numbers of the cases, from 0; empty: all of the device")

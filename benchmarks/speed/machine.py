@@ -1,12 +1,23 @@
-"""The hardware, versions and date that stand under every figure."""
+"""The machine of a benchmark: options that choose the device, and the hardware, versions and date under each figure."""
 
+import argparse
 import datetime
 import os
+from pathlib import Path
 
 import torch
 
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics
+
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """--json, --device and --rows; `about` is the module's docstring, whose first line describes it."""
+    options = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+    options.add_argument("--json", action="store_true", help="print one JSON document")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
+    return options
 
 
 def conditions(device: torch.device) -> dict[str, str]:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
 from iwm_core.randomness import torch_seed
+from iwm_core.tensors import seeded
 
 
 class AttentiveHead(nn.Module):
@@ -72,25 +73,11 @@ class PixelHead(nn.Module):
 
 def attentive(config: TrialConfig, *, width: int, classes: int) -> AttentiveHead:
     """An attentive head, its weights a function of the trial's seed."""
-    with seeded(config):
+    with seeded(torch_seed(config.seed, "tune")):
         return AttentiveHead(width, heads=config.tune.head_heads, classes=classes)
 
 
 def pixels(config: TrialConfig, *, width: int, classes: int) -> PixelHead:
     """A head on pixels, its weights a function of the trial's seed."""
-    with seeded(config):
+    with seeded(torch_seed(config.seed, "tune")):
         return PixelHead(width, classes=classes)
-
-
-class seeded:  # noqa: N801 - a context manager, read as a verb
-    """Inside, torch's default generator is that of the trial's heads; afterwards it is as it was."""
-
-    def __init__(self, config: TrialConfig, *, number: int = 0) -> None:
-        self._seed, self._fork = torch_seed(config.seed, "tune", number), torch.random.fork_rng(devices=[])
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.default_generator.manual_seed(self._seed)
-
-    def __exit__(self, *error: object) -> None:
-        self._fork.__exit__(None, None, None)

@@ -33,8 +33,8 @@ from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.targets import width_of_targets
-from iwm_core.randomness import generator
-from iwm_core.tensors import onto
+from iwm_core.randomness import generator, torch_seed
+from iwm_core.tensors import onto, seeded
 
 
 class Multitask(Learner):
@@ -63,7 +63,7 @@ class Multitask(Learner):
         self.digest = "+".join(dict.fromkeys(task.images.digest for task in self.tasks.values()))
         self.networks: Any = finetune.start_of(subject, encoder=False, predictor=True)
         width = self.networks.encoder.width
-        with heads.seeded(config):
+        with seeded(torch_seed(config.seed, "tune")):
             token_TD = nn.init.trunc_normal_(torch.empty(len(self.tasks), width), std=0.02)
         self.tokens = Tokens(token_TD).to(subject.device)
         made = {

@@ -24,6 +24,7 @@ from iwm_core.data.views import MEAN, STD
 from iwm_core.errors import ConfigError
 from iwm_core.models.encoder import Encoder, gather
 from iwm_core.randomness import torch_seed
+from iwm_core.tensors import seeded
 
 TIMM = "timm:"
 """What `pretrain` begins with where it names a timm model."""
@@ -96,8 +97,7 @@ def backbone(
             setting="resources.weights_file",
             value=weights_file,
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch_seed(config.seed, stream))
+    with seeded(torch_seed(config.seed, stream)):
         model = _made(name, pretrained=weights == PRETRAINED)
     if weights and weights != PRETRAINED:
         load_weights(model, weights_file, name=name)
