@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import Self
 
 
+def plain(value: object) -> str:
+    """Return a setting's value as a user types it: `true`, `0.1`."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 class DetailedError(Exception):
     """An error with a message for people and attributes for programs.
 
@@ -60,6 +65,11 @@ class DetailedError(Exception):
         hint = f" (did you mean '{near[0]}'?)" if near else ""
         message = f"unknown {what} '{shown or value}'{hint}; choose from {', '.join(listed) or 'none'}{more}"
         return cls(message, setting=setting or what, value=value, choices=listed)
+
+    @classmethod
+    def wrong(cls, setting: str, value: object, why: str, *, choices: Iterable[object] = ()) -> Self:
+        """`<setting>=<value> <why>`, for a value that is wrong and not merely unknown."""
+        return cls(f"{setting}={plain(value)} {why}", setting=setting, value=value, choices=choices)
 
 
 class CoreError(DetailedError, ValueError):

@@ -1,4 +1,4 @@
-"""How many patches are context and target, and how often the blocks must be redrawn to give that many.
+"""The numbers of context and target patches, and how often blocks are redrawn to reach them.
 
     K_context = round(context_ratio N)      K_target = round(target_ratio N)      N = grid^2
     failure after R tries = (1 - accepted)^R < 1e-6
@@ -33,13 +33,13 @@ def counts(config: TrialConfig) -> tuple[int, int]:
 
 
 def tries(config: TrialConfig) -> int:
-    """R: draws per sample after which fewer than one sample in a million has none that is accepted."""
+    """Return R, draws per sample: fewer than one sample in a million has no accepted draw."""
     rejected = min(REDRAWN_MAX, 1 - acceptance(config.masks, grid=config.grid))  # beyond that `check` refuses
     return max(1, math.ceil(math.log(FAILURE_MAX) / math.log(max(rejected, FAILURE_MAX))))
 
 
 def check(config: TrialConfig) -> None:
-    """Refuses grids and masks that cannot work; cheap after the first call with the same masks and grid.
+    """Check grid and masks; cheap after the first call with the same masks and grid.
 
     Raises:
         ConfigError: the image is not a whole number of patches, a count is impossible, or more than 95 % of the draws
@@ -47,11 +47,7 @@ def check(config: TrialConfig) -> None:
     """
     size, patch = config.data.image_size, config.encoder.patch_size
     if patch < 1 or size < patch or size % patch:
-        raise ConfigError(
-            f"data.image_size={size} is not a multiple of encoder.patch_size={patch}",
-            setting="encoder.patch_size",
-            value=patch,
-        )
+        raise ConfigError.wrong("data.image_size", size, f"is not a multiple of encoder.patch_size={patch}")
     _check_ranges(config.masks)
     if config.masks.official_quirks:
         return official_masks.check(config)
@@ -121,6 +117,6 @@ def _check_counts(masks: MasksConfig, grid: int) -> None:
 
 def _check_ranges(masks: MasksConfig) -> None:
     if masks.blocks < 1:
-        raise ConfigError(f"masks.blocks={masks.blocks} must be at least 1", setting="masks.blocks", value=masks.blocks)
+        raise ConfigError.wrong("masks.blocks", masks.blocks, "must be at least 1")
     for name, most in (("area", 1.0), ("aspect", math.inf), ("context_area", 1.0)):
         check_range(masks, f"masks.{name}", most=most)

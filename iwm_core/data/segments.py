@@ -44,21 +44,19 @@ class SegmentedImages(ImageDataset, Protocol):
 
 
 def load(config: DataConfig, *, classes: int, split: Split, root: str) -> SegmentedImages:
-    """The segmented images of the configuration; `classes` is `tune.classes`, of folders.
+    """Load the segmented images of the configuration; `classes` is `tune.classes`, for folders.
 
     Raises:
         ConfigError: images without segments, or a folder without a number of classes.
-        DataError: images or annotations that are not where they should be.
+        DataError: missing images or annotations.
     """
     if config.kind == "imagefolder":
         return SegmentFolder(config, classes=classes, split=split, root=root)
     images = datasets.load(config, split=split, root=root)
     if not isinstance(images, ImageStack) or images.masks is None:
-        raise ConfigError(
-            f"data.kind={config.kind} has no segments; choose digits_on_photos or imagefolder",
-            setting="data.kind",
-            value=config.kind,
-            choices=("digits_on_photos", "imagefolder"),
+        known = ("digits_on_photos", "imagefolder")
+        raise ConfigError.wrong(
+            "data.kind", config.kind, f"has no segments; choose {' or '.join(known)}", choices=known
         )
     return SegmentedStack(images)
 
@@ -107,19 +105,15 @@ class SegmentFolder:
     """Images and annotations of one split below `root`, in ADE20K's layout."""
 
     def __init__(self, config: DataConfig, *, classes: int, split: Split, root: str) -> None:
-        """Lists the files; opens none.
+        """List the files without opening them.
 
         Raises:
             ConfigError: `classes` is not set.
-            DataError: a folder or an annotation that is missing.
+            DataError: a missing folder or annotation.
         """
         if not 2 <= classes < IGNORED:
-            raise ConfigError(
-                f"tune.classes={classes}: segmentation on a folder needs the number of classes, 2 to {IGNORED - 1},"
-                " such as tune.classes=150 for ADE20K",
-                setting="tune.classes",
-                value=classes,
-            )
+            why = f"is not the number of classes, 2 to {IGNORED - 1}, such as 150 for ADE20K"
+            raise ConfigError.wrong("tune.classes", classes, why)
         self.num_classes = classes
         self._images, self._annotations = (_folder(root, kind, FOLDERS[split]) for kind in ("images", "annotations"))
         self.names = sorted(file.name for file in self._images.iterdir() if file.suffix.lower() in EXTENSIONS)
@@ -185,7 +179,7 @@ class SegmentFolder:
 
 
 def _cropped(image: Image.Image, crops: Crops | None, *, size: int) -> np.ndarray:
-    """The annotation's numbers in the crop, [S, S]."""
+    """Return the annotation's values in the crop, [S, S]."""
     width, height = image.size
     box = centre_box(height=height, width=width) if crops is None else crop_boxes(crops, height=height, width=width)
     top, left, h, w = box[0].tolist()

@@ -27,21 +27,21 @@ from iwm_core.randomness import torch_seed
 from iwm_core.tensors import seeded
 
 TIMM = "timm:"
-"""What `pretrain` begins with where it names a timm model."""
+"""Prefix of `pretrain` for a timm model."""
 
 PRETRAINED = "pretrained"
-"""What `evaluate.weights` says for the weights that timm itself knows where to find."""
+"""Value of `evaluate.weights` for timm's own weights."""
 
 
 @final
 class Backbone(Encoder):
-    """A timm model as an encoder; the model lies under `vit`, whatever its kind."""
+    """A timm model as an encoder; the model is `vit`, whatever its architecture."""
 
     _scale_C11: Tensor | None
     _shift_C11: Tensor | None
 
     def __init__(self, model: nn.Module, *, image_size: int) -> None:
-        """Owns the model, and runs it once on an empty image to learn the shape of its output."""
+        """Take ownership of the model, and run it once on an empty image to get its output shape."""
         super().__init__()
         self.vit = _sized(model, image_size)
         self._prefix = int(getattr(model, "num_prefix_tokens", 0))
@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=64)
 def shape_of(name: str, *, image_size: int) -> Shape:
-    """Shape of the latents of images of this size, found on torch's `meta` device without computing them.
+    """Return the shape of the latents of images of this size, without computing them (`meta` device).
 
     Raises:
         ConfigError: timm has no such model, or it cannot take these images.
@@ -86,7 +86,7 @@ def shape_of(name: str, *, image_size: int) -> Shape:
 def backbone(
     config: TrialConfig, *, name: str, weights: str, weights_file: str = "", stream: str = "weights"
 ) -> Backbone:
-    """The timm model `name` on the CPU; empty `weights`: drawn from `stream` of the trial's seed.
+    """Build the timm model `name` on the CPU; with empty `weights` it draws them from `stream` of the trial's seed.
 
     Raises:
         ConfigError: timm has no such model, it cannot take these images, or the weights are not its own.
@@ -105,10 +105,10 @@ def backbone(
 
 
 def load_weights(model: nn.Module, file: str, *, name: str) -> None:
-    """Loads the weights of `file`, in whatever container timm reads, into the model called `name`.
+    """Load the weights of `file`, in any format that timm reads, into the model called `name`.
 
     Raises:
-        ConfigError: there is no such file, or it holds the weights of another architecture.
+        ConfigError: the file is missing, or has weights of another architecture.
     """
     if not Path(file).is_file():
         raise ConfigError(
@@ -126,7 +126,7 @@ def load_weights(model: nn.Module, file: str, *, name: str) -> None:
 
 
 def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
-    """The output of a timm model as [B, N, D]: without its first `prefix` tokens, or the cells of its map in order."""
+    """Return a timm model's output as [B, N, D]: tokens without the first `prefix`, or the cells of its feature map."""
     if found.dim() == 3:
         return found[:, prefix:]
     channels_last_BHWD = found if found.shape[1] != width else found.permute(0, 2, 3, 1)
@@ -157,40 +157,32 @@ def _brief(error: Exception) -> str:
 
 
 def _sized(model: Any, image_size: int) -> nn.Module:
-    """The model for images of this size: a transformer's positions are interpolated, others take any.
+    """Adapt the model to images of this size: interpolates a transformer's positions.
 
     Raises:
-        ConfigError: the model cannot take it.
+        ConfigError: the model cannot take this size.
     """
     name, resize, patch = type(model).__name__, getattr(model, "set_input_size", None), _patch(model)
     if image_size % patch:
-        raise ConfigError(
-            f"data.image_size={image_size} is not a multiple of {name}'s patch size {patch}",
-            setting="data.image_size",
-            value=image_size,
-        )
+        raise ConfigError.wrong("data.image_size", image_size, f"is not a multiple of {name}'s patch size {patch}")
     try:
         if resize is not None:
             resize(img_size=image_size)
         with torch.no_grad():
             model.eval().forward_features(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"{name} takes no images of data.image_size={image_size}: {_brief(error)}",
-            setting="data.image_size",
-            value=image_size,
-        ) from error
+        raise ConfigError.wrong("data.image_size", image_size, f"does not fit {name}: {_brief(error)}") from error
     return model
 
 
 def _patch(model: Any) -> int:
-    """Pixels along one side of a transformer's patch; 1 of other models."""
+    """Return the side of a transformer's patch in pixels; 1 for other models."""
     size = getattr(getattr(model, "patch_embed", None), "patch_size", 1)
     return int(size[0] if isinstance(size, tuple | list) else size)
 
 
 def _recolouring(model: nn.Module) -> tuple[Tensor | None, Tensor | None]:
-    """Factor and offset from ImageNet's normalisation to the model's, [C, 1, 1]; None where they are the same."""
+    """Return factor and offset from ImageNet's normalisation to the model's, [C, 1, 1]; None if equal."""
     known = getattr(model, "pretrained_cfg", {})
     mean, std = tuple(known.get("mean", MEAN)), tuple(known.get("std", STD))
     if (mean, std) == (MEAN, STD) or len(mean) != len(MEAN):

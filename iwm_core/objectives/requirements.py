@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from iwm_core.config import TrialConfig
-from iwm_core.errors import ConfigError
+from iwm_core.errors import ConfigError, plain
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def check(config: TrialConfig) -> None:
     for setting, needs in REQUIREMENTS[kind].items():
         came = attrgetter(setting)(config)
         if not needs.allows(came):
-            must = f"{setting}{' of at least ' if needs.at_least else '='}{_shown(needs.value)}"
+            must = f"{setting}{' of at least ' if needs.at_least else '='}{plain(needs.value)}"
             raise ConfigError(
-                f"objective.kind={kind} needs {must}, since {needs.why}; it is {_shown(came)}",
+                f"objective.kind={kind} needs {must}, since {needs.why}; it is {plain(came)}",
                 setting=setting,
                 value=came,
                 choices=() if needs.at_least else (needs.value,),
@@ -85,7 +85,3 @@ def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
             setting="evaluate.weights",
             value=weights,
         )
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

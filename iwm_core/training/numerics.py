@@ -30,12 +30,8 @@ def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.de
         ConfigError: CUDA is requested and not available.
     """
     if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "resources.device=cuda, but torch finds no CUDA device here; choose 'cpu' or 'auto'",
-            setting="resources.device",
-            value="cuda",
-            choices=("cpu", "auto"),
-        )
+        why = "needs a CUDA device, and torch finds none here; choose 'cpu' or 'auto'"
+        raise ConfigError.wrong("resources.device", "cuda", why, choices=("cpu", "auto"))
     kind = runtime.device
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"

@@ -83,9 +83,6 @@ def check_batch(train: TrainConfig, *, ranks: int) -> None:
     """
     parts = ranks * train.accumulate
     if train.accumulate < 1 or train.batch_size % parts:
-        raise ConfigError(
-            f"train.batch_size={train.batch_size} cannot be split equally over {ranks} rank(s) x "
-            f"train.accumulate={train.accumulate}: choose a multiple of {max(1, parts)}",
-            setting="train.batch_size",
-            value=train.batch_size,
-        )
+        where = f"{ranks} rank(s) x train.accumulate={train.accumulate}"
+        why = f"cannot be split equally over {where}: choose a multiple of {max(1, parts)}"
+        raise ConfigError.wrong("train.batch_size", train.batch_size, why)

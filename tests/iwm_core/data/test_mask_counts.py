@@ -54,8 +54,8 @@ def test_multiblock_asks_for_context_inside_its_large_block():
 @pytest.mark.parametrize(
     ("config", "setting"),
     [
-        (of(30), "encoder.patch_size"),
-        (of(patch=64), "encoder.patch_size"),
+        (of(30), "data.image_size"),
+        (of(patch=64), "data.image_size"),
         (of(context_ratio=0.01), "masks.context_ratio"),
         (of(context_ratio=0.6, target_ratio=0.6), "masks.context_ratio"),
         (of(224, 16, context_ratio=0.56, target_ratio=0.44), "masks.context_ratio"),
