@@ -9,7 +9,7 @@ on zeros a card draws less power, and clocks higher. Mean of 10 after 3 that are
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for measured in (bf16, tf32, fp32, copies):
         rows.append(measured(options.size, device=device))
         kept.add(rows[-1])
-    shown = {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
+    shown = machine.document(rows, device=device)
     print(json.dumps(shown, indent=2) if options.json else table(rows, device=device))
 
 
@@ -92,7 +92,7 @@ def _seconds(run: Callable[[], object], *, device: torch.device) -> float:
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown."""
     lines = ["| what | reached |", "|---|---|", *(f"| {row.what} | {row.value:g} {row.unit} |" for row in rows)]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 if __name__ == "__main__":

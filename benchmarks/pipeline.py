@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for row in pipeline.rows(workers=workers, rounds=options.rounds, batches=options.batches):
             kept.add(row)
             rows.append(row)
-    facts = {"files": f"{photos} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB", **machine.conditions(device)}
-    shown = {"rows": [asdict(row) for row in rows], **facts}
-    print(json.dumps(shown, indent=2) if options.json else table(rows, facts=facts))
+    files = f"{photos} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB"
+    shown = machine.document(rows, device=device, files=files)
+    print(json.dumps(shown, indent=2) if options.json else table(rows, device=device, files=files))
 
 
 def of_files(config: TrialConfig) -> TrialConfig:
@@ -169,11 +169,11 @@ def _row(stage: str, seconds: float, *, clock: str) -> Row:
     return Row(stage=stage, images_per_s=round(1 / seconds, 2), ms_per_image=round(1000 * seconds, 4), clock=clock)
 
 
-def table(rows: Sequence[Row], *, facts: dict[str, str]) -> str:
+def table(rows: Sequence[Row], *, device: torch.device, files: str) -> str:
     """Markdown."""
     lines = ["| stage | images/s | ms per image | seconds of the |", "|---|---|---|---|"]
     lines += [f"| {row.stage} | {row.images_per_s:,.4g} | {row.ms_per_image:.3f} | {row.clock} |" for row in rows]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in facts.items())])
+    return machine.with_conditions(lines, device=device, files=files)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 kept.add(row)
             rows += found
         _forget(device)
-    print(json.dumps(document(rows, device=device), indent=2) if options.json else table(rows, device=device))
+    print(json.dumps(machine.document(rows, device=device), indent=2) if options.json else table(rows, device=device))
     if failed:
         sys.exit(1)
 
@@ -156,11 +156,6 @@ def row(
     )
 
 
-def document(rows: Sequence[Row], *, device: torch.device) -> dict[str, object]:
-    """What `--json` prints."""
-    return {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
-
-
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown: speeds, then shares."""
     lines = [
@@ -181,7 +176,7 @@ def table(rows: Sequence[Row], *, device: torch.device) -> str:
         f"| {_percent(row.draw_share)} |"
         for row in rows
     ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 def _percent(share: float | None) -> str:

@@ -3,7 +3,10 @@
 import argparse
 import datetime
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +32,17 @@ def conditions(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),
     }
+
+
+def document(rows: Sequence[Any], *, device: torch.device, **facts: str) -> dict[str, object]:
+    """Return what `--json` prints of a benchmark with these rows, which are dataclasses."""
+    return {**facts, "rows": [asdict(row) for row in rows], **conditions(device)}
+
+
+def with_conditions(lines: Sequence[str], *, device: torch.device, **facts: str) -> str:
+    """Return a Markdown table with the conditions below it."""
+    below = ", ".join(f"{key} {value}" for key, value in {**facts, **conditions(device)}.items())
+    return "\n".join([*lines, "", below])
 
 
 def device_name(device: torch.device) -> str:

@@ -65,7 +65,11 @@ def test_the_others_have_a_rate(rows, what):
 def test_every_row_is_in_the_file(benchmark, rows, file):
     written = [json.loads(line) for line in file.read_text().splitlines()]
     assert written == [{"part": "evaluation", **dataclasses.asdict(row)} for row in rows.values()]
-    assert set(json.loads(json.dumps(benchmark.document(list(rows.values()), device=CPU)))) > {"rows", "device", "date"}
+    assert set(json.loads(json.dumps(benchmark.machine.document(list(rows.values()), device=CPU)))) > {
+        "rows",
+        "device",
+        "date",
+    }
     assert all(f"| {what} |" in benchmark.table(list(rows.values()), device=CPU) for what in WHATS)
 
 
