@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import machine
 from benchmarks.speed.cases import Case
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics, state
@@ -58,7 +57,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every state that was asked for and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--states", default="", help=f"of {', '.join(STATES)}")
     parser.add_argument("--runs", type=int, default=5, help="checkpoints per figure")
     parser.add_argument("--folder", type=Path, help="where to write; default: the system's temporary folder")
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in names:
             rows.append(measure(name, device=device, runs=options.runs, folder=Path(folder) / name))
             kept.add(rows[-1])
-    print(json.dumps(document(rows, device=device), indent=2) if options.json else table(rows, device=device))
+    print(json.dumps(machine.document(rows, device=device), indent=2) if options.json else table(rows, device=device))
 
 
 def measure(name: str, *, device: torch.device, runs: int, folder: Path) -> Row:
@@ -148,11 +147,6 @@ def _fsync(content: bytes, *, file: Path) -> float:
         return time.perf_counter() - began
 
 
-def document(rows: Sequence[Row], *, device: torch.device) -> dict[str, object]:
-    """What `--json` prints."""
-    return {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
-
-
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown."""
     lines = [
@@ -164,7 +158,7 @@ def table(rows: Sequence[Row], *, device: torch.device) -> str:
         f"| {row.slowed_s:.4f} s | {row.durable_s:.4f} s | {row.fsync_s:.4f} s |"
         for row in rows
     ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 if __name__ == "__main__":

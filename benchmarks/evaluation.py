@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
@@ -46,7 +46,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
 from benchmarks.speed.cases import Case
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.photos import write_photos
 from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, TrialConfig, TuneConfig
@@ -139,7 +138,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures one size and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--size", choices=tuple(SIZES), help="default: toy on the CPU, B on CUDA")
     parser.add_argument("--minutes", type=float, default=math.inf, help="what would begin later is skipped")
     options = parser.parse_args(arguments)
@@ -148,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     size = SIZES[options.size or {"cpu": "toy", "cuda": "B"}[device.type]]
     rows = measure(size, device=device, rows=Rows("evaluation", options.rows), deadline=deadline)
-    print(json.dumps(document(rows, device=device), indent=2) if options.json else table(rows, device=device))
+    print(json.dumps(machine.document(rows, device=device), indent=2) if options.json else table(rows, device=device))
     if any(row.error for row in rows):
         sys.exit(1)
 
@@ -397,17 +396,12 @@ def _free() -> None:
         torch.cuda.empty_cache()
 
 
-def document(rows: Sequence[Row], *, device: torch.device) -> dict[str, object]:
-    """What `--json` prints."""
-    return {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
-
-
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown, a column per field of a row."""
     names = [field.name for field in fields(Row)]
     lines = [f"| {' | '.join(names).replace('_per_', '/')} |", "|---" * len(names) + "|"]
     lines += [f"| {' | '.join(_shown(getattr(row, name)) for name in names)} |" for row in rows]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 def _shown(value: str | float | None) -> str:

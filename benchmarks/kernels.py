@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, machine
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import ours
+from benchmarks.speed.contenders import ours
 from benchmarks.speed.rows import Rows
 
 
@@ -37,7 +36,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Watches a few steps and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--case", type=int, default=0, help="number of the case, from 0")
     parser.add_argument("--steps", type=int, default=3, help="steps that are watched")
     parser.add_argument("--most", type=int, default=25, help="kernels that are shown")
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = watch(case, device=device, steps=options.steps)[: options.most + 1]
     for row in rows:
         kept.add(row)
-    shown = {"case": case.name, "rows": [asdict(row) for row in rows], **machine.conditions(device)}
+    shown = machine.document(rows, device=device, case=case.name)
     print(json.dumps(shown, indent=2) if options.json else table(rows, title=case.name, device=device))
 
 
@@ -100,7 +99,7 @@ def table(rows: Sequence[Row], *, title: str, device: torch.device) -> str:
     lines += [
         f"| {row.kernel[:80]} | {row.share:.1%} | {row.ms_per_step:.3f} | {row.calls_per_step:g} |" for row in rows
     ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, whose 
 
 from benchmarks.scale import command
 from benchmarks.scale.bench import Bench, Row
-from benchmarks.scale.looking import first_refresh, status
-from benchmarks.scale.memory import memory
-from benchmarks.scale.planning import plan, resubmit
 from benchmarks.scale.queueing import compare, look, submit
+from benchmarks.scale.verbs import first_refresh, memory, plan, resubmit, status
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "plan": plan,

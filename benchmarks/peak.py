@@ -9,7 +9,7 @@ on zeros a card draws less power, and clocks higher. Mean of 10 after 3 that are
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +17,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import clock, machine
-from benchmarks.speed.options import parser as options_of
 from benchmarks.speed.rows import Rows
 
 COUNTED, BEFORE = 10, 3
@@ -34,14 +33,14 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--size", type=int, default=8192, help="rows and columns of the matrices")
     options = parser.parse_args(arguments)
     device, kept, rows = torch.device(options.device), Rows("peak", options.rows), list[Row]()
     for measured in (bf16, tf32, fp32, copies):
         rows.append(measured(options.size, device=device))
         kept.add(rows[-1])
-    shown = {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
+    shown = machine.document(rows, device=device)
     print(json.dumps(shown, indent=2) if options.json else table(rows, device=device))
 
 
@@ -93,7 +92,7 @@ def _seconds(run: Callable[[], object], *, device: torch.device) -> float:
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown."""
     lines = ["| what | reached |", "|---|---|", *(f"| {row.what} | {row.value:g} {row.unit} |" for row in rows)]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ time of the thread, so that waiting for a core does not count.
 """
 
 import argparse
-import datetime
 import json
-import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,6 +23,9 @@ import torchvision
 from torch import Tensor
 from torchvision.transforms.v2 import functional as one
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.speed import machine
 from iwm_core.config import PhotometricConfig, TrialConfig
 from iwm_core.data import photometric, pixels, views
 from iwm_core.randomness import uniform
@@ -37,6 +39,8 @@ ROWS: tuple[tuple[int, Literal["hsv", "yiq"], int], ...] = (
 """(pixels, hue, batch): the first is the row that is promised to be at least four times the loop."""
 
 SLICE_S = 0.1
+CPU = torch.device("cpu")
+FACTS = {"processor": machine.device_name(CPU), "torchvision": torchvision.__version__}
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _turn(x_CHW: Tensor, turns: float) -> Tensor:
 def document(rows: list[Row]) -> dict[str, object]:
     """What `--json` prints; the top level repeats the first row."""
     first = {key: asdict(rows[0])[key] for key in ("batched_ips", "loop_ips", "ratio")}
-    return {**first, "rows": [asdict(row) for row in rows], **conditions()}
+    return {**first, **machine.document(rows, device=CPU, **FACTS)}
 
 
 def table(rows: list[Row]) -> str:
@@ -136,25 +140,7 @@ def table(rows: list[Row]) -> str:
         f"| {row.size} px, {row.hue} | {row.batch} | {row.batched_ips:,.0f} | {row.loop_ips:,.0f} | {row.ratio:.1f} |"
         for row in rows
     ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in conditions().items())])
-
-
-def conditions() -> dict[str, str]:
-    """Hardware, versions, date."""
-    return {
-        "processor": _processor(),
-        "threads": "1",
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "date": datetime.date.today().isoformat(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")  # of Linux
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return machine.with_conditions(lines, device=CPU, **FACTS)
 
 
 if __name__ == "__main__":

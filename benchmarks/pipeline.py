@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -34,8 +34,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import compile_blocks
+from benchmarks.speed.contenders import compile_blocks
 from benchmarks.speed.photos import HEIGHT, WIDTH, write_photos
 from benchmarks.speed.rows import Rows
 from iwm_core.config import DataConfig, RuntimeConfig, TrialConfig
@@ -60,7 +59,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every stage and prints a table, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--workers", default="0,2", help="numbers of loader processes")
     parser.add_argument("--rounds", type=int, default=5, help="turns of every stage")
     parser.add_argument("--batches", type=int, default=30, help="batches of `loader`; `whole` takes a fifth of them")
@@ -77,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for row in pipeline.rows(workers=workers, rounds=options.rounds, batches=options.batches):
             kept.add(row)
             rows.append(row)
-    facts = {"files": f"{photos} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB", **machine.conditions(device)}
-    shown = {"rows": [asdict(row) for row in rows], **facts}
-    print(json.dumps(shown, indent=2) if options.json else table(rows, facts=facts))
+    files = f"{photos} JPEG of {WIDTH} x {HEIGHT}, {kilobytes:.0f} KB"
+    shown = machine.document(rows, device=device, files=files)
+    print(json.dumps(shown, indent=2) if options.json else table(rows, device=device, files=files))
 
 
 def of_files(config: TrialConfig) -> TrialConfig:
@@ -170,11 +169,11 @@ def _row(stage: str, seconds: float, *, clock: str) -> Row:
     return Row(stage=stage, images_per_s=round(1 / seconds, 2), ms_per_image=round(1000 * seconds, 4), clock=clock)
 
 
-def table(rows: Sequence[Row], *, facts: dict[str, str]) -> str:
+def table(rows: Sequence[Row], *, device: torch.device, files: str) -> str:
     """Markdown."""
     lines = ["| stage | images/s | ms per image | seconds of the |", "|---|---|---|---|"]
     lines += [f"| {row.stage} | {row.images_per_s:,.4g} | {row.ms_per_image:.3f} | {row.clock} |" for row in rows]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in facts.items())])
+    return machine.with_conditions(lines, device=device, files=files)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -23,10 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.speed import cases, clock, machine, stages
 from benchmarks.speed.cases import Case
-from benchmarks.speed.contender import Contender
+from benchmarks.speed.contenders import Contender, ours
 from benchmarks.speed.official import official
-from benchmarks.speed.options import parser as options_of
-from benchmarks.speed.ours import ours
 from benchmarks.speed.rows import Rows
 from iwm_core.objectives.table import OBJECTIVES
 from iwm_core.training import flops
@@ -65,7 +63,7 @@ class Failed:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every case of the device and prints tables, or one JSON document."""
-    parser = options_of(__doc__)
+    parser = machine.parser(__doc__)
     parser.add_argument("--official", type=Path, help="a checkout of facebookresearch/ijepa")
     parser.add_argument("--objectives", default=",".join(JEPAS), help=f"of {', '.join(OBJECTIVES)}")
     parser.add_argument("--cases", default="", help="numbers of the cases, from 0; empty: all of the device")
@@ -95,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 kept.add(row)
             rows += found
         _forget(device)
-    print(json.dumps(document(rows, device=device), indent=2) if options.json else table(rows, device=device))
+    print(json.dumps(machine.document(rows, device=device), indent=2) if options.json else table(rows, device=device))
     if failed:
         sys.exit(1)
 
@@ -158,11 +156,6 @@ def row(
     )
 
 
-def document(rows: Sequence[Row], *, device: torch.device) -> dict[str, object]:
-    """What `--json` prints."""
-    return {"rows": [asdict(row) for row in rows], **machine.conditions(device)}
-
-
 def table(rows: Sequence[Row], *, device: torch.device) -> str:
     """Markdown: speeds, then shares."""
     lines = [
@@ -183,7 +176,7 @@ def table(rows: Sequence[Row], *, device: torch.device) -> str:
         f"| {_percent(row.draw_share)} |"
         for row in rows
     ]
-    return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in machine.conditions(device).items())])
+    return machine.with_conditions(lines, device=device)
 
 
 def _percent(share: float | None) -> str:

@@ -1,11 +1,11 @@
-"""The configuration of a trial, as frozen values. No torch here: a login node reads thousands of these.
+"""The configuration of a trial, as frozen values. Imports no torch: a login node reads thousands of these.
 
-`TrialConfig` is the scientific configuration: whatever decides a result, and nothing else. Two trials with equal
-`TrialConfig` are the same trial. `RuntimeConfig` is how one attempt runs (device, workers, checkpoint interval): it may
-change between two attempts of one trial without changing what the trial is.
+`TrialConfig` is the scientific configuration: everything that decides a result, and nothing else. Two trials with equal
+`TrialConfig` are the same trial. `RuntimeConfig` is how one attempt runs (device, workers, checkpoint interval); it
+may change between attempts without changing the trial.
 
 Declared defaults are left out of a trial's id, so a new field with a default keeps old ids; changing a default, or the
-numerics behind it, bumps `orchestrator.trial.value.ID_VERSION`. Marks such as [C2] say how sure a constant is:
+numerics behind it, bumps `orchestrator.trial.value.ID_VERSION`. Marks such as [C2] state how certain a constant is:
 [C1] read in a primary text, [C2] in notes made from the complete paper, [IMPL] in a public re-implementation,
 [OURS] chosen here because no source settles it.
 """
@@ -27,28 +27,28 @@ class DataConfig:
     """Images and the one geometric crop that both views share (IWM gives no geometric action)."""
 
     kind: Literal["digits_on_photos", "imagefolder", "random"] = "digits_on_photos"
-    dataset: str = ""  # which images these are, when `kind` does not say; the folder's path belongs to the runtime
+    dataset: str = ""  # name of the images, if `kind` does not imply it; the folder's path belongs to the runtime
     image_size: int = 32  # pixels, after the crop
-    stored_size: int = 40  # pixels, before the crop; of the data sets that are made here
+    stored_size: int = 40  # pixels, before the crop; of generated data sets
     crop_area_min: float = 0.3  # [C1 I-JEPA] share of the area kept by RandomResizedCrop
     crop_area_max: float = 1.0
     crop_aspect_min: float = 0.75
     crop_aspect_max: float = 4 / 3
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     flip_p: float = 0.5  # [C2] crop and flip are common to x and y
-    max_corrupt_files: int = 10  # unreadable files that are skipped before it is an error
+    max_corrupt_files: int = 10  # unreadable files to skip; one more is an error
     random_images: int = 4096  # size of the `random` data set
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotometricConfig:
-    """The transformation that becomes the action. Maxima are at strength 1; the action's normaliser is the maximum."""
+    """The transformation behind the action. Maxima are those at strength 1; they also normalise the action."""
 
     brightness_max: float = 0.4  # [C2]
     contrast_max: float = 0.4  # [C2]
     saturation_max: float = 0.2  # [C2]
     hue_max: float = 0.1  # [C2] in turns
-    strength: float = 1.0  # multiplies the four maxima, of both views
+    strength: float = 1.0  # multiplies the four maxima, for both views
     jitter_p: float = 0.8  # [C2] on the source and on the target
     grayscale_p: float = 0.2  # [C2] destructive operations touch the source only
     blur_p: float = 0.2  # [C2]
@@ -104,7 +104,7 @@ class PredictorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ConditioningConfig:
-    """How the predictor learns of the action."""
+    """How the predictor gets the action."""
 
     kind: str = "feature"  # one of the table in models/conditioning.py
     layers: int = 3  # [C2] linear layers of `feature`
@@ -113,7 +113,7 @@ class ConditioningConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What is minimised."""
+    """The loss."""
 
     kind: str = "iwm"  # one of the table in objectives/
     loss: Literal["mse", "smooth_l1"] = "mse"  # [OURS] mean over positions and features
@@ -127,7 +127,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig:
-    """AdamW and its schedules, all of them functions of the step."""
+    """AdamW and its schedules, which are functions of the step."""
 
     lr: float = 3e-3  # peak, as given: no hidden scaling with the batch
     lr_start_ratio: float = 0.2  # [C1 I-JEPA] 2e-4 / 1e-3
@@ -149,23 +149,23 @@ class TrainConfig:
     steps: int = 2000
     batch_size: int = 64  # over all ranks
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights and loss stay fp32
-    threads: int = 1  # of torch on the CPU: another count gives other bits
+    threads: int = 1  # of torch on the CPU; another number gives other bits
     deterministic: bool | None = None  # None: on the CPU
     log_every: int = 20  # steps between two `step` events
     accumulate: int = 1  # micro-batches whose gradients make one step
-    compile: bool = False  # torch.compile of the networks: other bits, the same function
+    compile: bool = False  # torch.compile of the networks: the same function, other bits
     online_every: int = 0  # steps between two online evaluations (MRR and k-NN on few images); 0: none
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig:
-    """What the protocols that train something train with. The defaults are those of the toy networks."""
+    """Training settings of the protocols that train something. The defaults suit the toy networks."""
 
     steps: int = 300
     batch_size: int = 64
-    lr: float = 3e-3  # of heads, and of a predictor that starts at random; peak, cosine to 0
+    lr: float = 3e-3  # peak, of heads and of a random predictor; cosine to 0
     pretrained_lr_ratio: float = 0.1  # [C2] of a pretrained predictor, and of an encoder
-    layer_decay: float = 1.0  # of an encoder: each block's rate is this share of the next one's
+    layer_decay: float = 1.0  # of an encoder: ratio of a block's rate to the next block's
     weight_decay: float = 0.05
     warmup_ratio: float = 0.05
     label_smoothing: float = 0.0
@@ -174,25 +174,25 @@ class TuneConfig:
     encoder: Literal["pretrained", "random"] = "pretrained"  # random: from scratch, at the full rate
     predictor: Literal["pretrained", "random"] = "pretrained"
     head_heads: int = 2  # of the attentive head
-    tasks: str = ""  # of `multitask`: names, separated by commas; empty: all that the data set has
-    classes: int = 0  # of `segmentation` on a folder: how many there are, such as 150 of ADE20K
+    tasks: str = ""  # of `multitask`: names, separated by commas; empty: all tasks of the data set
+    classes: int = 0  # of `segmentation` on a folder: number of classes, such as 150 for ADE20K
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What is measured, fixed beforehand: at the end of pretraining, or of a trial that was pretrained before."""
+    """The evaluation: of this trial at the end of its pretraining, or of an earlier trial."""
 
     protocol: str = ""  # one of the table in evaluation/protocols.py; empty: those at the end of pretraining
     bank_size: int = 256  # [C2] augmented versions of each image
     bank_images: int = 32  # held-out images
-    bank_strength: float = 1.0  # one strength for every trial, so that rows can be compared
+    bank_strength: float = 1.0  # the same for every trial, so that rows are comparable
     bank_seed: int = 0
     probe_train_images: int = 5000  # at most
     probe_test_images: int = 2000  # at most
     probe_l2: float = 1e-3
     neighbours: int = 20  # of k-NN [C1 DINO]
     temperature: float = 0.07  # of its votes [C1 DINO]
-    weights: str = ""  # which weights a timm model has; their file belongs to the runtime. `pretrained`: timm's own
+    weights: str = ""  # name of a timm model's weights (their file belongs to the runtime); `pretrained`: timm's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,17 +211,17 @@ class TrialConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
-    pretrain: str = ""  # whose weights are evaluated: a trial's id or `timm:<name>`; empty: this trial trains its own
-    target: str = "ema"  # what the targets are made by: `ema`, or `frozen:<timm name>`, a teacher that stays as it is
+    pretrain: str = ""  # weights to evaluate: a trial's id or `timm:<name>`; empty: this trial trains its own
+    target: str = "ema"  # the target encoder: `ema`, or `frozen:<timm name>`, a teacher that is not trained
 
     @property
     def parent(self) -> str:
-        """The id of the trial whose weights are evaluated; empty where there is none, as for a timm model."""
+        """The id of the trial whose weights are evaluated; empty if there is none, as for a timm model."""
         return "" if self.pretrain.startswith("timm:") else self.pretrain
 
     @property
     def teacher(self) -> str:
-        """The timm model whose latents are the targets; empty: the encoder's moving average.
+        """The timm model whose latents are the targets; empty: the target is the encoder's EMA.
 
         Raises:
             ConfigError: `target` names neither.
@@ -239,15 +239,15 @@ class TrialConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
-    """How one attempt runs. None of it may change a result on equal hardware."""
+    """How one attempt runs. None of it changes a result on equal hardware."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     loader_workers: int = 0  # processes; 0: in the trainer
     checkpoint_every_steps: int = 50
     keep_checkpoints: int = 2
     data_root: str = ""  # folder of `imagefolder`
-    weights_file: str = ""  # weights of a timm model, where `evaluate.weights` or `target` names one
-    checkpoint_activations: bool = False  # computes the blocks' activations a second time instead of keeping them
+    weights_file: str = ""  # weights of the timm model that `pretrain` or `target` names
+    checkpoint_activations: bool = False  # recomputes activations in the backward pass instead of storing them
 
 
 Config = TypeVar("Config")
@@ -255,13 +255,13 @@ _hints = functools.cache(typing.get_type_hints)
 
 
 def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") -> Config:
-    """Builds the frozen configuration `kind` from nested mappings.
+    """Build the frozen configuration `kind` from nested mappings.
 
     Whole numbers become floats where the field is a float (and floats without a fraction become whole numbers where it
     is an int), so that `1` and `1.0` are the same trial.
 
     Raises:
-        ConfigError: an unknown key, a value of the wrong type or outside the field's choices; it names the valid ones.
+        ConfigError: an unknown key, or a value of the wrong type or outside the field's choices.
     """
     hints = _hints(kind)
     unknown = [key for key in raw if key not in hints]
@@ -272,7 +272,7 @@ def from_dict(kind: type[Config], raw: Mapping[str, Any], *, where: str = "") ->
 
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    """One value, as the field's type wants it."""
+    """Convert one value to the field's type."""
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"'{where}' is a group of settings, not {value!r}", setting=where, value=value)
@@ -300,6 +300,22 @@ def _scalar(hint: type, value: Any, *, where: str) -> Any:
 
 
 _PLAIN = {float: "a finite number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+def check_range(group: Any, name: str, *, most: float = math.inf) -> None:
+    """Check 0 < `<name>_min` <= `<name>_max` <= most, for a `name` such as `masks.area` of the group `masks`.
+
+    Raises:
+        ConfigError: a bound outside this range.
+    """
+    low, high = (getattr(group, f"{name.partition('.')[2]}_{end}") for end in ("min", "max"))
+    if not 0 < low <= high <= most:
+        limit = f", at most {most:g}" if math.isfinite(most) else ""
+        raise ConfigError(
+            f"{name}_min={low:g} and {name}_max={high:g} must be above 0, in that order{limit}",
+            setting=f"{name}_max" if 0 < low <= most else f"{name}_min",
+            value=high if 0 < low <= most else low,
+        )
 
 
 def to_dict(config: Any) -> dict[str, Any]:

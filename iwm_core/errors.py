@@ -1,14 +1,14 @@
-"""What can go wrong in the core.
+"""The errors of the core.
 
     CoreError (ValueError)
-    |-- ConfigError        a setting, or two settings together, that cannot work
+    |-- ConfigError        a setting, or a combination of settings, that cannot work
     |-- DataError          images or labels that cannot be read
     |-- CheckpointError    no usable checkpoint where one is needed
     |-- NonFiniteLossError the loss became NaN or infinite; the batch was kept
-    `-- DeviceMemoryError  the device has no memory left
+    `-- DeviceMemoryError  the device is out of memory
 
-Every message is one or two plain sentences: what, where, what came, what is valid. Programs read the same from the
-error's attributes, see `DetailedError`.
+Every message states in one or two sentences what is wrong, where, the value and what is valid. Programs read the same
+from the error's attributes: see `DetailedError`.
 """
 
 import difflib
@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import Self
 
 
+def plain(value: object) -> str:
+    """Return a setting's value as a user types it: `true`, `0.1`."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 class DetailedError(Exception):
-    """A message for people, and what it is about for programs.
+    """An error with a message for people and attributes for programs.
 
     Attributes:
-        setting: The setting, option or name's kind that was wrong, such as `predictor.depth`; empty: none.
-        value: What came.
-        choices: What would have been valid, where that is a list.
-        path: The file or folder that it is about.
+        setting: The wrong setting, option or kind of name, such as `predictor.depth`; empty: none.
+        value: The wrong value.
+        choices: The valid values, if they can be listed.
+        path: The file or folder concerned.
     """
 
     def __init__(
@@ -48,12 +53,12 @@ class DetailedError(Exception):
         """`unknown <what> '<value>' (did you mean ...?); choose from ...`
 
         Args:
-            what: What kind of name it is, as a reader calls it.
-            value: The name that came.
-            choices: The names there are.
-            setting: Where `what` is no setting's name: the setting.
-            more: What else is valid, in words.
-            shown: The value as it is to be shown, where it cannot be shown as it came.
+            what: The kind of name, in the reader's terms.
+            value: The unknown name.
+            choices: The valid names.
+            setting: The setting, if `what` is not its name.
+            more: What else is valid, appended to the message.
+            shown: The value as the message shows it, if not as given.
         """
         listed = tuple(map(str, choices))
         near = difflib.get_close_matches(str(value), listed, n=1, cutoff=0.75)
@@ -61,13 +66,18 @@ class DetailedError(Exception):
         message = f"unknown {what} '{shown or value}'{hint}; choose from {', '.join(listed) or 'none'}{more}"
         return cls(message, setting=setting or what, value=value, choices=listed)
 
+    @classmethod
+    def wrong(cls, setting: str, value: object, why: str, *, choices: Iterable[object] = ()) -> Self:
+        """`<setting>=<value> <why>`, for a value that is wrong and not merely unknown."""
+        return cls(f"{setting}={plain(value)} {why}", setting=setting, value=value, choices=choices)
+
 
 class CoreError(DetailedError, ValueError):
     """Base of every error that a user of the core can cause."""
 
 
 class ConfigError(CoreError):
-    """A setting, or two settings together, that cannot work."""
+    """A setting, or a combination of settings, that cannot work."""
 
 
 class DataError(CoreError):
@@ -83,4 +93,4 @@ class NonFiniteLossError(CoreError):
 
 
 class DeviceMemoryError(CoreError):
-    """The device has no memory left for what was asked."""
+    """The device is out of memory."""

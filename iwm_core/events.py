@@ -1,7 +1,7 @@
-"""Events of a training run. One event is one JSON line: `{"t": unix seconds, "event": name, ...fields}`.
+"""The events of a training run. One event is one JSON line: `{"t": unix seconds, "event": name, ...fields}`.
 
-The core emits events through `RunCallbacks`; the orchestrator appends them to the attempt's journal.
-Readers ignore unknown fields and unknown events, so an older reader survives a newer writer.
+The core emits events through `RunCallbacks`; the orchestrator appends them to the attempt's journal. Readers ignore
+unknown fields and unknown events, so an older reader can read a newer writer's journal.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Base of all events; `t` is the writer's clock in unix seconds (0: not stamped yet)."""
+    """Base of all events; `t` is the writer's clock in Unix seconds (0: not stamped yet)."""
 
     name: ClassVar[str]
     t: float = 0.0
@@ -24,8 +24,8 @@ class Event:
 class Started(Event):
     """An attempt began.
 
-    `skipped` names checkpoints that could not be used, and why. `older_bytes` is the length of each older attempt's
-    journal at this moment: what an older attempt writes later is never read.
+    `skipped` lists unusable checkpoints with the reason. `older_bytes` has the length of each older attempt's journal
+    at this moment; what an older attempt writes later is never read.
     """
 
     name: ClassVar[str] = "started"
@@ -54,7 +54,7 @@ class Step(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled(Event):
-    """What the machine did at about `step`: telemetry, and no part of the trial's result."""
+    """Machine metrics near `step`: telemetry, not part of the trial's result."""
 
     name: ClassVar[str] = "sampled"
     step: int = 0
@@ -63,7 +63,7 @@ class Sampled(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Event):
-    """A checkpoint of `step` steps is safely on disk."""
+    """The checkpoint of `step` is durable on disk."""
 
     name: ClassVar[str] = "checkpoint"
     step: int = 0
@@ -82,7 +82,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Preempted(Event):
-    """The attempt was asked to stop and checkpointed at `step`."""
+    """The attempt was asked to stop and wrote a checkpoint at `step`."""
 
     name: ClassVar[str] = "preempted"
     step: int = 0
@@ -130,29 +130,29 @@ KINDS: dict[str, type[Event]] = {
 }
 
 TELEMETRY = frozenset({"images_per_s", "data_wait_share", "starving_alarm", "mfu", "train_s", "evaluate_s"})
-"""Metrics of the wall clock: two equal runs differ in them, so they are never compared."""
+"""Metrics that depend on the wall clock. Equal runs differ in them, so they are never compared."""
 SYSTEM = "system/"
-"""How metrics of the machine begin, which are telemetry, too."""
+"""Prefix of machine metrics, which are telemetry too."""
 
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def is_telemetry(metric: str) -> bool:
-    """Whether two equal runs may differ in it."""
+    """Return True for a metric in which two equal runs may differ."""
     return metric in TELEMETRY or metric.startswith(SYSTEM)
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON, without the newline. Infinite and NaN metrics become words, since JSON has no such numbers."""
+    """Return one line of JSON without the newline. NaN and infinity become strings, since JSON has no such numbers."""
     fields = {key: value for key, value in dataclasses.asdict(event).items() if key != "t"}
     return json.dumps({"t": event.t, "event": event.name, **_worded(fields)}, allow_nan=False)
 
 
 def from_json(line: str | bytes) -> Event | None:
-    """The event of one line; None for an event this version does not know.
+    """Parse one line; return None for an event that this version does not know.
 
     Raises:
-        ValueError: the line is not a JSON object with an event (a torn line, for one).
+        ValueError: the line is not a JSON object with an event, for instance a torn line.
     """
     raw = json.loads(line)
     if not isinstance(raw, dict) or "event" not in raw:

@@ -30,15 +30,15 @@ STREAMS = {
 
 
 def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
-    """A numpy generator for (seed, stream, step)."""
+    """Return a numpy generator for (seed, stream, step)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, STREAMS[stream], step])))
 
 
 def uniform(seed: int, stream: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 in [0, 1), of `shape`."""
+    """Return uniform float32 numbers in [0, 1)."""
     return generator(seed, stream, step).random(shape, dtype=np.float32)
 
 
 def torch_seed(seed: int, stream: str, step: int = 0) -> int:
-    """A 63-bit seed for a torch.Generator, where a library draws through torch (weight initialisation)."""
+    """Return a 63-bit seed for a torch.Generator, for libraries that draw through torch (weight initialisation)."""
     return int(generator(seed, stream, step).integers(2**63 - 1))

@@ -1,21 +1,30 @@
-"""Tensors on their way to a device, and their digest, by which two runs are seen to have ended with the same bits."""
+"""Tensors: transfer to a device, random initialisation from a seed, and a digest that shows whether bits are equal."""
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 
 def onto(x: Tensor, device: torch.device | str) -> Tensor:
-    """`x` on the device. To a GPU through pinned memory, so that the host does not wait for what is queued there."""
+    """Move `x` to the device; to a GPU through pinned memory, so that the host does not wait for queued work."""
     if torch.device(device).type == "cuda" and x.device.type == "cpu":
         x = x.pin_memory()
     return x.to(device, non_blocking=True)
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's default CPU generator inside the block, and restore its state afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
 def sha256_of(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of these tensors: name, dtype, shape and bytes, in the order of the names."""
+    """Return the SHA-256 of names, dtypes, shapes and bytes, in the order of the names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

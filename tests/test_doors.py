@@ -1,9 +1,12 @@
 """Who may import whom: rooms below, one door per library, and nothing heavy behind the light verbs."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -146,6 +149,34 @@ def test_the_orchestrator_knows_little_of_the_core():
         known = [name for name in imports(path) if name.startswith("iwm_core.")]
         packages = ("iwm_core.data", "iwm_core.objectives", "iwm_core.training")
         assert all(name.startswith(CORE_DOORS) or name in packages for name in known), (path, known)
+
+
+def normalised(distribution: str) -> str:
+    """The name of a distribution as PEP 503 compares it, without version and extras."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", distribution)[0]).lower()  # type: ignore[index]
+
+
+def declared(*groups: str) -> set[str]:
+    """The distributions that pyproject.toml names: those always installed, and those of these extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *(project["optional-dependencies"][group] for group in groups)]
+    return {normalised(name) for names in lists for name in names}
+
+
+@pytest.mark.parametrize(
+    ("package", "extras"), [*((package, ()) for package in PACKAGES), ("benchmarks", ("dev",)), ("docs", ())]
+)
+def test_every_imported_library_is_a_declared_dependency(package, extras):
+    distributions, known = packages_distributions(), declared(*extras)
+    top_level = {name.split(".")[0] for path in (ROOT / package).rglob("*.py") for name in imports(path)}
+    libraries = top_level - sys.stdlib_module_names - {*PACKAGES, "benchmarks", "docs", "tests"}
+    undeclared = {name for name in libraries if not known & {normalised(found) for found in distributions[name]}}
+    assert not undeclared
+
+
+def test_every_declared_dependency_has_a_version_in_the_constraints():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert declared("postgres", "auth", "dev") <= {normalised(line) for line in lines}
 
 
 def loaded_after(code: str) -> set[str]:

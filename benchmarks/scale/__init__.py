@@ -1,10 +1,11 @@
-"""The rooms of `benchmarks/orchestrator.py`: how the orchestrator bears sweeps of ten thousand trials.
+"""The parts of `benchmarks/orchestrator.py`: the orchestrator on sweeps of ten thousand trials.
 
-bench.py       what a part is given, what it answers: a fresh folder, commands as real processes, rows
+bench.py       a part's input and output: a fresh folder, commands as real processes, rows
 roots.py       roots as planners and workers leave them, made without training
-planning.py    plan, and submitting the same sweep again
-looking.py     `iwm status`, warm and on a root that was never looked at
-memory.py      the process that reconciles and sends to MLflow
+verbs.py       plan, submit again, status, and the memory of the process that reconciles and sends to MLflow
+queueing.py    a real SLURM in a box: submit, one reconciler pass, other tools for comparison
+browsing.py    the pages beside the MLflow UI
+command.py     the shared options and output
 
-A part is a function from `Bench` to rows, entered in the table of `benchmarks/orchestrator.py`.
+A part is a function from `Bench` to rows, listed in the table of `benchmarks/orchestrator.py`.
 """

@@ -1,12 +1,26 @@
-"""The hardware, versions and date that stand under every figure."""
+"""The machine of a benchmark: options that choose the device, and the hardware, versions and date under each figure."""
 
+import argparse
 import datetime
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from iwm_core.config import TrialConfig
 from iwm_core.training import numerics
+
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """--json, --device and --rows; `about` is the module's docstring, whose first line describes it."""
+    options = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
+    options.add_argument("--json", action="store_true", help="print one JSON document")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--rows", type=Path, help="append each row to this file of JSON lines once it is measured")
+    return options
 
 
 def conditions(device: torch.device) -> dict[str, str]:
@@ -18,6 +32,17 @@ def conditions(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),
     }
+
+
+def document(rows: Sequence[Any], *, device: torch.device, **facts: str) -> dict[str, object]:
+    """Return what `--json` prints of a benchmark with these rows, which are dataclasses."""
+    return {**facts, "rows": [asdict(row) for row in rows], **conditions(device)}
+
+
+def with_conditions(lines: Sequence[str], *, device: torch.device, **facts: str) -> str:
+    """Return a Markdown table with the conditions below it."""
+    below = ", ".join(f"{key} {value}" for key, value in {**facts, **conditions(device)}.items())
+    return "\n".join([*lines, "", below])
 
 
 def device_name(device: torch.device) -> str:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.cases import Case
-from benchmarks.speed.contender import Contender
+from benchmarks.speed.contenders import Contender
 from benchmarks.speed.stages import Watched
 
 BLOCKS = 4

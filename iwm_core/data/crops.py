@@ -24,20 +24,20 @@ CENTRE_SHARE = 224 / 256
 
 @dataclass(frozen=True, kw_only=True)
 class Crops:
-    """Draws of one batch: what decides a crop once the image's size is known."""
+    """The random draws of a batch, which determine each crop given the image's size."""
 
     area_BT: np.ndarray  # share of the image
     aspect_BT: np.ndarray  # width / height
-    corner_B2: np.ndarray  # where the free play goes: 0 top left, 1 bottom right
+    corner_B2: np.ndarray  # position within the image: 0 top left, 1 bottom right
     flip_B: np.ndarray  # bool
     aspect_bounds: tuple[float, float]
 
     def row(self, sample: int) -> "Crops":
-        """The draws of one sample, still as a batch."""
+        """Return the draws of one sample, as a batch of one."""
         return self.rows(slice(sample, sample + 1))
 
     def rows(self, keep: slice) -> "Crops":
-        """The draws of some samples."""
+        """Return the draws of some samples."""
         return Crops(
             area_BT=self.area_BT[keep],
             aspect_BT=self.aspect_BT[keep],
@@ -48,7 +48,7 @@ class Crops:
 
 
 def draw_crops(config: DataConfig, *, seed: int, step: int, batch: int) -> Crops:
-    """The crops and flips of `batch` samples at `step`."""
+    """Draw the crops and flips of `batch` samples at `step`."""
     u_BU = uniform(seed, "crop", step, (batch, 2 * TRIES + 3)).astype(np.float64)
     low, high = np.log(config.crop_aspect_min), np.log(config.crop_aspect_max)
     return Crops(
@@ -61,7 +61,7 @@ def draw_crops(config: DataConfig, *, seed: int, step: int, batch: int) -> Crops
 
 
 def crop_boxes(crops: Crops, *, height: int, width: int) -> np.ndarray:
-    """box_B4 of each crop on images of this size."""
+    """Return box_B4 of each crop on images of this size."""
     h_BT = np.round(np.sqrt(crops.area_BT * height * width / crops.aspect_BT))
     w_BT = np.round(np.sqrt(crops.area_BT * height * width * crops.aspect_BT))
     fits_BT = (h_BT >= 1) & (h_BT <= height) & (w_BT >= 1) & (w_BT <= width)
@@ -74,13 +74,13 @@ def crop_boxes(crops: Crops, *, height: int, width: int) -> np.ndarray:
 
 
 def centre_box(*, height: int, width: int, share: float = CENTRE_SHARE) -> np.ndarray:
-    """The centred square whose side is `share` of the shorter one, as one row [1, 4]."""
+    """Return the centred square with `share` of the shorter side, as one row [1, 4]."""
     side = max(1, round(share * min(height, width)))
     return np.array([[(height - side) // 2, (width - side) // 2, side, side]])
 
 
 def _widest(*, height: int, width: int, bounds: tuple[float, float]) -> np.ndarray:
-    """The largest centred box whose aspect ratio lies within the bounds."""
+    """Return the largest centred box whose aspect ratio is within the bounds."""
     h = min(height, round(width / bounds[0]))
     w = min(width, round(height * bounds[1]))
     return np.array([(height - h) // 2, (width - w) // 2, h, w])

@@ -1,7 +1,7 @@
-"""Labelled images that can be cropped: the table of data sets, and the one that lies in memory.
+"""Labelled images that can be cropped: the table of data sets, and the data set in memory.
 
-A data set knows how many images it has, their labels, and how to cut crops out of them as uint8. It draws nothing: the
-loader says which images (by index) and which crops, so that what a training step sees is a function of (seed, step).
+A data set has a length and labels, and returns crops as uint8. It draws nothing at random: the loader chooses images
+(by index) and crops, so the input of a training step is a function of (seed, step).
 
 Shapes: N images of the set, B of a batch, C = 3 channels, H and W stored pixels, S pixels of a crop.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iwm_core.config import DataConfig
+from iwm_core.config import DataConfig, check_range
 from iwm_core.data.crops import Crops, centre_box, crop_boxes
 from iwm_core.data.digits import digits_on_photos
 from iwm_core.data.imagefolder import ImageFolder
@@ -27,7 +27,7 @@ Split = Literal["train", "test"]
 
 
 class ImageDataset(Protocol):
-    """What training and evaluation ask of a data set."""
+    """The interface of a data set for training and evaluation."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -36,12 +36,12 @@ class ImageDataset(Protocol):
 
     @property
     def num_classes(self) -> int:
-        """Labels lie in 0 to num_classes - 1."""
+        """Labels are in 0 to num_classes - 1."""
         ...
 
     @property
     def digest(self) -> str:
-        """A hash of the pixels that were made, or of the files' names: part of an attempt's fingerprint."""
+        """A hash of the pixels, or of the file names: part of an attempt's fingerprint."""
         ...
 
     def __len__(self) -> int: ...
@@ -59,8 +59,7 @@ class ImageDataset(Protocol):
 class ImageStack:
     """Images of one size, in memory.
 
-    `masks` say which pixels belong to the object, and `tasks` what else is known of each image, as labels [N] by name,
-    where that is so.
+    `masks` marks the pixels of the object, and `tasks` has further labels [N] by name; both are optional.
     """
 
     image_NCHW: Tensor
@@ -98,11 +97,11 @@ class ImageStack:
 
 
 def load(config: DataConfig, *, split: Split, root: str = "") -> ImageDataset:
-    """The data set of the configuration; `root` is the folder of `imagefolder` and unused otherwise.
+    """Load the data set of the configuration; `root` is the folder of `imagefolder`, otherwise unused.
 
     Raises:
         ConfigError: settings of `data` that cannot work.
-        DataError: no images where they are expected.
+        DataError: missing images.
     """
     _check(config)
     return DATASETS[config.kind](config, split, root)
@@ -128,18 +127,11 @@ def _noise(config: DataConfig, split: Split, root: str) -> ImageStack:
 
 
 def _check(config: DataConfig) -> None:
-    if not 0 < config.crop_area_min <= config.crop_area_max <= 1:
-        low, high = config.crop_area_min, config.crop_area_max
-        raise ConfigError(
-            f"data.crop_area_min={low:g} and data.crop_area_max={high:g} must be in (0, 1], in that order"
-        )
-    if not 0 < config.crop_aspect_min <= config.crop_aspect_max:
-        low, high = config.crop_aspect_min, config.crop_aspect_max
-        raise ConfigError(
-            f"data.crop_aspect_min={low:g} and data.crop_aspect_max={high:g} must be above 0, in that order"
-        )
-    if min(config.image_size, config.stored_size, config.random_images) < 1:
-        raise ConfigError("data.image_size, data.stored_size and data.random_images must be at least 1")
+    check_range(config, "data.crop_area", most=1.0)
+    check_range(config, "data.crop_aspect")
+    for name in ("image_size", "stored_size", "random_images"):
+        if (count := getattr(config, name)) < 1:
+            raise ConfigError.wrong(f"data.{name}", count, "must be at least 1")
 
 
 DATASETS: dict[str, Callable[[DataConfig, Split, str], ImageDataset]] = {

@@ -35,7 +35,7 @@ Split = Literal["train", "test"]
 
 
 class Canvases(NamedTuple):
-    """Images and what is known about them. Labels are int64 [N]."""
+    """Images and their labels, int64 [N]."""
 
     image_NCSS: np.ndarray  # uint8
     digit_N: np.ndarray
@@ -45,13 +45,13 @@ class Canvases(NamedTuple):
 
 
 def digits_on_photos(*, split: Split, size: int) -> Canvases:
-    """The same arrays at every call.
+    """Generate the images of a split, the same at every call.
 
     Raises:
         ConfigError: canvases larger than the held-out part of the photographs, or smaller than a digit.
     """
     if not 10 <= size <= 80:
-        raise ConfigError(f"data.stored_size={size} must be between 10 and 80 for digits_on_photos")
+        raise ConfigError.wrong("data.stored_size", size, "must be between 10 and 80 for digits_on_photos")
     alpha_DSS, label_D = _digits(split, size)
     draws = generator(0, "data", step=("train", "test").index(split))
     background_NCSS, photo_N = _backgrounds(split, size, count=COPIES * len(label_D), draws=draws)
@@ -124,7 +124,7 @@ def _saturated(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def _sector(colour_NC: np.ndarray) -> np.ndarray:
-    """0, 1 or 2: whether red, green or blue is nearest to the hue."""
+    """Return the primary colour nearest to the hue: 0 red, 1 green, 2 blue."""
     red, green, blue = colour_NC.T
     angle_N = np.arctan2(3**0.5 * (green - blue), 2 * red - green - blue) / (2 * np.pi)
     return np.floor(SECTORS * ((angle_N + 1 / (2 * SECTORS)) % 1)).astype(np.int64).clip(0, SECTORS - 1)

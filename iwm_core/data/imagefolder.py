@@ -40,7 +40,7 @@ class ImageFolder:
     def __init__(
         self, root: str, *, split: Literal["train", "test"], interpolation: str, max_corrupt_files: int
     ) -> None:
-        """Lists the files; opens none.
+        """List the files without opening them.
 
         Raises:
             DataError: no such folder, or a class without images.
@@ -64,12 +64,12 @@ class ImageFolder:
 
     @property
     def corrupt(self) -> list[str]:
-        """Files found unreadable so far, by any process of the loader."""
+        """Unreadable files found so far by any loader process."""
         return [self.names[index] for index in self._corrupt_N.nonzero().flatten().tolist()]
 
     @property
     def digest(self) -> str:
-        """sha256 of the sorted relative names: enough to notice that a folder changed, and free of a million `stat`."""
+        """SHA-256 of the sorted relative names: detects a changed folder without a million `stat` calls."""
         return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
 
     def crops(self, indices: np.ndarray, crops: Crops, size: int) -> Tensor:
@@ -81,17 +81,18 @@ class ImageFolder:
         return torch.stack([self._crop(int(index), None, size=size) for index in indices])
 
     def _crop(self, index: int, crops: Crops | None, *, size: int) -> Tensor:
-        """The crop from the first readable file of the class, counted from `index` and around."""
+        """Return the crop of the first readable file of the class, starting at `index` and wrapping around."""
         first, end = self._first[self.labels[index] : self.labels[index] + 2]
         for candidate in [*range(index, end), *range(first, index)]:
             try:
                 return decoded(self.folder / self.names[candidate], crops, size=size, resample=self._resample)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 self._skip(candidate, error)
-        raise DataError(f"no readable image in {self.folder / self.classes[self.labels[index]]}")
+        folder = self.folder / self.classes[self.labels[index]]
+        raise DataError(f"no readable image in {folder}", path=folder)
 
     def _skip(self, index: int, error: Exception) -> None:
-        """Counts an unreadable file once.
+        """Count an unreadable file once.
 
         Raises:
             DataError: more of them than `max_corrupt_files`.
@@ -104,13 +105,16 @@ class ImageFolder:
         reason = str(error).replace(f" '{file}'", "")
         if count > most:
             raise DataError(
-                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped"
+                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped",
+                setting="data.max_corrupt_files",
+                value=most,
+                path=file,
             ) from error
         log.warning("skipped unreadable image %s (%d of at most %d): %s", file, count, most, reason)
 
 
 def resampling(interpolation: str) -> Image.Resampling:
-    """Pillow's name of the filter."""
+    """Return Pillow's filter."""
     return _RESAMPLING[interpolation]
 
 
@@ -136,26 +140,28 @@ def decoded(path: Path, crops: Crops | None, *, size: int, resample: Image.Resam
 
 def _find(root: str, split: str) -> Path:
     if not root:
-        raise DataError(
-            "data.kind=imagefolder needs a folder: set resources.data_root to one that holds train/ and val/"
+        raise DataError.wrong(
+            "resources.data_root", root, "is empty: data.kind=imagefolder needs a folder with train/ and val/"
         )
     for name in FOLDERS[split]:
         if (Path(root) / name).is_dir():
             return Path(root) / name
     raise DataError(
-        f"no folder '{' or '.join(FOLDERS[split])}' in {root}; expected {root}/{FOLDERS[split][0]}/<class>/<image>"
+        f"no folder '{' or '.join(FOLDERS[split])}' in {root}; expected {root}/{FOLDERS[split][0]}/<class>/<image>",
+        setting="resources.data_root",
+        path=root,
     )
 
 
 def _classes(folder: Path) -> list[str]:
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
-        raise DataError(f"no class folders in {folder}; expected {folder}/<class>/<image>")
+        raise DataError(f"no class folders in {folder}; expected {folder}/<class>/<image>", path=folder)
     return classes
 
 
 def _files(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS))
     if not names:
-        raise DataError(f"no images in {folder}; expected files that end in {', '.join(EXTENSIONS)}")
+        raise DataError(f"no images in {folder}; expected files that end in {', '.join(EXTENSIONS)}", path=folder)
     return names

@@ -1,14 +1,14 @@
-"""Batches by step: which images, which crops, as uint8.
+"""Batches by step: images and crops, as uint8.
 
     position g = step B + b      epoch e = g // n      image = permutation_e[g mod n]
 
 Symbols: b the sample's place in the global batch of B, n the images of the set. A batch is a function of (seed, step),
-so there is no iterator to save or to replay, and the number of worker processes changes nothing but the speed. Of
-several ranks each asks for its rows of that batch, and draws what it would be in the whole.
+so there is no iterator state to save, and the number of worker processes changes only the speed. With several ranks
+each loads its rows of the global batch.
 
 Worker processes come from multiprocessing's fork server, which is single-threaded: forking the trainer itself, with its
-threads and its device, is what deadlocks elsewhere. They are started with the signals of preemption blocked, so that a
-scheduler that signals every process of a job stops the trainer alone, which then closes its stream.
+threads and its device, can deadlock. They start with preemption signals blocked, so that a scheduler that signals every
+process of a job stops only the trainer, which then closes its stream.
 
 Shapes: B images of a batch, C = 3 channels, H and W pixels.
 """
@@ -49,7 +49,7 @@ class Batch:
 
 
 def indices(config: TrialConfig, dataset_len: int, step: int) -> np.ndarray:
-    """int64 [B]: the images of `step`; every epoch is a permutation of its own."""
+    """Return int64 [B], the images of `step`; every epoch has its own permutation."""
     g_B = step * config.train.batch_size + np.arange(config.train.batch_size)
     epoch_B, place_B = np.divmod(g_B, dataset_len)
     index_B = np.empty_like(g_B)
@@ -60,7 +60,7 @@ def indices(config: TrialConfig, dataset_len: int, step: int) -> np.ndarray:
 
 
 def batch_at(dataset: ImageDataset, config: TrialConfig, step: int, *, rows: slice = slice(None)) -> Batch:
-    """The batch of `step`, or some rows of it."""
+    """Return the batch of `step`, or some rows of it."""
     index_B = indices(config, len(dataset), step)[rows]
     crops = draw_crops(config.data, seed=config.seed, step=step, batch=config.train.batch_size).rows(rows)
     return Batch(step, dataset.crops(index_B, crops, config.data.image_size), index_B)
@@ -69,9 +69,9 @@ def batch_at(dataset: ImageDataset, config: TrialConfig, step: int, *, rows: sli
 def batches(
     dataset: ImageDataset, config: TrialConfig, *, start: int, workers: int, rows: slice = slice(None)
 ) -> Generator[Batch, None, None]:
-    """The batches (or those rows of them) of steps `start` to `train.steps` - 1, in order.
+    """Yield the batches (or some rows of them) of steps `start` to `train.steps` - 1, in order.
 
-    Closing the generator ends its processes.
+    Closing the generator ends its worker processes.
     """
     steps = range(start, config.train.steps)
     if workers == 0 or not steps:
@@ -82,7 +82,7 @@ def batches(
 
 
 class _Steps(torch.utils.data.Dataset[Batch | CoreError]):
-    """The batches as a data set that is indexed by step; an error of ours is handed over as it is, to be raised."""
+    """The batches as a data set indexed by step; returns our own errors, which the trainer raises."""
 
     def __init__(self, dataset: ImageDataset, config: TrialConfig, rows: slice) -> None:
         self.dataset, self.config, self.rows = dataset, config, rows
@@ -115,12 +115,12 @@ def _from_workers(batches_by_step: _Steps, steps: range, workers: int) -> Genera
                 raise batch
             yield batch
     finally:
-        # what its __del__ does, which does not come while a traceback holds the stream
+        # as its __del__ does, which is not called while a traceback holds the stream
         stream._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _end_with_trainer(worker: int) -> None:
-    """Ends this process when the trainer does; the fork server, which torch watches, lives as long as its workers."""
+    """End this process with the trainer. The fork server, which torch watches, lives as long as its workers."""
     trainer = parent_process()
     assert trainer is not None
     Thread(target=lambda: (trainer.join(), os._exit(1)), daemon=True).start()
@@ -128,7 +128,7 @@ def _end_with_trainer(worker: int) -> None:
 
 @contextmanager
 def _preemption_blocked() -> Iterator[None]:
-    """What starts inside inherits the block; a signal to this process itself waits for the end of it."""
+    """Block preemption signals: processes started inside inherit it; this process gets them afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PREEMPTION)
     try:
         resource_tracker.ensure_running()

@@ -1,4 +1,4 @@
-"""How many patches are context and target, and how often the blocks must be redrawn to give that many.
+"""The numbers of context and target patches, and how often blocks are redrawn to reach them.
 
     K_context = round(context_ratio N)      K_target = round(target_ratio N)      N = grid^2
     failure after R tries = (1 - accepted)^R < 1e-6
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from iwm_core.config import MasksConfig, TrialConfig
+from iwm_core.config import MasksConfig, TrialConfig, check_range
 from iwm_core.data import official_masks
 from iwm_core.data.blocks import Array, Blocks, blocks, inside, union
 from iwm_core.errors import ConfigError
@@ -33,13 +33,13 @@ def counts(config: TrialConfig) -> tuple[int, int]:
 
 
 def tries(config: TrialConfig) -> int:
-    """R: draws per sample after which fewer than one sample in a million has none that is accepted."""
+    """Return R, draws per sample: fewer than one sample in a million has no accepted draw."""
     rejected = min(REDRAWN_MAX, 1 - acceptance(config.masks, grid=config.grid))  # beyond that `check` refuses
     return max(1, math.ceil(math.log(FAILURE_MAX) / math.log(max(rejected, FAILURE_MAX))))
 
 
 def check(config: TrialConfig) -> None:
-    """Refuses grids and masks that cannot work; cheap after the first call with the same masks and grid.
+    """Check grid and masks; cheap after the first call with the same masks and grid.
 
     Raises:
         ConfigError: the image is not a whole number of patches, a count is impossible, or more than 95 % of the draws
@@ -47,7 +47,7 @@ def check(config: TrialConfig) -> None:
     """
     size, patch = config.data.image_size, config.encoder.patch_size
     if patch < 1 or size < patch or size % patch:
-        raise ConfigError(f"data.image_size={size} is not a multiple of encoder.patch_size={patch}")
+        raise ConfigError.wrong("data.image_size", size, f"is not a multiple of encoder.patch_size={patch}")
     _check_ranges(config.masks)
     if config.masks.official_quirks:
         return official_masks.check(config)
@@ -57,7 +57,9 @@ def check(config: TrialConfig) -> None:
         raise ConfigError(
             f"{redrawn:.1%} of the masks would be redrawn on a grid of {config.grid} x {config.grid} (at most "
             f"{REDRAWN_MAX:.0%} may be): lower masks.context_ratio={config.masks.context_ratio:g} or "
-            f"masks.target_ratio={config.masks.target_ratio:g}, or change masks.blocks, masks.area_min, masks.area_max"
+            f"masks.target_ratio={config.masks.target_ratio:g}, or change masks.blocks, masks.area_min, masks.area_max",
+            setting="masks.context_ratio",
+            value=config.masks.context_ratio,
         )
 
 
@@ -107,17 +109,14 @@ def _check_counts(masks: MasksConfig, grid: int) -> None:
     if min(context, target) < 1 or context + target > grid**2:
         raise ConfigError(
             f"masks.context_ratio={masks.context_ratio:g} and masks.target_ratio={masks.target_ratio:g} give {context} "
-            f"context and {target} target patches of {grid**2}: each needs at least 1, together at most {grid**2}"
+            f"context and {target} target patches of {grid**2}: each needs at least 1, together at most {grid**2}",
+            setting="masks.context_ratio",
+            value=masks.context_ratio,
         )
 
 
 def _check_ranges(masks: MasksConfig) -> None:
     if masks.blocks < 1:
-        raise ConfigError(f"masks.blocks={masks.blocks} must be at least 1")
+        raise ConfigError.wrong("masks.blocks", masks.blocks, "must be at least 1")
     for name, most in (("area", 1.0), ("aspect", math.inf), ("context_area", 1.0)):
-        low, high = getattr(masks, f"{name}_min"), getattr(masks, f"{name}_max")
-        if not 0 < low <= high <= most:
-            raise ConfigError(
-                f"masks.{name}_min={low:g} and masks.{name}_max={high:g} must be above 0, in that order"
-                + (f", at most {most:g}" if math.isfinite(most) else "")
-            )
+        check_range(masks, f"masks.{name}", most=most)

@@ -59,76 +59,63 @@ class Sequences:
 def sample(
     config: TrialConfig, step: int, *, batch: int, device: torch.device | str, rows: slice = slice(None)
 ) -> Masks:
-    """The masks of `rows` of the `batch` samples at `step`; one draw for all of them where `masks.per` is `step`."""
-    drawn = 1 if config.masks.per == "step" else batch
-    patches, per_draw = config.grid**2, numbers(config.masks) * 4
-    u_XB = uniform(config.seed, "masks", step, (patches + tries(config) * per_draw, drawn))
-    if drawn > 1:
-        u_XB = u_XB[:, rows]
-    key_BN = onto(torch.from_numpy(np.ascontiguousarray(u_XB[:patches].T)), device)
-    u_BRM4 = u_XB[patches:].T.reshape(len(key_BN), -1, numbers(config.masks), 4)
-    union_BN, free_BN = _union(u_BRM4, config=config, device=device)
-    context, target = counts(config)
-    target_BM = choose(key_BN, (~union_BN).long(), target)
-    taken_BN = torch.zeros_like(union_BN).scatter_(1, target_BM, True)
-    context_BK = choose(key_BN, (~free_BN).long() + 2 * taken_BN, context)
-    count = len(range(batch)[rows])
-    return Masks(context_BK.expand(count, -1).contiguous(), target_BM.expand(count, -1).contiguous())
+    """Return the masks of `rows` of the `batch` samples at `step`, with one target sequence.
 
-
-def _union(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """bool [B, N] twice (union, free) of each sample's first accepted draw, or of the one that lacks least."""
-    on_device, cells_G = _drawn(u_BRM4, config=config, device=device)
-    union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G))
-    context, target = counts(config)
-    lacking_BR = (target - union_BRN.sum(2)).clip(min=0) + (context - free_BRN.sum(2)).clip(min=0)
-    chosen_B1N = lacking_BR.argmin(1).view(-1, 1, 1).expand(-1, 1, config.grid**2)
-    return union_BRN.gather(1, chosen_B1N).squeeze(1), free_BRN.gather(1, chosen_B1N).squeeze(1)
+    With `masks.per=step` all samples share one draw.
+    """
+    one = _sequences(config, step, batch=batch, device=device, rows=rows, by_block=False)
+    return Masks(one.context_BK, one.target_BSM[:, 0])
 
 
 def sequences(
     config: TrialConfig, step: int, *, batch: int, device: torch.device | str, rows: slice = slice(None)
 ) -> Sequences:
-    """The masks of `rows` of the `batch` samples at `step`; with `masks.sequences=union` there is one sequence."""
+    """Return the masks of `rows` of the `batch` samples at `step`; with `masks.sequences=union` S is 1."""
     if config.masks.official_quirks:
         found = official_masks.draw(config, step, batch=batch)
         context_BK, target_BSM = (torch.from_numpy(index[rows].copy()) for index in found)
         return Sequences(onto(context_BK, device), onto(target_BSM, device))
-    if config.masks.sequences == "union":
-        one = sample(config, step, batch=batch, device=device, rows=rows)
-        return Sequences(one.context_BK, one.target_BM[:, None])
-    return _of_blocks(config, step, batch=batch, device=device, rows=rows)
+    by_block = config.masks.sequences == "blocks"
+    return _sequences(config, step, batch=batch, device=device, rows=rows, by_block=by_block)
 
 
-def _of_blocks(config: TrialConfig, step: int, *, batch: int, device: torch.device | str, rows: slice) -> Sequences:
+def _sequences(
+    config: TrialConfig, step: int, *, batch: int, device: torch.device | str, rows: slice, by_block: bool
+) -> Sequences:
+    """Draw one target sequence per block, or one from their union."""
     drawn = 1 if config.masks.per == "step" else batch
-    blocks, N, per_draw = config.masks.blocks, config.grid**2, numbers(config.masks) * 4
-    u_XB = uniform(config.seed, "masks", step, ((1 + blocks) * N + tries(config) * per_draw, drawn))
+    S, N, per_draw = config.masks.blocks if by_block else 1, config.grid**2, numbers(config.masks) * 4
+    keys = 1 + S if by_block else 1  # the union and the context share one
+    u_XB = uniform(config.seed, "masks", step, (keys * N + tries(config) * per_draw, drawn))
     if drawn > 1:
         u_XB = u_XB[:, rows]
-    u_BRM4 = u_XB[(1 + blocks) * N :].T.reshape(u_XB.shape[1], -1, numbers(config.masks), 4)
-    key_BX = onto(torch.from_numpy(np.ascontiguousarray(u_XB[: (1 + blocks) * N].T)), device)
-    key_BSN = key_BX.unflatten(1, (1 + blocks, N))
-    block_BSN, free_BN = _blocks(u_BRM4, config=config, device=device)
+    u_BRM4 = u_XB[keys * N :].T.reshape(u_XB.shape[1], -1, numbers(config.masks), 4)
+    key_BXN = onto(torch.from_numpy(np.ascontiguousarray(u_XB[: keys * N].T)), device).unflatten(1, (keys, N))
+    region_BSN, free_BN = _accepted(u_BRM4, config=config, device=device, by_block=by_block)
     context, target = counts(config)
-    target_BSM = choose(key_BSN[:, 1:].flatten(0, 1), (~block_BSN).long().flatten(0, 1), target)
-    target_BSM = target_BSM.unflatten(0, (-1, blocks))
+    target_XM = choose(key_BXN[:, -S:].flatten(0, 1), (~region_BSN).long().flatten(0, 1), target)
+    target_BSM = target_XM.unflatten(0, (-1, S))
     taken_BN = torch.zeros_like(free_BN).scatter_(1, target_BSM.flatten(1), True)
-    context_BK = choose(key_BSN[:, 0], (~free_BN).long() + 2 * taken_BN, context)
+    context_BK = choose(key_BXN[:, 0], (~free_BN).long() + 2 * taken_BN, context)
     count = len(range(batch)[rows])
     return Sequences(context_BK.expand(count, -1).contiguous(), target_BSM.expand(count, -1, -1).contiguous())
 
 
-def _blocks(u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """bool [B, S, N] (each block) and [B, N] (free) of each sample's first accepted draw, or the least lacking one."""
+def _accepted(
+    u_BRM4: np.ndarray, *, config: TrialConfig, device: torch.device | str, by_block: bool
+) -> tuple[Tensor, Tensor]:
+    """Return bool [B, S, N] (each block, or the union) and [B, N] (free) of each sample's first accepted draw.
+
+    If no draw is accepted, the one that lacks the fewest patches is taken.
+    """
     on_device, cells_G = _drawn(u_BRM4, config=config, device=device)
-    block_BRSN = inside(on_device[0], cells_G).flatten(3)
-    free_BRN = regions(on_device, cells_G=cells_G)[1].flatten(2)
+    union_BRN, free_BRN = (region.flatten(2) for region in regions(on_device, cells_G=cells_G))
+    region_BRSN = inside(on_device[0], cells_G).flatten(3) if by_block else union_BRN[:, :, None]
     context, target = counts(config)
-    lacking_BR = (target - block_BRSN.sum(3)).clip(min=0).sum(2) + (context - free_BRN.sum(2)).clip(min=0)
+    lacking_BR = (target - region_BRSN.sum(3)).clip(min=0).sum(2) + (context - free_BRN.sum(2)).clip(min=0)
     chosen_B = lacking_BR.argmin(1)
     rows_B = torch.arange(len(chosen_B), device=chosen_B.device)
-    return block_BRSN[rows_B, chosen_B], free_BRN[rows_B, chosen_B]
+    return region_BRSN[rows_B, chosen_B], free_BRN[rows_B, chosen_B]
 
 
 def _drawn(

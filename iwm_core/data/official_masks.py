@@ -1,4 +1,4 @@
-r"""I-JEPA's multi-block masks as its released code draws them, with all that its paper does not say.
+r"""I-JEPA's multi-block masks as its released code draws them, with details that its paper omits.
 
     s = a_min + u (a_max - a_min),   r = r_min + u (r_max - r_min)          one number u sets scale and aspect ratio
     height = min(round sqrt(floor(s N) r), G - 1),   width = min(round sqrt(floor(s N) / r), G - 1)
@@ -45,28 +45,32 @@ class Indices(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Of a block, in patches."""
+    """The size of a block, in patches."""
 
     height: int
     width: int
 
 
 def check(config: TrialConfig) -> None:
-    """Refuses settings of which this is no reading, and grids too small for it.
+    """Check that the settings are I-JEPA's and the grid is large enough.
 
     Raises:
-        ConfigError: names the settings to change.
+        ConfigError: with the setting to change.
     """
     masks, grid = config.masks, config.grid
     if (masks.kind, masks.sequences) != ("multiblock", "blocks"):
         raise ConfigError(
             "masks.official_quirks=true is for masks.kind=multiblock and masks.sequences=blocks, not for "
-            f"masks.kind={masks.kind} and masks.sequences={masks.sequences}"
+            f"masks.kind={masks.kind} and masks.sequences={masks.sequences}",
+            setting="masks.official_quirks",
+            value=True,
         )
     if grid < 2 or acceptance(masks, grid=grid) < ACCEPTED_MIN:
         raise ConfigError(
             f"masks.official_quirks=true leaves at most {KEEP} patches of context too often on a grid of {grid} x "
-            f"{grid}: use a larger data.image_size, a smaller encoder.patch_size, or masks.official_quirks=false"
+            f"{grid}: use a larger data.image_size, a smaller encoder.patch_size, or masks.official_quirks=false",
+            setting="encoder.patch_size",
+            value=config.encoder.patch_size,
         )
 
 

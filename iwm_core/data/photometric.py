@@ -1,4 +1,4 @@
-r"""The photometric transformation of a view, and the action that leads from one view to another.
+r"""The photometric transformation of a view, and the action from one view to another.
 
     x = T(I; p),   y = T(I; q)        T: brightness, contrast, saturation, hue, grayscale, blur, solarize, in this order
     a_i = (q_i - p_i) / max_i         jitter; for factors drawn in the logarithm, (log q_i - log p_i) / max_i
@@ -11,8 +11,9 @@ equal changes at every strength. Source: IWM [C2]; x and y are jittered independ
 [OURS] the order, the normaliser and the width 7, which the sources leave open: a fixed order makes the action
 sufficient, where torchvision permutes the four jitters at random.
 
-Parameters are drawn first, on the host, as one tensor: `draw -> apply -> action`. A new operation is one entry in
-OPERATIONS; the widths follow from the table.
+Parameters are drawn first, on the host, as one tensor: `draw -> apply -> action`. To add an operation: an entry in
+OPERATIONS, its probability or maximum in `PhotometricConfig` and in `sweeps/photometric/destructive.yaml`. The widths
+follow from the table. The action gets wider, so every result changes: bump ID_VERSION.
 
 Shapes: B images, P parameters (one per operation), U uniform numbers (one per operation, after the jitter's own),
 A components of the action.
@@ -33,14 +34,14 @@ from iwm_core.data import pixels
 View = Literal["source", "target"]
 
 CACHED_NUMBERS = 2**18
-"""float32 numbers that are worked on at a time on a CPU: a mebibyte, which stays in its cache."""
+"""Number of float32 values processed at a time on a CPU: one MiB, which fits its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """How one operation is drawn, applied and told to the predictor."""
+    """How one operation is drawn, applied and encoded in the action."""
 
-    jitter: bool  # of both views, behind the jitter's one gate; otherwise destructive: of the source alone
+    jitter: bool  # True: acts on both views, with the jitter's common gate; False: destructive, on the source only
     identity: float
     draw: Callable[[Tensor, PhotometricConfig], Tensor]  # (u_B, config) -> value_B
     apply_: Callable[[Tensor, Tensor, PhotometricConfig], Tensor]  # (x_BCHW, value_B, config) -> x_BCHW, in place
@@ -48,7 +49,7 @@ class Operation:
 
 
 def identity(batch: int) -> Tensor:
-    """params_BP that change nothing."""
+    """Return params_BP that change nothing."""
     return torch.tensor([operation.identity for operation in OPERATIONS.values()]).expand(batch, -1).clone()
 
 
@@ -71,7 +72,7 @@ def draw(config: PhotometricConfig, u_BU: np.ndarray | Tensor, *, view: View) ->
 
 
 def apply(x_BCHW: Tensor, params_BP: Tensor, *, config: PhotometricConfig) -> Tensor:
-    """The transformed images; x in [0, 1], on any device, parameters on the host."""
+    """Return the transformed images; x in [0, 1], on any device, parameters on the host."""
     out_BCHW = x_BCHW.clone(memory_format=torch.contiguous_format)
     rows = max(1, CACHED_NUMBERS // out_BCHW[0].numel()) if out_BCHW.device.type == "cpu" else len(out_BCHW)
     for part_BCHW, part_BP in zip(out_BCHW.split(rows), params_BP.split(rows), strict=True):
@@ -82,7 +83,7 @@ def apply(x_BCHW: Tensor, params_BP: Tensor, *, config: PhotometricConfig) -> Te
 
 
 def action(source_BP: Tensor, target_BP: Tensor, *, config: PhotometricConfig) -> Tensor:
-    """a_BA, float32 on the host: what leads from the source to the target; zero where both are the identity."""
+    """Return a_BA from source to target, float32 on the host; zero if both are the identity."""
     columns = zip(OPERATIONS.values(), source_BP.unbind(1), target_BP.unbind(1), strict=True)
     return torch.stack(
         [operation.component(source_B, target_B, config) for operation, source_B, target_B in columns], 1
@@ -90,12 +91,12 @@ def action(source_BP: Tensor, target_BP: Tensor, *, config: PhotometricConfig) -
 
 
 def blur_kernel(config: PhotometricConfig, *, size: int) -> int:
-    """Taps of the blur on an image of `size` pixels: as configured, or the odd number nearest to a tenth of it."""
+    """Return the blur's kernel size for images of `size` pixels: as configured, or the odd number nearest to 10 %."""
     return config.blur_kernel or 2 * round((size / 10 - 1) / 2) + 1
 
 
 def _factor(name: str, on_pixels_: Callable[[Tensor, Tensor], Tensor]) -> Operation:
-    """A jitter that multiplies: brightness, contrast, saturation."""
+    """A multiplicative jitter: brightness, contrast, saturation."""
 
     def maximum(config: PhotometricConfig) -> float:
         return getattr(config, f"{name}_max")
@@ -129,7 +130,7 @@ def _hue_(x_BCHW: Tensor, value_B: Tensor, config: PhotometricConfig) -> Tensor:
 
 
 def _draw_blur(u_B: Tensor, config: PhotometricConfig) -> Tensor:
-    """Below p there is a blur, and where below p it lies is uniform again: one number gives both."""
+    """Draw sigma from one number: u < p selects a blur, and u / p, which is then uniform, gives sigma."""
     share_B = u_B / max(config.blur_p, 1e-9)
     sigma_B = config.blur_sigma_min + share_B * (config.blur_sigma_max - config.blur_sigma_min)
     return torch.where(u_B < config.blur_p, sigma_B, 0)
@@ -150,7 +151,7 @@ def _flag(source_B: Tensor, target_B: Tensor, config: PhotometricConfig) -> Tens
 
 
 def _share(difference_B: Tensor, maximum: float) -> Tensor:
-    """Zero where the maximum is: nothing was drawn there."""
+    """Return difference / maximum; 0 if the maximum is 0."""
     return difference_B / maximum if maximum else torch.zeros_like(difference_B)
 
 
@@ -181,7 +182,7 @@ OPERATIONS: dict[str, Operation] = {
         component=_flag,
     ),
 }
-"""Every operation, in the order in which it is applied; the order of the parameters and of the action, too."""
+"""Every operation, in the order of application, of the parameters and of the action."""
 
 ACTION_DIM = len(OPERATIONS)
 UNIFORMS = 1 + len(OPERATIONS)

@@ -89,7 +89,7 @@ def blur_(x_BCHW: Tensor, sigma_B: Tensor, *, kernel: int) -> Tensor:
 
 
 def solarize_(x_BCHW: Tensor, *, threshold: float) -> Tensor:
-    """Inverts what is at least as bright as `threshold`."""
+    """Invert values of at least `threshold`."""
     return torch.where(x_BCHW >= threshold, 1 - x_BCHW, x_BCHW, out=x_BCHW)
 
 

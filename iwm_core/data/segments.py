@@ -44,17 +44,20 @@ class SegmentedImages(ImageDataset, Protocol):
 
 
 def load(config: DataConfig, *, classes: int, split: Split, root: str) -> SegmentedImages:
-    """The segmented images of the configuration; `classes` is `tune.classes`, of folders.
+    """Load the segmented images of the configuration; `classes` is `tune.classes`, for folders.
 
     Raises:
         ConfigError: images without segments, or a folder without a number of classes.
-        DataError: images or annotations that are not where they should be.
+        DataError: missing images or annotations.
     """
     if config.kind == "imagefolder":
         return SegmentFolder(config, classes=classes, split=split, root=root)
     images = datasets.load(config, split=split, root=root)
     if not isinstance(images, ImageStack) or images.masks is None:
-        raise ConfigError(f"data.kind={config.kind} has no segments; choose digits_on_photos or imagefolder")
+        known = ("digits_on_photos", "imagefolder")
+        raise ConfigError.wrong(
+            "data.kind", config.kind, f"has no segments; choose {' or '.join(known)}", choices=known
+        )
     return SegmentedStack(images)
 
 
@@ -102,25 +105,29 @@ class SegmentFolder:
     """Images and annotations of one split below `root`, in ADE20K's layout."""
 
     def __init__(self, config: DataConfig, *, classes: int, split: Split, root: str) -> None:
-        """Lists the files; opens none.
+        """List the files without opening them.
 
         Raises:
             ConfigError: `classes` is not set.
-            DataError: a folder or an annotation that is missing.
+            DataError: a missing folder or annotation.
         """
         if not 2 <= classes < IGNORED:
-            raise ConfigError(
-                f"tune.classes={classes}: segmentation on a folder needs the number of classes, 2 to {IGNORED - 1},"
-                " such as tune.classes=150 for ADE20K"
-            )
+            why = f"is not the number of classes, 2 to {IGNORED - 1}, such as 150 for ADE20K"
+            raise ConfigError.wrong("tune.classes", classes, why)
         self.num_classes = classes
         self._images, self._annotations = (_folder(root, kind, FOLDERS[split]) for kind in ("images", "annotations"))
         self.names = sorted(file.name for file in self._images.iterdir() if file.suffix.lower() in EXTENSIONS)
         if not self.names:
-            raise DataError(f"no images in {self._images}; resources.data_root names a folder in ADE20K's layout")
+            raise DataError(
+                f"no images in {self._images}; set resources.data_root to a folder in ADE20K's layout",
+                setting="resources.data_root",
+                path=self._images,
+            )
         for name in self.names:
             if not self._annotation(name).is_file():
-                raise DataError(f"{self._images / name} has no annotation {self._annotation(name)}")
+                raise DataError(
+                    f"{self._images / name} has no annotation {self._annotation(name)}", path=self._annotation(name)
+                )
         self._resample = resampling(config.interpolation)
 
     @property
@@ -152,7 +159,7 @@ class SegmentFolder:
         try:
             return decoded(file, crops, size=size, resample=self._resample)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
+            raise DataError(f"{file} cannot be read: {error}", path=file) from error
 
     def _segment(self, index: int, crops: Crops | None, *, size: int) -> Tensor:
         file = self._annotation(self.names[index])
@@ -160,14 +167,19 @@ class SegmentFolder:
             with Image.open(file) as image:
                 value_SS = _cropped(image, crops, size=size)
         except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
+            raise DataError(f"{file} cannot be read: {error}", path=file) from error
         if (most := int(value_SS.max())) > self.num_classes:
-            raise DataError(f"{file} has class {most}, and tune.classes={self.num_classes}")
+            raise DataError(
+                f"{file} has class {most}, and tune.classes={self.num_classes}",
+                setting="tune.classes",
+                value=self.num_classes,
+                path=file,
+            )
         return torch.from_numpy(np.where(value_SS == 0, IGNORED, value_SS.astype(np.int64) - 1).astype(np.uint8))
 
 
 def _cropped(image: Image.Image, crops: Crops | None, *, size: int) -> np.ndarray:
-    """The annotation's numbers in the crop, [S, S]."""
+    """Return the annotation's values in the crop, [S, S]."""
     width, height = image.size
     box = centre_box(height=height, width=width) if crops is None else crop_boxes(crops, height=height, width=width)
     top, left, h, w = box[0].tolist()
@@ -186,8 +198,16 @@ def _nearest(start_B: np.ndarray, length_B: np.ndarray, size: int) -> np.ndarray
 
 def _folder(root: str, kind: str, split: str) -> Path:
     if not root:
-        raise DataError(f"segmentation on a folder needs resources.data_root, one that holds {kind}/{split}")
+        raise DataError(
+            f"segmentation on a folder needs resources.data_root, a folder that has {kind}/{split}",
+            setting="resources.data_root",
+            value=root,
+        )
     folder = Path(root) / kind / split
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}; resources.data_root names one in ADE20K's layout")
+        raise DataError(
+            f"there is no folder {folder}; set resources.data_root to a folder in ADE20K's layout",
+            setting="resources.data_root",
+            path=folder,
+        )
     return folder

@@ -1,8 +1,8 @@
-"""Several questions to ask of images: what `multitask` tunes one predictor for.
+"""The classification tasks of `multitask`.
 
     digits_on_photos    digit, photo (which photograph is behind it), colour (nearest to red, green or blue)
     imagefolder         each subfolder of the root that `tune.tasks` names: <root>/<task>/train/<class>/<image>
-    others              class, the labels there are
+    others              class, the data set's labels
 
 Shapes: N images of a set.
 """
@@ -20,7 +20,7 @@ from iwm_core.errors import ConfigError, DataError
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Images and what is asked of each: labels in 0 to `num_classes` - 1."""
+    """Images with labels in 0 to `num_classes` - 1."""
 
     images: ImageDataset
     labels: np.ndarray
@@ -28,11 +28,11 @@ class Task:
 
 
 def load(config: DataConfig, *, names: str, root: str) -> tuple[dict[str, Task], dict[str, Task]]:
-    """The tasks by name, to train on and to test on, in the order of `names` (`tune.tasks`); empty: all there are.
+    """Load the training and test tasks by name, in the order of `names` (`tune.tasks`); empty: all.
 
     Raises:
-        ConfigError: none, or one that the data set does not have; names those it has.
-        DataError: images that are not where they should be.
+        ConfigError: no names for a folder, or an unknown task.
+        DataError: missing images.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if config.kind == "imagefolder":
@@ -40,7 +40,7 @@ def load(config: DataConfig, *, names: str, root: str) -> tuple[dict[str, Task],
     train, test = (datasets.load(config, split=split, root=root) for split in ("train", "test"))
     known, tested = _labels(train), _labels(test)
     if unknown := [name for name in wanted if name not in known]:
-        raise ConfigError(f"tune.tasks names {unknown[0]!r}, and {config.kind} has {', '.join(known)}")
+        raise ConfigError.unknown(f"task of {config.kind}", unknown[0], choices=known, setting="tune.tasks")
     classes = {name: 1 + int(max(known[name].max(), tested[name].max())) for name in wanted or known}
     return (
         {name: Task(images=train, labels=known[name], num_classes=count) for name, count in classes.items()},
@@ -55,14 +55,17 @@ def _labels(images: ImageDataset) -> dict[str, np.ndarray]:
 
 def _folders(config: DataConfig, names: list[str], *, split: Split, root: str) -> dict[str, Task]:
     if not names:
-        raise ConfigError(
-            "multitask on data.kind=imagefolder needs tune.tasks, names of folders below resources.data_root separated"
-            " by commas"
-        )
+        why = "is empty: multitask on a folder needs names of folders below resources.data_root, separated by commas"
+        raise ConfigError.wrong("tune.tasks", "", why)
     found = {}
     for name in names:
         if not (Path(root) / name).is_dir():
-            raise DataError(f"tune.tasks names {name!r}, and resources.data_root={root} has no such folder")
+            raise DataError(
+                f"tune.tasks names {name!r}, and resources.data_root={root} has no such folder",
+                setting="tune.tasks",
+                value=name,
+                path=Path(root) / name,
+            )
         images = datasets.load(config, split=split, root=str(Path(root) / name))
         found[name] = Task(images=images, labels=images.labels, num_classes=images.num_classes)
     return found

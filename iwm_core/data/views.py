@@ -44,7 +44,7 @@ def make_views(image_BCHW: Tensor, config: TrialConfig, step: int, *, first: int
 
 
 def clean(image_BCHW: Tensor) -> Tensor:
-    """uint8 images as the encoder wants them, untransformed."""
+    """Return uint8 images as normalised float32, untransformed."""
     return _normalise_(to_unit(image_BCHW))
 
 

@@ -14,17 +14,17 @@ Symbols: f_ema the moving average of the encoder, p_phi the predictor, a = 0 the
 fine-tuning: frozen teacher, null action, the full image predicted, attentive head; a pretrained predictor has a tenth
 of the rate of a random one [C2 S1]. The head of encoder fine-tuning is the same one [OURS].
 
-The baseline of predictor_finetune is the trial with `tune.predictor=random`: a predictor of the same shape that starts
-at random, at the full rate. That of encoder_finetune and end_to_end is the trial with `tune.encoder=random` (and
-`tune.predictor=random`): the same networks from scratch. Both change nothing else.
+The baseline of predictor_finetune is the trial with `tune.predictor=random`: the same predictor from scratch, at the
+full rate. The baseline of encoder_finetune and end_to_end is the trial with `tune.encoder=random` (and
+`tune.predictor=random`). Nothing else differs.
 
-What is tuned is tuned on mixed images, where `tune.mixup` or `tune.cutmix` is set:
+With `tune.mixup` or `tune.cutmix` training uses mixed images:
 
     mixup    x = lambda x_b + (1 - lambda) x_b',   y = lambda y_b + (1 - lambda) y_b',   lambda ~ Beta(alpha, alpha)
     cutmix   the same with a rectangle of x_b' in x_b, its area the share 1 - lambda of the image
 
-Symbols: b' = B - 1 - b, the batch in reverse; one lambda for a batch, and where both are set a fair coin between them.
-Source: timm's batch mode, which MAE's recipe uses [C1, code]. Draws are a function of (seed, step).
+Symbols: b' = B - 1 - b, the batch in reverse; one lambda per batch; if both are set, each batch uses one of them with
+equal probability. Source: timm's batch mode, which MAE's recipe uses [C1, code]. Draws are a function of (seed, step).
 
 Shapes: B images, C channels, S pixels, N patches, D width, K classes.
 """
@@ -55,7 +55,7 @@ from iwm_core.randomness import generator
 from iwm_core.tensors import onto
 
 CHUNK = 256
-"""Images that are scored at once."""
+"""Number of images that are scored at once."""
 
 
 class _OnClasses(Learner):
@@ -75,7 +75,7 @@ class _OnClasses(Learner):
 
     @abstractmethod
     def logits(self, x_BCSS: Tensor) -> dict[str, Tensor]:
-        """[B, K] by the name of the metric, without `_top1`; the protocol's own one first."""
+        """Return logits [B, K] by the metric's name without `_top1`, the protocol's own first."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         x_BCSS = views.clean(onto(batch.image_BCHW, self.device))
@@ -97,7 +97,7 @@ class _OnClasses(Learner):
 
 
 class AttentiveProbe(_OnClasses):
-    """The attentive head on the frozen encoder, and a second one on the encoder as it started."""
+    """An attentive head on the frozen encoder, and a second one on the encoder before training."""
 
     frozen = ("encoders",)
 
@@ -118,13 +118,13 @@ class AttentiveProbe(_OnClasses):
 
 
 class FineTuned(_OnClasses):
-    """Encoder, predictor or both, with an attentive head behind them."""
+    """Tunes encoder, predictor or both, with an attentive head on top."""
 
     def __init__(self, subject: Subject, *, protocol: str, encoder: bool, predictor: bool) -> None:
-        """`encoder` and `predictor` say what is tuned; without the latter there is none.
+        """`encoder` and `predictor` select what is tuned; without `predictor` the head reads the encoder.
 
         Raises:
-            ConfigError: a predictor is wanted and there is none.
+            ConfigError: `predictor`, and the networks have none.
             DataError: the data set has one class.
         """
         super().__init__(subject, protocol=protocol)
@@ -143,7 +143,7 @@ class FineTuned(_OnClasses):
 
 
 class TunesNetworks(Protocol):
-    """A learner that tunes an encoder, a predictor or both behind its head."""
+    """A learner that tunes an encoder, a predictor or both below its head."""
 
     config: TrialConfig
     networks: Networks
@@ -152,26 +152,26 @@ class TunesNetworks(Protocol):
 
 
 def latents_of(learner: TunesNetworks, x_BCSS: Tensor) -> Tensor:
-    """z_BND that the head gets: the encoder's latents or, where there is a predictor, what it predicts of them."""
+    """Return the head's input z_BND: the predictor's output, or the encoder's latents without a predictor."""
     with torch.set_grad_enabled(learner.tunes_encoder and torch.is_grad_enabled()):
         z_BND = learner.networks.encoder(x_BCSS)
     return learner.networks.predict(z_BND, null_action(z_BND), everywhere(z_BND)) if learner.predicts else z_BND
 
 
 def network_rates(learner: TunesNetworks) -> list[Rate]:
-    """The rates of what is tuned behind the head."""
+    """Return the rates of the tuned parts below the head."""
     tune, networks = learner.config.tune, learner.networks
     found = rates_of(predictor_of(networks), share=predictor_share(tune)) if learner.predicts else []
     return found + (encoder_rates(networks.encoder, tune) if learner.tunes_encoder else [])
 
 
 def start_of(subject: Subject, *, encoder: bool, predictor: bool) -> Networks:
-    """What tuning starts from: the encoder under test in networks of their own, each part trained or random.
+    """Return a copy of the networks under test to tune, each part pretrained or random.
 
-    `encoder` and `predictor` say what has gradients; without the latter there is no predictor.
+    `encoder` and `predictor` select the parts with gradients; without `predictor` the copy has none.
 
     Raises:
-        ConfigError: a predictor is wanted and there is none.
+        ConfigError: `predictor`, and the networks have none.
     """
     networks = _copied(subject, predictor=predictor)
     networks.requires_grad_(False)
@@ -197,19 +197,19 @@ def _copied(subject: Subject, *, predictor: bool) -> Networks:
 
 
 def thaw(encoder: Encoder) -> None:
-    """Lets the encoder be trained, but for its fixed positions."""
+    """Make the encoder trainable, except for its fixed positions."""
     encoder.requires_grad_(True)
     if isinstance(encoder, ViTEncoder):
         encoder.vit.pos_embed.requires_grad_(False)
 
 
 def predictor_share(tune: TuneConfig) -> float:
-    """Of a predictor: the full rate where it starts at random."""
+    """Return the predictor's share of the rate: 1 if it starts at random."""
     return 1.0 if tune.predictor == "random" else tune.pretrained_lr_ratio
 
 
 def encoder_rates(encoder: Any, tune: TuneConfig) -> list[Rate]:
-    """The encoder's parameters, block by block; timm knows which belongs to which."""
+    """Return the encoder's parameters with their layer-decayed rates, as timm groups them."""
     share = 1.0 if tune.encoder == "random" else tune.pretrained_lr_ratio
     if tune.layer_decay == 1:
         return rates_of(encoder, share=share)
@@ -223,7 +223,7 @@ def encoder_rates(encoder: Any, tune: TuneConfig) -> list[Rate]:
 def classes_of(
     learner: Any, images: ImageDataset, indices: Any, *, device: torch.device, size: int
 ) -> dict[str, Tensor]:
-    """The class that each of a learner's `logits` gives the clean centre crops of these images, [n] on the host."""
+    """Return the classes [n] that each of a learner's `logits` predicts for the clean centre crops, on the host."""
     said: dict[str, list[Tensor]] = {}
     for at in range(0, len(indices), CHUNK):
         x_BCSS = views.clean(images.centre(indices[at : at + CHUNK], size=size).to(device))
@@ -233,17 +233,17 @@ def classes_of(
 
 
 def predictor_of(networks: Networks) -> nn.Module:
-    """The predictor of networks that have one."""
+    """Return the predictor of networks that have one."""
     return networks.predictor  # pyright: ignore[reportReturnType]
 
 
 def _loss(name: str, *, protocol: str) -> str:
-    """`loss` of the protocol itself, `random_loss` of the one beside it."""
+    """Return `loss` for the protocol's own head, `random_loss` for its baseline."""
     return f"{name.removeprefix(protocol).strip('_')}_loss".lstrip("_")
 
 
 def mixed(x_BCSS: Tensor, label_B: Tensor, *, classes: int, config: TrialConfig, step: int) -> tuple[Tensor, Tensor]:
-    """The images of `step` and their classes as shares [B, K], mixed where `tune.mixup` or `tune.cutmix` is set."""
+    """Return images and soft labels [B, K] of `step`, mixed if `tune.mixup` or `tune.cutmix` is set."""
     share_BK = functional.one_hot(label_B, classes).to(x_BCSS)
     alphas = [name for name in ("mixup", "cutmix") if getattr(config.tune, name) > 0]
     if not alphas:
@@ -260,12 +260,12 @@ def mixed(x_BCSS: Tensor, label_B: Tensor, *, classes: int, config: TrialConfig,
 
 
 def cross_entropy(logits_BK: Tensor, share_BK: Tensor, *, config: TrialConfig) -> Tensor:
-    """Of classes given as shares, in fp32, with `tune.label_smoothing`."""
+    """Return the cross-entropy with soft labels, in fp32, with `tune.label_smoothing`."""
     return functional.cross_entropy(logits_BK.float(), share_BK.float(), label_smoothing=config.tune.label_smoothing)
 
 
 def _cut(x_BCSS: Tensor, *, lam: float, centre: tuple[float, float]) -> tuple[Tensor, float]:
-    """The images with a rectangle of the reversed batch, and the share of the image that is still their own."""
+    """Return images with a rectangle of the reversed batch, and the share of the image that is unchanged."""
     S, half = x_BCSS.shape[-1], (1 - lam) ** 0.5 / 2
     (top, bottom), (left, right) = ((max(0, round((c - half) * S)), min(S, round((c + half) * S))) for c in centre)
     inside_SS = torch.zeros(S, S, dtype=torch.bool, device=x_BCSS.device)

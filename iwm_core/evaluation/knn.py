@@ -1,14 +1,14 @@
-r"""k-nearest neighbours: whether images of a class lie together, with nothing fitted.
+r"""k-nearest-neighbour classification on frozen latents; nothing is trained.
 
     s_j = <v, v_j> / (|v| |v_j|)        score(c) = sum over the k largest s_j with c_j = c of exp(s_j / tau)
 
     knn_top1            v the mean of the latents over positions
-    knn_random_top1     the same of the networks as they started
+    knn_random_top1     the same before training
     knn_majority_top1   always the class most frequent in training
 
 Symbols: v an image of the test split, v_j those of the training split, c_j their classes, k `evaluate.neighbours`, tau
 `evaluate.temperature`. Source: weighted votes with k = 20 and tau = 0.07 as in DINO [C1 DINO]. Deviations: pooled
-latents in place of a class token, and at most `evaluate.probe_train_images` neighbours to choose from [OURS].
+latents in place of a class token, and at most `evaluate.probe_train_images` training images [OURS].
 
 Shapes: n training images, m test images, F features, K classes.
 """
@@ -23,7 +23,7 @@ from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.subject import Subject
 
 CHUNK = 1024
-"""Test images that are compared with all training images at once."""
+"""Number of test images that are compared with all training images at once."""
 
 
 def measure(subject: Subject) -> dict[str, float]:
@@ -44,7 +44,7 @@ def measure(subject: Subject) -> dict[str, float]:
 
 
 def top1(train: Split, test: Split, *, neighbours: int, temperature: float) -> float:
-    """Share of test images whose class gets the most of the votes; of equals, the first."""
+    """Return the accuracy of the weighted vote; of tied classes the first wins."""
     f_nF, f_mF = (functional.normalize(torch.from_numpy(split.features).float(), dim=1) for split in (train, test))
     class_n, class_m = torch.from_numpy(train.labels), torch.from_numpy(test.labels)
     classes = int(max(class_n.max(), class_m.max())) + 1

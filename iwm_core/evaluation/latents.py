@@ -1,4 +1,4 @@
-"""Which images of a split are evaluated, and the features of their clean centre crops.
+"""The evaluated images of a split, and the features of their clean centre crops.
 
 Shapes: B images of a chunk, n images, C channels, S pixels, F features.
 """
@@ -14,24 +14,23 @@ from iwm_core.evaluation.logistic import Split
 from iwm_core.evaluation.subject import Subject
 
 CHUNK = 256
-"""Images that pass through the networks at once."""
+"""Number of images that pass through the networks at once."""
 
 Features = Callable[[Tensor, np.ndarray], dict[str, Tensor]]
 """(uint8 images on the device, their indices in the split) -> features [B, F] by name."""
 
 
 def spread(available: int, *, at_most: int) -> np.ndarray:
-    """`at_most` indices (or all, if there are fewer) spread evenly over `range(available)`, int64, ascending.
+    """Return at most `at_most` indices, spread evenly over `range(available)`, int64, ascending.
 
-    Even spacing gives every class its share in a folder that is sorted by class, and needs no random draw: the choice
-    is the same for every trial.
+    Even spacing gives every class its share in a folder sorted by class, and is the same for every trial.
     """
     count = min(available, at_most)
     return np.arange(count) * available // max(count, 1)
 
 
 def read(subject: Subject, *, split: datasets.Split, features: Features) -> dict[str, Split]:
-    """The features of at most `evaluate.probe_<split>_images` images, with their classes, by name."""
+    """Return features and classes of at most `evaluate.probe_<split>_images` images, by name."""
     evaluate = subject.config.evaluate
     at_most = {"train": evaluate.probe_train_images, "test": evaluate.probe_test_images}[split]
     dataset = datasets.load(subject.config.data, split=split, root=subject.data_root)
@@ -48,13 +47,11 @@ def read(subject: Subject, *, split: datasets.Split, features: Features) -> dict
 
 
 def check_classes(dataset: datasets.ImageDataset, *, protocol: str) -> None:
-    """Refuses a data set in which there is nothing to tell apart.
+    """Check that the data set has at least two classes.
 
     Raises:
-        DataError: it has one class.
+        DataError: it has one.
     """
     if dataset.num_classes < 2:
-        raise DataError(
-            f"evaluate.protocol={protocol} tells classes apart, and this data set has one; choose another data.kind,"
-            " or a resources.data_root with one folder per class"
-        )
+        why = "needs two classes, and this data set has one; choose another data.kind, or a folder per class"
+        raise DataError.wrong("evaluate.protocol", protocol, why)

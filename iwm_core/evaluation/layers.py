@@ -1,16 +1,16 @@
-r"""The guillotine curve: what a linear probe reads after every block of the encoder, and on through the predictor.
+r"""The guillotine curve: linear probe accuracy after every block of the encoder and of the predictor.
 
     v_l = mean over positions of the output of block l,     top1_l = logistic.probe(v_l)
 
     probe_layers_encoder_01_top1 ...             after each encoder block, before its last norm
     probe_layers_predictor_01_top1 ...           after each predictor block, at its queries: null action, all positions
-    probe_layers_random_encoder_01_top1 ...      the same of the networks as they started (`random_predictor`, too)
+    probe_layers_random_encoder_01_top1 ...      the same before training (`random_predictor`, too)
     probe_layers_top1                            the best of the trained ones
     probe_layers_majority_top1                   always the class most frequent in training
 
-Source: accuracy by depth, from Guillotine Regularization (Bordes et al., 2022) [RECALLED, high]: what training asks of
-the last layers is not what the classes need. The predictor is asked as in fine-tuning: encoder's latents of all
-patches, no change [C2 S1]. Networks without a predictor, and timm models, have the encoder's half of the curve.
+Source: accuracy by depth, from Guillotine Regularization (Bordes et al., 2022) [RECALLED, high]: the
+pretraining task specialises the last layers. The predictor runs as in fine-tuning: latents of all patches, null action
+[C2 S1]. Networks without a predictor, and timm models, have only the encoder's part of the curve.
 
 Shapes: B images, S tokens of a block, N patches, D width.
 """
@@ -54,7 +54,7 @@ def measure(subject: Subject) -> dict[str, float]:
 
 
 def curve(x_BCHW: Tensor, *, encoder: Encoder, networks: Networks) -> dict[str, Tensor]:
-    """v_l [B, D] of every block, by name."""
+    """Return v_l [B, D] of every block, by name."""
     with outputs(encoder_blocks(encoder)) as seen:
         z_BND = encoder(x_BCHW)
     skip = int(getattr(encoder.vit, "num_prefix_tokens", 0))
@@ -69,7 +69,7 @@ def curve(x_BCHW: Tensor, *, encoder: Encoder, networks: Networks) -> dict[str, 
 
 
 def encoder_blocks(encoder: Encoder) -> Sequence[nn.Module]:
-    """The blocks of a transformer, or what a timm model of another kind has in their place."""
+    """Return the blocks of a transformer, or the stages of another timm model."""
     found = (getattr(encoder.vit, name, None) for name in ("blocks", "stages", "layers"))
     blocks: Any = next((part for part in found if part is not None), None)
     return [encoder.vit] if blocks is None else list(blocks)
@@ -77,7 +77,7 @@ def encoder_blocks(encoder: Encoder) -> Sequence[nn.Module]:
 
 @contextmanager
 def outputs(modules: Sequence[nn.Module]) -> Iterator[list[Any]]:
-    """What each module gives, in the order in which they are called."""
+    """Collect the outputs of the modules inside the block, in call order."""
     seen: list[Any] = []
     hooks = [module.register_forward_hook(lambda _, __, output: seen.append(output)) for module in modules]
     try:
@@ -88,7 +88,7 @@ def outputs(modules: Sequence[nn.Module]) -> Iterator[list[Any]]:
 
 
 def _pooled(output: Tensor, *, skip: int) -> Tensor:
-    """[B, D] of tokens [B, S, D] or of a map, whose channels are the axis that is not spatial."""
+    """Return the mean [B, D] over tokens [B, S, D] or over the spatial axes of a feature map."""
     if output.dim() == 3:
         return output[:, skip:].mean(1)
     square = output.shape[2] == output.shape[3]

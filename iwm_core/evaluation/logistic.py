@@ -5,7 +5,7 @@ r"""Multinomial logistic regression on fixed features: the linear probe's last l
 Symbols: v the features of an image, c its class, mean and std over the n training images, feature by feature; the bias
 b is not penalised. In scikit-learn's terms C = 1 / (n l2), solver L-BFGS, features in fp32. The problem is convex, so
 the answer does not depend on a start or on a learning rate; it is deterministic for a given number of BLAS threads,
-which are limited to `threads`. A feature that does not vary is centred to zero and has no say.
+which are limited to `threads`. A constant feature becomes zero and has no effect.
 
 Shapes: n training images, m test images, F features.
 """
@@ -35,40 +35,32 @@ class Split:
     labels: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """Share of test images classified right, and whether the solver reached its tolerance."""
+    """Predicted classes of the test images [m], the share that is right, and whether the solver converged."""
 
+    predicted: np.ndarray
     top1: float
     converged: bool
 
 
 def probe(train: Split, test: Split, *, l2: float, threads: int, max_iterations: int = MAX_ITERATIONS) -> Fit:
-    """Trains on `train`, scores on `test`; a function of its arguments. With one class there is nothing to train."""
+    """Fit on `train` and score on `test`. If `train` has one class, predict it."""
     if len(np.unique(train.labels)) == 1:
-        return Fit(top1=majority(train.labels, test.labels), converged=True)
-    said_m, converged = _fitted(train, test, l2=l2, threads=threads, max_iterations=max_iterations)
-    return Fit(top1=float(np.mean(said_m == test.labels)), converged=converged)
-
-
-def predictions(train: Split, test: Split, *, l2: float, threads: int) -> np.ndarray:
-    """The class that `probe` gives each test image, [m]."""
-    return _fitted(train, test, l2=l2, threads=threads, max_iterations=MAX_ITERATIONS)[0]
-
-
-def _fitted(train: Split, test: Split, *, l2: float, threads: int, max_iterations: int) -> tuple[np.ndarray, bool]:
-    """The classes given to the test images, and whether the solver reached its tolerance."""
+        predicted_m = np.full_like(test.labels, train.labels[0])
+        return Fit(predicted=predicted_m, top1=float(np.mean(predicted_m == test.labels)), converged=True)
     with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         train_nF, test_mF = standardised(train.features, test.features)
         C = 1 / (l2 * len(train_nF))
         model = LogisticRegression(C=C, max_iter=max_iterations, tol=TOLERANCE).fit(train_nF, train.labels)
-        said_m = np.asarray(model.predict(test_mF))
-    return said_m, not any(issubclass(each.category, ConvergenceWarning) for each in caught)
+        predicted_m = np.asarray(model.predict(test_mF))
+    converged = not any(issubclass(each.category, ConvergenceWarning) for each in caught)
+    return Fit(predicted=predicted_m, top1=float(np.mean(predicted_m == test.labels)), converged=converged)
 
 
 def standardised(train_nF: np.ndarray, test_mF: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both in fp32 with the training images' mean 0 and deviation 1; constant features become 0."""
+    """Standardise both by the training images' mean and deviation, in fp32; constant features become 0."""
     mean_F, std_F = train_nF.mean(0, dtype=np.float64), train_nF.std(0, dtype=np.float64)
     varies_F = std_F > STD_FLOOR * std_F.max()
     scale_F = np.where(varies_F, 1 / np.where(varies_F, std_F, 1), 0)
@@ -77,5 +69,5 @@ def standardised(train_nF: np.ndarray, test_mF: np.ndarray) -> tuple[np.ndarray,
 
 
 def majority(train_labels: np.ndarray, test_labels: np.ndarray) -> float:
-    """Share of test images of the class that is most frequent in training, the first of equals."""
+    """Return the accuracy of always predicting the most frequent class in training (of a tie, the first)."""
     return float(np.mean(test_labels == np.bincount(train_labels).argmax()))

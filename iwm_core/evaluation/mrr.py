@@ -25,7 +25,7 @@ operations; latents of the target encoder for the bank and of the encoder for th
 as targets; every member is a query once; squared L2.
 
     mrr             distance between the means over positions. The headline: the metric's predecessor ranks one vector
-                    per image [C1 K2]. docs/decisions/0001 says when this was settled, and what the other one showed.
+                    per image [C1 K2]. See docs/decisions/0001 for the reasons and for the alternative.
     mrr_patchwise   distance over all positions and features, the quantity that training lowers
     hit1, hit5      share of ranks up to 1 and 5, and the same `_patchwise`
     mrr_floor       H_K / K, what a predictor blind to the action scores. The paper prints 0.00 there, which a bank
@@ -33,7 +33,7 @@ as targets; every member is a query once; squared L2.
 
 The bank's draws are a function of (`evaluate.bank_seed`, image, k), not of the trial's seed, so two trials with the
 same operations see the same bank. The networks run in fp32 without autocast, whatever the precision of training, since
-ranks of near neighbours should not turn on the three digits of bf16.
+the three digits of bf16 are too few to rank near neighbours.
 
 Cost: K target views and K predictions per held-out image, at most `CHUNK` at a time; nothing is read back before the
 end. The toy networks, 32 images and K = 256: 2.2 s on one thread of an AMD EPYC (Zen 4), torch 2.15, November 2026.
@@ -56,15 +56,15 @@ from iwm_core.evaluation.subject import Subject
 from iwm_core.randomness import uniform
 
 CHUNK = 256
-"""Views that pass through the networks at once."""
+"""Number of views that pass through the networks at once."""
 
 
 TIE = 32 * torch.finfo(torch.float32).eps
-"""Share of the latents' rms up to which a difference is rounding."""
+"""Differences up to this share of the latents' rms count as rounding."""
 
 
 def measure(subject: Subject) -> dict[str, float]:
-    """The metrics above, over `evaluate.bank_images` images spread over the test split."""
+    """Return the metrics above, over `evaluate.bank_images` images spread over the test split."""
     config = subject.config
     dataset = load(config.data, split="test", root=subject.data_root)
     pooled_RK, patchwise_RK = [], []
@@ -77,12 +77,12 @@ def measure(subject: Subject) -> dict[str, float]:
 
 
 def queries_and_bank(subject: Subject, *, image_1CSS: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """Predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k of both is member k."""
+    """Return predictions p and latents h of the bank of one uint8 image, [K, N, D] each; row k is member k."""
     return answered(subject, image_1CSS=image_1CSS, q_KP=bank_parameters(subject.config, index=index))
 
 
 def answered(subject: Subject, *, image_1CSS: Tensor, q_KP: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for a bank of these parameters."""
+    """Return the same for a bank with these parameters."""
     config, networks = subject.config, subject.networks
     z_1ND = networks.encoder(views.clean(image_1CSS))
     everywhere_1N = torch.arange(z_1ND.shape[1], device=z_1ND.device)[None]
@@ -99,7 +99,7 @@ def answered(subject: Subject, *, image_1CSS: Tensor, q_KP: Tensor) -> tuple[Ten
 
 
 def bank_parameters(config: TrialConfig, *, index: int) -> Tensor:
-    """q_KP: the photometric parameters of the bank of image `index` of the test split, float32 on the host."""
+    """Return q_KP, the photometric parameters of the bank of test image `index`, float32 on the host."""
     evaluate = config.evaluate
     u_KU = uniform(evaluate.bank_seed, "bank", index, (evaluate.bank_size, photometric.UNIFORMS))
     common = dataclasses.replace(config.photometric, strength=evaluate.bank_strength, jitter_p=1.0)
@@ -107,7 +107,7 @@ def bank_parameters(config: TrialConfig, *, index: int) -> Tensor:
 
 
 def summary(pooled_R: Tensor, patchwise_R: Tensor, *, bank_size: int) -> dict[str, float]:
-    """The metrics of all ranks, read from the device in one transfer."""
+    """Return the metrics of all ranks, read from the device in one transfer."""
     values = {
         f"{name}{suffix}": score_R.mean()
         for suffix, r_R in {"": pooled_R, "_patchwise": patchwise_R}.items()
@@ -122,24 +122,24 @@ def summary(pooled_R: Tensor, patchwise_R: Tensor, *, bank_size: int) -> dict[st
 
 
 def floor(bank_size: int) -> float:
-    """H_K / K, what a predictor that ignores the action scores."""
+    """Return H_K / K, the score of a predictor that ignores the action."""
     return sum(1 / rank for rank in range(1, bank_size + 1)) / bank_size
 
 
 def pooled_ranks(p_KND: Tensor, h_KND: Tensor) -> Tensor:
-    """The ranks by the distance between means over positions, [K]."""
+    """Return the ranks [K] by the distance between means over positions."""
     return ranks(p_KND.double().mean(1), h_KND.double().mean(1))
 
 
 def ranks(p_KF: Tensor, h_KF: Tensor) -> Tensor:
-    """The rank of member k for query k, int64 [K], from 1 (best) to K; ties take the worst."""
+    """Return the rank of member k for query k, int64 [K], from 1 (best) to K; ties take the worst."""
     p_KF, h_KF = p_KF.double(), h_KF.double()
     equal_KK = _rms_distance(h_KF, h_KF) <= TIE * h_KF.square().mean().sqrt()
     return ranks_of_distances(_rms_distance(p_KF, h_KF), equal_KK=equal_KK)
 
 
 def ranks_of_distances(d_KK: Tensor, *, equal_KK: Tensor) -> Tensor:
-    """The rank of the diagonal in each row: all members but those that are farther and not equal to the true one."""
+    """Return the rank of the diagonal in each row: the members that are not farther, or are equal to the true one."""
     behind_KK = (d_KK > d_KK.diagonal()[:, None]) & ~equal_KK
     return d_KK.shape[1] - behind_KK.sum(1)
 

@@ -1,4 +1,4 @@
-r"""One predictor for several tasks, told by a token which one it is about.
+r"""One predictor for several tasks; a learned token selects the task.
 
     l_t = W_t head_t(p_phi([z, u_t], a = 0, all positions)),    t uniform over the tasks, one for each step
 
@@ -8,10 +8,10 @@ r"""One predictor for several tasks, told by a token which one it is about.
 
 Symbols: z = f_ema(x) frozen, u_t the learned token of task t, in the encoder's width, that joins the context, p_phi the
 predictor, a = 0 the null action, head_t an attentive head. Source: one predictor conditioned on task tokens, tuned on
-four data sets [C2 S1]; uniform sampling, one head a task [OURS]. The token enters the predictor with the position of
+four data sets [C2 S1]; uniform sampling, one head per task [OURS]. The token enters the predictor with the position of
 patch 0, a constant that it can learn away. The baseline is the trial with `tune.predictor=random`.
 
-One step in T is about a given task. Where each task has a folder of its own, the batches are cut in the trainer itself.
+Each step trains one task, drawn uniformly. Batches are cropped in the trainer process.
 
 Shapes: B images, C channels, S pixels, N patches, D width, K classes, T tasks.
 """
@@ -33,8 +33,8 @@ from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import Subject, everywhere, null_action
 from iwm_core.evaluation.tuning import Learner, Rate, as_tuned, rates_of
 from iwm_core.models.targets import width_of_targets
-from iwm_core.randomness import generator
-from iwm_core.tensors import onto
+from iwm_core.randomness import generator, torch_seed
+from iwm_core.tensors import onto, seeded
 
 
 class Multitask(Learner):
@@ -43,11 +43,11 @@ class Multitask(Learner):
     frozen = ("networks.encoder",)
 
     def __init__(self, subject: Subject) -> None:
-        """Loads every task.
+        """Load every task.
 
         Raises:
-            ConfigError: no predictor, or tasks that the data set does not have.
-            DataError: images that are not where they should be, or a task with one class.
+            ConfigError: no predictor, or unknown tasks.
+            DataError: missing images, or a task with one class.
         """
         super().__init__()
         config = subject.config
@@ -55,11 +55,11 @@ class Multitask(Learner):
         self.tasks, self.tests = tasks.load(config.data, names=config.tune.tasks, root=subject.data_root)
         for name, task in self.tasks.items():
             if task.num_classes < 2:
-                raise DataError(f"task {name!r} has one class: leave it out of tune.tasks, or add class folders to it")
+                raise DataError.wrong("tune.tasks", name, "has one class: leave it out, or add class folders to it")
         self.digest = "+".join(dict.fromkeys(task.images.digest for task in self.tasks.values()))
         self.networks: Any = finetune.start_of(subject, encoder=False, predictor=True)
         width = self.networks.encoder.width
-        with heads.seeded(config):
+        with seeded(torch_seed(config.seed, "tune")):
             token_TD = nn.init.trunc_normal_(torch.empty(len(self.tasks), width), std=0.02)
         self.tokens = Tokens(token_TD).to(subject.device)
         made = {
@@ -74,7 +74,7 @@ class Multitask(Learner):
             yield batch_at(self.tasks[self.task_at(step)].images, config, step)
 
     def task_at(self, step: int) -> str:
-        """The task of a step: a function of (seed, step)."""
+        """Return the task of a step, a function of (seed, step)."""
         names = list(self.tasks)
         return names[int(generator(self.config.seed, "task", step).integers(len(names)))]
 
@@ -110,7 +110,7 @@ class Multitask(Learner):
 
 
 class Tokens(nn.Module):
-    """One token a task; a module, so that an optimiser finds it."""
+    """One token per task, as a module so that the optimiser gets it."""
 
     def __init__(self, token_TD: Tensor) -> None:
         super().__init__()

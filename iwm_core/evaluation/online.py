@@ -3,7 +3,7 @@
     online_mrr         `mrr` over `IMAGES` images of the test split, against banks of at most `BANK` versions
     online_knn_top1    `knn` of `TEST` test images among `TRAIN` of training
 
-A function of the weights and of the images in the data set. The samples are small: a curve to watch, no result. Their
+A function of the weights and the data set. The samples are small: these are curves to watch, not results, so their
 names differ from those of the final metrics. A predictor blind to the action has an `online_mrr` of H_K / K.
 
 Shapes: C channels, S pixels, K bank, N patches, D width, F features.
@@ -28,14 +28,14 @@ from iwm_core.objectives.objective import Networks
 IMAGES, BANK = 8, 64
 TRAIN, TEST = 512, 256
 CHUNK = 128
-"""Images that pass through an encoder at once."""
+"""Number of images that pass through an encoder at once."""
 
 
 class OnlineEvaluation:
-    """Holds the images, so that they are read once."""
+    """Reads the images once and keeps them."""
 
     def __init__(self, config: TrialConfig, *, device: torch.device, data_root: str) -> None:
-        """Reads the images.
+        """Read the images.
 
         Raises:
             DataError: they cannot be read.
@@ -48,7 +48,7 @@ class OnlineEvaluation:
         self._train, self._test = _images(train, config, at_most=TRAIN), _images(test, config, at_most=TEST)
 
     def measure(self, networks: Networks, target: Target) -> dict[str, float]:
-        """The metrics above; the networks are left as they were. Waits for the device."""
+        """Return the metrics above; keeps the networks' modes. Waits for the device."""
         subject = Subject(config=self._config, networks=networks, target=target, device=self._device)
         with subject.undisturbed():
             return {"online_mrr": self._mrr(subject), "online_knn_top1": self._knn(subject.encoder)}
@@ -75,6 +75,6 @@ class OnlineEvaluation:
 def _images(
     dataset: datasets.ImageDataset, config: TrialConfig, *, at_most: int
 ) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Centre crops as uint8 on the host, their indices and their labels."""
+    """Return centre crops as uint8 on the host, their indices and their labels."""
     index_B = spread(len(dataset), at_most=at_most)
     return dataset.centre(index_B, size=config.data.image_size), index_B, dataset.labels[index_B]

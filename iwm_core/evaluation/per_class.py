@@ -1,4 +1,4 @@
-r"""Accuracy by class while the test images are jittered ever more: what a representation is blind to, and where.
+r"""Accuracy by class under increasing jitter of the test images: where a representation is invariant.
 
     top1(c, s) = share of test images of class c that the probe of clean images gets right at strength s
 
@@ -18,7 +18,6 @@ Shapes: B images of a chunk, C channels, S pixels, D width.
 import dataclasses
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from iwm_core.data import photometric, views
@@ -30,13 +29,13 @@ from iwm_core.randomness import generator
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 CLASSES_MAX = 100
-"""More classes than this are summed up by their mean and deviation alone."""
+"""Above this number of classes, only their mean and deviation are reported."""
 
 
 def measure(subject: Subject) -> dict[str, float]:
     """The metrics above."""
-    trained = _accuracies(subject, subject.encoder)
-    random = _accuracies(subject, subject.untrained().encoder)
+    train_labels, trained = _accuracies(subject, subject.encoder)
+    _, random = _accuracies(subject, subject.untrained().encoder)
     metrics: dict[str, float] = {}
     for strength, (right, labels) in trained.items():
         classes = np.unique(labels)
@@ -47,11 +46,11 @@ def measure(subject: Subject) -> dict[str, float]:
         metrics[f"per_class_spread_{name}"] = float(np.std(list(by_class.values())))
         if len(classes) <= CLASSES_MAX:
             metrics |= {f"per_class_{c:02d}_{name}_top1": top1 for c, top1 in by_class.items()}
-    return metrics | {"per_class_majority_top1": _majority(subject)}
+    return metrics | {"per_class_majority_top1": logistic.majority(train_labels, trained[0.0][1])}
 
 
-def _accuracies(subject: Subject, encoder: Encoder) -> dict[float, tuple[np.ndarray, np.ndarray]]:
-    """(right or wrong, class) of each test image, by strength."""
+def _accuracies(subject: Subject, encoder: Encoder) -> tuple[np.ndarray, dict[float, tuple[np.ndarray, np.ndarray]]]:
+    """Return the training labels, and for each strength (prediction is right, class) of the test images."""
 
     def clean(image_BCSS: Tensor, _: np.ndarray) -> dict[str, Tensor]:
         return {"clean": encoder(views.clean(image_BCSS)).mean(1)}
@@ -66,29 +65,15 @@ def _accuracies(subject: Subject, encoder: Encoder) -> dict[float, tuple[np.ndar
         features=np.concatenate([test[str(s)].features for s in STRENGTHS]),
         labels=np.concatenate([test[str(s)].labels for s in STRENGTHS]),
     )
-    said = logistic.predictions(train, every, l2=l2, threads=threads)
-    return {
-        s: (part == test[str(s)].labels, test[str(s)].labels)
-        for s, part in zip(STRENGTHS, np.split(said, len(STRENGTHS)), strict=True)
-    }
+    predicted = logistic.probe(train, every, l2=l2, threads=threads).predicted
+    parts = zip(STRENGTHS, np.split(predicted, len(STRENGTHS)), strict=True)
+    return train.labels, {s: (part == test[str(s)].labels, test[str(s)].labels) for s, part in parts}
 
 
 def _jittered(image_BCSS: Tensor, index_B: np.ndarray, subject: Subject, *, strength: float) -> Tensor:
     """The images at this strength, normalised."""
     config = dataclasses.replace(subject.config.photometric, strength=strength, jitter_p=1.0)
     seed = subject.config.evaluate.bank_seed
-    u_BU = np.stack([_numbers(seed, int(index)) for index in index_B])
-    params_BP = photometric.draw(config, u_BU, view="target")
+    draws = [generator(seed, "bank", int(index)).random(photometric.UNIFORMS, dtype=np.float32) for index in index_B]
+    params_BP = photometric.draw(config, np.stack(draws), view="target")
     return views.normalise(photometric.apply(views.to_unit(image_BCSS), params_BP, config=config))
-
-
-def _numbers(seed: int, index: int) -> np.ndarray:
-    return generator(seed, "bank", index).random(photometric.UNIFORMS, dtype=np.float32)
-
-
-def _majority(subject: Subject) -> float:
-    def nothing(image_BCSS: Tensor, _: np.ndarray) -> dict[str, Tensor]:
-        return {"": torch.zeros(len(image_BCSS), 1)}
-
-    train, test = (latents.read(subject, split=split, features=nothing)[""] for split in ("train", "test"))
-    return logistic.majority(train.labels, test.labels)

@@ -1,20 +1,20 @@
-r"""Linear probes: how much of an image's class a linear map reads off frozen features, and off things never trained.
+r"""Linear probes: accuracy of a linear classifier on frozen features, and on untrained baselines.
 
     linear_probe_top1          mean of the target encoder's latents over positions
     linear_probe_tokens_top1   the latents of all positions, side by side
-    random_probe_top1          the same two of the encoder that the trial started from
+    random_probe_top1          the same two of the encoder before training
     random_probe_tokens_top1
     pixel_probe_top1           the image itself
     majority_top1              always the class most frequent in training
     probes_converged           1 if every fit reached its tolerance (`logistic`), else 0
 
-A probe alone says little: at a toy's size the tokens of a random encoder and the bare pixels come close to the trained
-encoder's. Read each row beside its random one.
+A probe means little alone: at toy size the tokens of a random encoder and the raw pixels come close to the trained
+encoder. Compare each row with its random one.
 
 Source: frozen features of the target encoder, average-pooled [C1 I-JEPA]. Deviations [OURS]: L-BFGS to the optimum of a
 convex problem in place of I-JEPA's LARS and grid, so that the score is a function of the trial; clean centre crops and
 no augmentation; at most `evaluate.probe_train_images` images spread over the split. Latents are the encoder's output
-after its own final norm, without the target's parameter-free LayerNorm, as they are used downstream. Where positions x
+after its own final norm, without the target's parameter-free LayerNorm, as in downstream use. Where positions x
 width exceeds `MAX_FEATURES`, tokens and pixels are first averaged over the cells of the finest grid that fits, which
 keeps a ViT-B's probe at 3,072 features; the toy networks (1,024) and 32-pixel images (3,072) are left whole.
 
@@ -36,7 +36,7 @@ from iwm_core.evaluation.subject import Subject
 from iwm_core.models.encoder import Encoder
 
 MAX_FEATURES = 4096
-"""Of one image, for one probe."""
+"""Maximum number of features of an image for one probe."""
 
 PROBES = {
     "linear_probe": "target pooled",
@@ -45,7 +45,7 @@ PROBES = {
     "random_probe_tokens": "random tokens",
     "pixel_probe": "pixels",
 }
-"""Metric (without `_top1`) -> the features that it is fitted on."""
+"""Metric (without `_top1`) -> its features."""
 
 
 def measure(subject: Subject) -> dict[str, float]:
@@ -78,7 +78,7 @@ def features(image_BCSS: Tensor, *, encoders: dict[str, Encoder]) -> dict[str, T
 
 
 def side_by_side(x_BCGG: Tensor) -> Tensor:
-    """All values of each image, [B, F]; averaged over a coarser grid if there are more than `MAX_FEATURES`."""
+    """Return all values of each image, [B, F]; averaged over a coarser grid above `MAX_FEATURES`."""
     finest = max(1, math.isqrt(MAX_FEATURES // x_BCGG.shape[1]))
     if finest < x_BCGG.shape[2]:
         x_BCGG = functional.adaptive_avg_pool2d(x_BCGG, finest)

@@ -1,11 +1,11 @@
-"""Every protocol: what the end of pretraining measures, and what a trial with `evaluate.protocol=<name>` does.
+"""The tables of protocols.
 
-    AT_THE_END   of pretraining: from the networks to metrics
-    MEASURES     in a trial of its own, on the weights that `pretrain` names: from the networks to metrics
+    AT_THE_END   measured at the end of pretraining
+    MEASURES     measured in a trial of its own, on the weights that `pretrain` names
     TUNES        trains something for `tune.steps` steps, with checkpoints, and then measures
 
-Names of metrics do not repeat between protocols, but for `mrr` and `linear`, which say what they say at the end of
-pretraining. Next to its metric each reports its baseline; the module says which.
+No two protocols share a metric's name, except that `mrr` and `linear` repeat those of the end of pretraining. Each
+protocol reports its baseline beside its metric; its module describes both.
 
 To add one: a module with such a function or `Learner`, its line in a table, a file in `sweeps/evaluate/`.
 """
@@ -55,21 +55,21 @@ TUNES: dict[str, Callable[[Subject], Learner]] = {
 PROTOCOLS = (*MEASURES, *TUNES)
 
 WITHOUT_CLASSES = ("mrr", "multitask", *(name for name in TUNES if name.startswith("segmentation")))
-"""Protocols that do not ask for the classes of the data set itself."""
+"""Protocols that do not use the data set's classes."""
 
 
 def check(name: str) -> None:
-    """Refuses a protocol that there is not.
+    """Check that a protocol exists.
 
     Raises:
-        ConfigError: names those there are.
+        ConfigError: it does not.
     """
     if name and name not in PROTOCOLS:
         raise ConfigError.unknown("evaluate.protocol", name, choices=PROTOCOLS)
 
 
 def measured(measure: Measure, subject: Subject) -> dict[str, float]:
-    """The metrics, in fp32 without autocast, without gradients; the networks are left as they were.
+    """Return the metrics, in fp32 without autocast and gradients; keeps the networks' modes.
 
     Raises:
         DataError: images that cannot be read.
@@ -79,7 +79,7 @@ def measured(measure: Measure, subject: Subject) -> dict[str, float]:
 
 
 def evaluate(subject: Subject) -> dict[str, dict[str, float]]:
-    """Metrics at the end of pretraining by protocol, a function of the configuration and the weights.
+    """Return the metrics at the end of pretraining, by protocol; a function of configuration and weights.
 
     Raises:
         DataError: images that cannot be read.

@@ -1,12 +1,12 @@
-r"""`mrr` as a trial of its own: as at the end of pretraining, and beyond that by operation, and in pictures.
+r"""`mrr` as a trial of its own: the metrics of the end of pretraining, MRR by operation, and pictures.
 
-    mrr, hit1, hit5, mrr_patchwise, ..., mrr_floor     as in `mrr`, to the digit
+    mrr, hit1, hit5, mrr_patchwise, ..., mrr_floor     the same values as in `mrr`
     hit2, hit10                                        share of ranks up to 2 and up to 10, pooled
-    mrr_brightness, mrr_contrast, ...                  over a bank in which this operation alone acts
+    mrr_brightness, mrr_contrast, ...                  over a bank in which only this operation acts
 
-The floor (`mrr_floor`, a predictor blind to the action) is the baseline of all of them. Only the jitter has banks of
-its own: a bank of images with and without a grayscale has two members, and the action does not say how strong a blur
-is. An operation whose maximum is 0 is left out.
+The floor (`mrr_floor`, a predictor blind to the action) is the baseline of all of them. Only jitter operations have
+banks of their own: with and without grayscale makes a bank of two, and the action does not contain the strength of a
+blur. An operation whose maximum is 0 is left out.
 
 retrieval.png has a row for each of `ROWS` images: the clean source, the member of the bank that the action leads to,
 and the members nearest to the prediction, the nearest first. Source: the paper's figures of the same kind [C2 S1].
@@ -22,7 +22,6 @@ from torchvision.utils import save_image
 
 from iwm_core.data import photometric, views
 from iwm_core.data.datasets import ImageDataset, load
-from iwm_core.errors import ConfigError
 from iwm_core.evaluation import mrr
 from iwm_core.evaluation.latents import spread
 from iwm_core.evaluation.subject import OnlyEncoder, Subject, no_predictor
@@ -33,9 +32,9 @@ FILE = "retrieval.png"
 
 
 def measure(subject: Subject) -> dict[str, float]:
-    """The metrics above, and the pictures where the subject has a place for them."""
+    """Return the metrics above, and write the pictures if the subject has a folder for them."""
     if isinstance(subject.networks, OnlyEncoder):
-        raise ConfigError(no_predictor(subject.config))
+        raise no_predictor(subject.config)
     config = subject.config
     dataset = load(config.data, split="test", root=subject.data_root)
     indices = spread(len(dataset), at_most=config.evaluate.bank_images).tolist()
@@ -55,7 +54,7 @@ def _by_operation(subject: Subject, dataset: ImageDataset, *, indices: list[int]
 
 
 def jittering(subject: Subject) -> list[str]:
-    """The operations that have a bank of their own."""
+    """Return the operations that have a bank of their own."""
     photo = subject.config.photometric
     return [
         name
@@ -65,13 +64,13 @@ def jittering(subject: Subject) -> list[str]:
 
 
 def _ranks(subject: Subject, dataset: ImageDataset, *, index: int, alone: str = "") -> Tensor:
-    """The pooled ranks of one image's bank, in which the operation `alone` acts, or all do."""
+    """Return the pooled ranks of one image's bank, in which all operations act, or only `alone`."""
     p_KND, h_KND, _ = _asked(subject, dataset, index=index, alone=alone)
     return mrr.pooled_ranks(p_KND, h_KND)
 
 
 def _asked(subject: Subject, dataset: ImageDataset, *, index: int, alone: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Predictions and latents [K, N, D] of one image's bank, and the parameters of its members [K, P]."""
+    """Return predictions and latents [K, N, D] of one image's bank, and its members' parameters [K, P]."""
     config = subject.config
     q_KP = mrr.bank_parameters(config, index=index)
     if alone:
@@ -82,7 +81,7 @@ def _asked(subject: Subject, dataset: ImageDataset, *, index: int, alone: str) -
 
 
 def only(q_KP: Tensor, operation: str) -> Tensor:
-    """The parameters with every other operation at its identity."""
+    """Return the parameters with every other operation at its identity."""
     kept_KP = photometric.identity(len(q_KP))
     column = list(photometric.OPERATIONS).index(operation)
     kept_KP[:, column] = q_KP[:, column]
@@ -90,7 +89,7 @@ def only(q_KP: Tensor, operation: str) -> Tensor:
 
 
 def _draw(subject: Subject, dataset: ImageDataset, *, indices: list[int]) -> None:
-    """Writes the pictures, rows of `2 + NEAREST`."""
+    """Write the pictures, in rows of `2 + NEAREST`."""
     config, cells = subject.config, []
     for row, index in enumerate(indices):
         p_KND, h_KND, q_KP = _asked(subject, dataset, index=index, alone="")

@@ -1,4 +1,4 @@
-"""What is evaluated: networks with their trained weights, and where their images are.
+"""The networks under evaluation, with their trained weights and the place of their images.
 
 Shapes: B batch, N patches, D encoder width, A scalars of the action.
 """
@@ -23,19 +23,19 @@ from iwm_core.objectives.objective import Networks
 
 
 class OnlyEncoder(Networks):
-    """An encoder where networks are expected, and no predictor."""
+    """Networks that consist of an encoder only, such as a timm model."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
-        raise ConfigError("an encoder alone predicts nothing")
+        raise ConfigError("these networks are an encoder without a predictor", setting="evaluate.protocol")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The networks under test, as every protocol gets them; `pictures` is a folder for what is better seen."""
+    """The networks under test, the input of every protocol; `pictures` is a folder for image files."""
 
     config: TrialConfig
     networks: Networks
@@ -46,7 +46,7 @@ class Subject:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder whose latents are judged: the moving average, where there is one."""
+        """The encoder that is evaluated: its EMA, unless the target is a frozen teacher."""
         return self.target.encoder if self.config.target == "ema" else self.networks.encoder
 
     @property
@@ -54,20 +54,20 @@ class Subject:
         """The predictor under test.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: the networks have none.
         """
         found = getattr(self.networks, "predictor", None)
         if found is None:
-            raise ConfigError(no_predictor(self.config))
+            raise no_predictor(self.config)
         return found
 
     def untrained(self) -> Networks:
-        """The networks as they started, on the device, in evaluation mode."""
+        """Return the networks before training, on the device, in evaluation mode."""
         return starting(self.config).to(self.device).eval()
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """Inside, fp32 without autocast or gradients, in evaluation mode; the networks are left as they were."""
+        """Set evaluation mode inside the block, without autocast and gradients; restore the modes afterwards."""
         with (
             evaluation_mode(self.networks, self.target),
             torch.no_grad(),
@@ -78,7 +78,7 @@ class Subject:
 
 @contextmanager
 def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; afterwards each module is back in the mode it had."""
+    """Set evaluation mode inside the block, and restore the mode of each module afterwards."""
     training = {module: module.training for network in networks for module in network.modules()}
     for network in networks:
         network.eval()
@@ -90,7 +90,7 @@ def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
 
 
 def starting(config: TrialConfig) -> Networks:
-    """The networks of a trial before any training, on the CPU: a function of its seed.
+    """Build the networks of a trial before training, on the CPU; a function of its seed.
 
     Raises:
         ConfigError: as `objectives.table.build` and `models.backbone`.
@@ -101,7 +101,7 @@ def starting(config: TrialConfig) -> Networks:
 
 
 def public(config: TrialConfig, *, weights_file: str) -> Networks:
-    """The timm model that `pretrain` names, with the weights that `evaluate.weights` names.
+    """Load the timm model that `pretrain` names, with the weights that `evaluate.weights` names.
 
     Raises:
         ConfigError: as `models.backbone`.
@@ -111,20 +111,21 @@ def public(config: TrialConfig, *, weights_file: str) -> Networks:
 
 
 def everywhere(z_BND: Tensor) -> Masks:
-    """Every position as context and as target."""
+    """Return masks with every position as context and as target."""
     all_BN = torch.arange(z_BND.shape[1], device=z_BND.device).expand(len(z_BND), -1)
     return Masks(all_BN, all_BN)
 
 
 def null_action(z_BND: Tensor) -> Tensor:
-    """a_BA of no change at all."""
+    """Return the identity action, zeros [B, A]."""
     return torch.zeros(len(z_BND), ACTION_DIM, device=z_BND.device)
 
 
-def no_predictor(config: TrialConfig) -> str:
-    """Why a protocol that needs a predictor cannot work on these networks."""
+def no_predictor(config: TrialConfig) -> ConfigError:
+    """The error of a protocol that needs a predictor, on networks without one."""
     what = config.pretrain if config.pretrain.startswith(TIMM) else f"objective.kind={config.objective.kind}"
-    return (
-        f"evaluate.protocol={config.evaluate.protocol or 'mrr'} needs a predictor, and {what} has none; choose a"
-        " protocol that tests an encoder, such as linear, knn, attentive, encoder_finetune or segmentation"
+    protocol = config.evaluate.protocol or "mrr"
+    why = (
+        f"needs a predictor, and {what} has none; choose a protocol that tests an encoder, such as linear or attentive"
     )
+    return ConfigError.wrong("evaluate.protocol", protocol, why)

@@ -1,16 +1,15 @@
-r"""The one loop of the protocols that train something: what `pretrain` is to pretraining.
+r"""The training loop of the protocols that train something.
 
     lr(s) = r lr s / W                                          s < W        linear warm-up
           = r lr (1 + cos(pi (s - W) / (S - W))) / 2            otherwise    cosine to 0
 
-Symbols: s the step from 0, S `tune.steps`, W = round(tune.warmup_ratio S), lr `tune.lr`, r the share of it that belongs
-to a part: 1 for a head and for what starts at random, `tune.pretrained_lr_ratio` for what was trained before [C2 S1],
-and of an encoder's block `tune.layer_decay` of the block above it. AdamW, decay on the weights of linear maps only.
+Symbols: s the step from 0, S `tune.steps`, W = round(tune.warmup_ratio S), lr `tune.lr`, r the ratio of a part's rate
+to it: 1 for a head and for parts that start at random, `tune.pretrained_lr_ratio` for pretrained parts [C2 S1], and for
+an encoder's block `tune.layer_decay` times that of the block above. AdamW, decay on the weights of linear maps only.
 Source: fine-tuning with AdamW over 100 epochs [C2 S1]; schedule and decay as in MAE's recipe [OURS].
 
-Crops, flips, mixing and the choice of a task are functions of (seed, step), so a run that was stopped at any step and
-goes on from its checkpoint ends with the bits of one that was not. A checkpoint holds what is trained; what is frozen
-is read from the parent again. One process: ranks beyond the first have no part in it.
+Crops, flips, mixing and the choice of a task are functions of (seed, step), so an interrupted run resumes to the same
+bits. A checkpoint has the trained parts only; frozen parts are read from the parent again. Tuning runs on one rank.
 """
 
 import math
@@ -36,7 +35,7 @@ from iwm_core.training.checkpoint import CheckpointFolder
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Parameters that share a rate: `share` of `tune.lr`."""
+    """Parameters with the learning rate `share` x `tune.lr`."""
 
     parameters: list[nn.Parameter]
     share: float
@@ -44,7 +43,7 @@ class Rate:
 
 
 class Learner(nn.Module, ABC):
-    """Abstract: what a protocol trains, on what, and how it is scored. Its `frozen` modules stay as they are."""
+    """Abstract: what a protocol trains, its data and its score. The modules named in `frozen` are not trained."""
 
     frozen: tuple[str, ...] = ()
     digest: str = ""
@@ -55,32 +54,32 @@ class Learner(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """What is minimised, by name; its sum is. `loss` is the one of the protocol itself."""
+        """Return the losses by name, whose sum is minimised; `loss` is the protocol's own."""
 
     @abstractmethod
     def rates(self) -> list[Rate]:
-        """Every trained parameter once."""
+        """Return the rates; together they have every trained parameter once."""
 
     @abstractmethod
     def score(self) -> dict[str, float]:
-        """The protocol's metrics, on the test split."""
+        """Return the protocol's metrics on the test split."""
 
     def train(self, mode: bool = True) -> "Learner":
-        """Training mode but for what is frozen."""
+        """Set training mode, except for frozen modules."""
         super().train(mode)
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What a checkpoint has to hold."""
+        """Return the state of the trained parts, for a checkpoint."""
         away = tuple(f"{name}." for name in self.frozen)
         return {name: value for name, value in self.state_dict().items() if not name.startswith(away)}
 
 
 @dataclass(kw_only=True)
 class TuneState:
-    """All that tuning changes, after `step` steps."""
+    """The state that tuning changes, after `step` steps."""
 
     learner: Learner
     optimizer: AdamW
@@ -97,7 +96,7 @@ class TuneState:
         }
 
     def load_state_dict(self, payload: Mapping[str, Any]) -> None:
-        """Takes over a payload of `state_dict`."""
+        """Load a payload of `state_dict`."""
         self.learner.load_state_dict(payload["trained"], strict=False)
         self.optimizer.load_state_dict(payload["optimizer"])
         self.step, self.metrics = payload["step"], dict(payload["metrics"])
@@ -113,7 +112,7 @@ def tune(
     done: Mapping[str, Mapping[str, float]],
     callbacks: RunCallbacks,
 ) -> Finished | Preempted:
-    """Tunes to the last step and scores, or stops if `should_stop` names a signal. Returns the end without emitting it.
+    """Tune to the last step and score, or stop at a signal. Returns the final event without emitting it.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -134,14 +133,14 @@ def tune(
 
 
 def score(learner: Learner) -> dict[str, float]:
-    """The metrics, in fp32, without gradients, in evaluation mode."""
+    """Return the metrics, computed in fp32 without gradients in evaluation mode."""
     learner.eval()
     with torch.no_grad():
         return learner.score()
 
 
 def lr_at(tune: TuneConfig, *, step: int) -> float:
-    """The rate of a part whose share is 1."""
+    """Return the learning rate of a part whose share is 1."""
     warmup = round(tune.warmup_ratio * tune.steps)
     if step < warmup:
         return tune.lr * (step + 1) / (warmup + 1)
@@ -149,7 +148,7 @@ def lr_at(tune: TuneConfig, *, step: int) -> float:
 
 
 def rates_of(module: nn.Module, *, share: float) -> list[Rate]:
-    """The trainable parameters of `module` at one rate; the weights of its linear maps are decayed."""
+    """Return the trainable parameters of `module` at one rate; weight decay applies to linear maps only."""
     maps = {id(part.weight) for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d)}
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [
@@ -159,18 +158,18 @@ def rates_of(module: nn.Module, *, share: float) -> list[Rate]:
 
 
 def as_tuned(config: TrialConfig) -> TrialConfig:
-    """The configuration whose `train` has the length and the batch of tuning: for what draws batches by it."""
+    """Return the configuration with the steps and batch size of tuning in `train`, for drawing batches."""
     length = replace(config.train, steps=config.tune.steps, batch_size=config.tune.batch_size)
     return replace(config, train=length)
 
 
 def tuned_sha256(learner: Learner) -> str:
-    """Digest of what was trained, in the order of the names."""
+    """Return the SHA-256 of the trained parts."""
     return sha256_of(learner.trained_state())
 
 
 def started(learner: Learner, tune: TuneConfig) -> TuneState:
-    """The state before the first step."""
+    """Return the state before the first step."""
     groups = [{"params": r.parameters, "share": r.share, "decayed": r.decayed} for r in learner.rates() if r.parameters]
     return TuneState(learner=learner, optimizer=AdamW(groups, lr=tune.lr, weight_decay=0.0, fused=True))
 
@@ -193,7 +192,7 @@ def _advance(
     checkpoints: CheckpointFolder,
     callbacks: RunCallbacks,
 ) -> str | None:
-    """Steps to the last one (None), or until a signal is named, and then to a checkpoint of the step just done."""
+    """Run to the last step (returns None), or until a signal, which it returns after a checkpoint."""
     total, since = config.tune.steps, time.perf_counter()
     tuned.learner.train()
     with closing(tuned.learner.batches(start=tuned.step, workers=runtime.loader_workers)) as stream:

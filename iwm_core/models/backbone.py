@@ -24,23 +24,24 @@ from iwm_core.data.views import MEAN, STD
 from iwm_core.errors import ConfigError
 from iwm_core.models.encoder import Encoder, gather
 from iwm_core.randomness import torch_seed
+from iwm_core.tensors import seeded
 
 TIMM = "timm:"
-"""What `pretrain` begins with where it names a timm model."""
+"""Prefix of `pretrain` for a timm model."""
 
 PRETRAINED = "pretrained"
-"""What `evaluate.weights` says for the weights that timm itself knows where to find."""
+"""Value of `evaluate.weights` for timm's own weights."""
 
 
 @final
 class Backbone(Encoder):
-    """A timm model as an encoder; the model lies under `vit`, whatever its kind."""
+    """A timm model as an encoder; the model is `vit`, whatever its architecture."""
 
     _scale_C11: Tensor | None
     _shift_C11: Tensor | None
 
     def __init__(self, model: nn.Module, *, image_size: int) -> None:
-        """Owns the model, and runs it once on an empty image to learn the shape of its output."""
+        """Take ownership of the model, and run it once on an empty image to get its output shape."""
         super().__init__()
         self.vit = _sized(model, image_size)
         self._prefix = int(getattr(model, "num_prefix_tokens", 0))
@@ -71,7 +72,7 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=64)
 def shape_of(name: str, *, image_size: int) -> Shape:
-    """Shape of the latents of images of this size, found on torch's `meta` device without computing them.
+    """Return the shape of the latents of images of this size, without computing them (`meta` device).
 
     Raises:
         ConfigError: timm has no such model, or it cannot take these images.
@@ -85,17 +86,18 @@ def shape_of(name: str, *, image_size: int) -> Shape:
 def backbone(
     config: TrialConfig, *, name: str, weights: str, weights_file: str = "", stream: str = "weights"
 ) -> Backbone:
-    """The timm model `name` on the CPU; empty `weights`: drawn from `stream` of the trial's seed.
+    """Build the timm model `name` on the CPU; with empty `weights` it draws them from `stream` of the trial's seed.
 
     Raises:
         ConfigError: timm has no such model, it cannot take these images, or the weights are not its own.
     """
     if weights and weights != PRETRAINED and not weights_file:
         raise ConfigError(
-            f"the weights of {name} are called {weights!r}, and nothing says where they are: set resources.weights_file"
+            f"evaluate.weights={weights} names weights of {name}: set resources.weights_file to their file",
+            setting="resources.weights_file",
+            value=weights_file,
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch_seed(config.seed, stream))
+    with seeded(torch_seed(config.seed, stream)):
         model = _made(name, pretrained=weights == PRETRAINED)
     if weights and weights != PRETRAINED:
         load_weights(model, weights_file, name=name)
@@ -103,24 +105,28 @@ def backbone(
 
 
 def load_weights(model: nn.Module, file: str, *, name: str) -> None:
-    """Loads the weights of `file`, in whatever container timm reads, into the model called `name`.
+    """Load the weights of `file`, in any format that timm reads, into the model called `name`.
 
     Raises:
-        ConfigError: there is no such file, or it holds the weights of another architecture.
+        ConfigError: the file is missing, or has weights of another architecture.
     """
     if not Path(file).is_file():
-        raise ConfigError(f"there is no file {file}: resources.weights_file names the weights of {name}")
+        raise ConfigError(
+            f"there is no file {file}: set resources.weights_file to the weights of {name}",
+            setting="resources.weights_file",
+            path=file,
+        )
     try:
         missing, _ = load_checkpoint(model, file, strict=False) or ((), ())
     except (RuntimeError, KeyError, ValueError, OSError) as error:
-        raise ConfigError(_foreign(file, name)) from error
+        raise _foreign(file, name) from error
     needed = [key for key in missing if not key.startswith(("head.", "fc.", "classifier."))]
     if needed:
-        raise ConfigError(_foreign(file, name) + f" It lacks {needed[0]}.")
+        raise _foreign(file, name, f" It lacks {needed[0]}.")
 
 
 def tokens(found: Tensor, *, width: int, prefix: int) -> Tensor:
-    """The output of a timm model as [B, N, D]: without its first `prefix` tokens, or the cells of its map in order."""
+    """Return a timm model's output as [B, N, D]: tokens without the first `prefix`, or the cells of its feature map."""
     if found.dim() == 3:
         return found[:, prefix:]
     channels_last_BHWD = found if found.shape[1] != width else found.permute(0, 2, 3, 1)
@@ -131,14 +137,18 @@ def _made(name: str, *, pretrained: bool) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise ConfigError(
-            f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else "see timm.list_models()")
+            f"timm has no model {name!r}; " + (f"similar: {', '.join(near)}" if near else "see timm.list_models()"),
+            value=name,
+            choices=near,
         )
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
             f"timm cannot find its own weights of {name} ({_brief(error)}); download them and name"
-            " them with evaluate.weights and resources.weights_file"
+            " them with evaluate.weights and resources.weights_file",
+            setting="evaluate.weights",
+            value=name,
         ) from error
 
 
@@ -147,32 +157,32 @@ def _brief(error: Exception) -> str:
 
 
 def _sized(model: Any, image_size: int) -> nn.Module:
-    """The model for images of this size: a transformer's positions are interpolated, others take any.
+    """Adapt the model to images of this size: interpolates a transformer's positions.
 
     Raises:
-        ConfigError: the model cannot take it.
+        ConfigError: the model cannot take this size.
     """
     name, resize, patch = type(model).__name__, getattr(model, "set_input_size", None), _patch(model)
     if image_size % patch:
-        raise ConfigError(f"{name}: data.image_size={image_size} is not a multiple of its patch size {patch}")
+        raise ConfigError.wrong("data.image_size", image_size, f"is not a multiple of {name}'s patch size {patch}")
     try:
         if resize is not None:
             resize(img_size=image_size)
         with torch.no_grad():
             model.eval().forward_features(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"{name} takes no images of data.image_size={image_size}: {_brief(error)}") from error
+        raise ConfigError.wrong("data.image_size", image_size, f"does not fit {name}: {_brief(error)}") from error
     return model
 
 
 def _patch(model: Any) -> int:
-    """Pixels along one side of a transformer's patch; 1 of other models."""
+    """Return the side of a transformer's patch in pixels; 1 for other models."""
     size = getattr(getattr(model, "patch_embed", None), "patch_size", 1)
     return int(size[0] if isinstance(size, tuple | list) else size)
 
 
 def _recolouring(model: nn.Module) -> tuple[Tensor | None, Tensor | None]:
-    """Factor and offset from ImageNet's normalisation to the model's, [C, 1, 1]; None where they are the same."""
+    """Return factor and offset from ImageNet's normalisation to the model's, [C, 1, 1]; None if equal."""
     known = getattr(model, "pretrained_cfg", {})
     mean, std = tuple(known.get("mean", MEAN)), tuple(known.get("std", STD))
     if (mean, std) == (MEAN, STD) or len(mean) != len(MEAN):
@@ -182,5 +192,9 @@ def _recolouring(model: nn.Module) -> tuple[Tensor | None, Tensor | None]:
     return torch.tensor(scale)[:, None, None], torch.tensor(shift)[:, None, None]
 
 
-def _foreign(file: str, name: str) -> str:
-    return f"{file} holds the weights of another architecture than {name}: change the model or resources.weights_file."
+def _foreign(file: str, name: str, more: str = "") -> ConfigError:
+    return ConfigError(
+        f"{file} has weights of another architecture than {name}: change the model or resources.weights_file.{more}",
+        setting="resources.weights_file",
+        path=file,
+    )

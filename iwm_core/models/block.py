@@ -1,4 +1,4 @@
-r"""The transformer block: attention and an MLP, each behind a norm and beside a residual.
+r"""The transformer block: attention and an MLP, each with a pre-norm and a residual connection.
 
     s <- s + g_1 A(LN(s) (1 + c_1) + b_1)         A(n) = P softmax(q k' / sqrt(F)) v in each of H heads, (q, k, v) = Q n
     s <- s + g_2 M(LN(s) (1 + c_2) + b_2)         M(n) = W_2 gelu(W_1 n)
@@ -125,26 +125,26 @@ def _gated(branch_BSD: Tensor, change: Change | None) -> Tensor:
 
 
 def recompute(model: nn.Module, *, on: bool = True) -> None:
-    """Whether the blocks inside `model` compute their activations a second time instead of keeping them."""
+    """Make the blocks inside `model` recompute their activations in the backward pass, or store them."""
     for module in model.modules():
         if isinstance(module, Block):
             module.recomputes = on
 
 
 def attention_path(device_type: str, *, precision: str) -> AttentionPath:
-    """The faster path for a device type (`cpu`, `cuda`) and a precision (`fp32`, `bf16`)."""
+    """Return the faster attention path for a device type (`cpu`, `cuda`) and a precision (`fp32`, `bf16`)."""
     return "explicit" if (device_type, precision) == ("cpu", "bf16") else "fused"
 
 
 def take_path(model: nn.Module, path: AttentionPath) -> None:
-    """Makes every attention layer inside `model` take `path`, timm's layers among them."""
+    """Set the attention path of every layer inside `model`, also of timm's layers."""
     for module in model.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = path == "fused"  # pyright: ignore[reportArgumentType]
 
 
 class ZeroLinear(nn.Linear):
-    """A linear map that starts at 0."""
+    """A linear map with weights and bias initialised to 0."""
 
     def reset_parameters(self) -> None:
         for parameter in self.parameters():
@@ -152,7 +152,7 @@ class ZeroLinear(nn.Linear):
 
 
 def xavier(model: nn.Module) -> None:
-    """Draws every linear map and convolution inside `model` from torch's default generator."""
+    """Draw the weights of every linear map and convolution inside `model` from torch's default generator."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d) and not isinstance(module, ZeroLinear):
             nn.init.xavier_uniform_(module.weight.view(module.weight.shape[0], -1))

@@ -10,15 +10,15 @@ Source: IWM, both conditionings and their comparison [C2 S1]; Linear-ReLU-Linear
 `feature` [IMPL K1]; one projection per scalar for `sequence` [RECALLED, high], since attention could not tell bare
 scalars apart; its scale 0.5 [OURS], near that of the positions it competes with. `adaln` is AdaLN-zero as in IWM's
 successors [C1 K5, K7]; e = Linear-SiLU-Linear as DiT embeds its time step [RECALLED, high]. The block's norm keeps its
-own weights, which DiT takes away.
+weights, which DiT removes.
 
-What zero means here: W_l = w_l = 0, so g = 0 and every block starts as the identity. The predictor then answers every
-query with a function of its position alone; the encoder gets no gradient in the very first step, since nothing of the
-context passes a closed gate, but the gates do, and all of the network learns from the second step on. There is nothing
-pretrained to protect: the gain is a predictor that begins as the mean latent of a position and lets context and action
-in as far as they pay. The bias w_l opens gates at a = 0, too.
+Zero start: W_l = w_l = 0, so g = 0 and every block starts as the identity. The prediction is then a function of the
+position only. In the first step only the gates get gradients, not the encoder, since no context passes a closed gate;
+from the second step on the whole network learns. Unlike in fine-tuning
+there is nothing pretrained to protect; the benefit is a predictor that starts as the mean latent of a position and uses
+context and action as far as they help. The bias w_l opens gates also at a = 0.
 
-To add one: a class, its line in `CONDITIONINGS`, a file in `sweeps/conditioning/`.
+To add one: a class, its line in `CONDITIONINGS`, a file in `sweeps/conditioning/`. See docs/tutorial.md.
 
 Shapes: B batch, M targets, D predictor width, A scalars of the action, T further tokens.
 """
@@ -34,7 +34,7 @@ from iwm_core.models.block import Change, Modulation, ZeroLinear
 
 
 class Conditioned(NamedTuple):
-    """The queries [B, M, D]; further tokens [B, T, D], if any; and one modulation per block, if they are modulated."""
+    """The queries [B, M, D], optional extra tokens [B, T, D], and an optional modulation of each block."""
 
     q_BMD: Tensor
     tokens_BTD: Tensor | None = None
@@ -64,7 +64,7 @@ class SequenceConditioning(nn.Module):
 
 
 class FeatureConditioning(nn.Module):
-    """The action is mixed into every query by a small MLP."""
+    """A small MLP mixes the action into every query."""
 
     def __init__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> None:
         super().__init__()
@@ -93,9 +93,9 @@ class AdaLNConditioning(nn.Module):
 
 
 class Conditioning(Protocol):
-    """What the table holds: a module for a predictor of this width and depth, called with (queries, action).
+    """An entry of the table: builds a module for a predictor of this width and depth, called with (queries, action).
 
-    It may change the queries, add tokens to the sequence, and modulate the blocks; see `Conditioned`.
+    The module may change the queries, add tokens to the sequence and modulate the blocks; see `Conditioned`.
     """
 
     def __call__(self, config: ConditioningConfig, *, width: int, actions: int, depth: int) -> nn.Module: ...
@@ -112,10 +112,10 @@ CONDITIONINGS: dict[str, Conditioning] = {
 
 
 def build(config: ConditioningConfig, *, width: int, actions: int, depth: int) -> nn.Module:
-    """The conditioning that `config.kind` names, for `depth` blocks of `width` and an action of `actions` scalars.
+    """Build the conditioning `config.kind` for `depth` blocks of `width` and an action of `actions` scalars.
 
     Raises:
-        ConfigError: an unknown kind; it names the valid ones.
+        ConfigError: an unknown kind.
     """
     if config.kind not in CONDITIONINGS:
         raise ConfigError.unknown("conditioning", config.kind, choices=CONDITIONINGS, setting="conditioning.kind")

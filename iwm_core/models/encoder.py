@@ -1,12 +1,12 @@
-r"""f_theta: a Vision Transformer that sees only the visible patches.
+r"""f_theta: a Vision Transformer on the visible patches only.
 
     z_k = norm(blocks(E patch(x)_k + pos_k)),   k in the visible set
 
     pos of the patch at (row, column) = concat(e(column), e(row)),    w = D/2
     e(t)_i = sin(t / 10000^(2i/w)),   e(t)_{w/2+i} = cos(t / 10000^(2i/w)),   i = 0 .. w/2 - 1
 
-Symbols: E the patch embedding, pos the fixed sine-cosine positions. No class token, no pooling, no head. Dropped
-patches are neither embedded nor attended to, so a visible share of s costs about s of the whole.
+Symbols: E the patch embedding, pos the fixed sine-cosine positions. No class token, no pooling, no head. Masked
+patches are neither embedded nor attended to, so a visible share s costs about s times the full image.
 Source: I-JEPA [C1 J1], with the parameters of timm's ViT [timm 1.0.31] around our own block; with every patch visible
 this equals timm's own forward. Positions as in MAE's and I-JEPA's code, columns first [C1]; IWM is assumed to inherit
 them.
@@ -29,7 +29,7 @@ from iwm_core.models.block import Block, xavier
 
 
 class Encoder(nn.Module, ABC):
-    """Abstract: images to latents of `width` for each patch of `patch_size` pixels. Its model lies under `vit`."""
+    """Abstract: maps images to a latent of `width` per patch of `patch_size` pixels. Its model is `vit`."""
 
     vit: Any
     width: int
@@ -37,12 +37,12 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x_BCHW: Tensor, *, keep_BK: Tensor | None = None) -> Tensor:
-        """Latents of the patches `keep_BK` (indices in raster order; None: all of them), [B, K, D]."""
+        """Return the latents [B, K, D] of the patches `keep_BK` (indices in raster order; None: all)."""
 
 
 @final
 class ViTEncoder(Encoder):
-    """The encoder that is trained here. timm's parameter names are kept under the prefix `vit.`."""
+    """The trained encoder. Parameters have timm's names under the prefix `vit.`."""
 
     def __init__(self, config: TrialConfig) -> None:
         """Draws the weights from torch's default generator.
@@ -79,25 +79,25 @@ class ViTEncoder(Encoder):
 
 
 def patchify(x_BCHW: Tensor, *, size: int) -> Tensor:
-    """Non-overlapping square patches of `size` pixels in raster order, [B, N, C * size * size]."""
+    """Return non-overlapping square patches of `size` pixels in raster order, [B, N, C * size * size]."""
     B, C, H, W = x_BCHW.shape
     x = x_BCHW.reshape(B, C, H // size, size, W // size, size)
     return x.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * size * size)
 
 
 def gather(z_BND: Tensor, *, index_BK: Tensor) -> Tensor:
-    """The rows z[b, index[b, k]], [B, K, D]."""
+    """Return the rows z[b, index[b, k]], [B, K, D]."""
     return torch.gather(z_BND, 1, index_BK[:, :, None].expand(-1, -1, z_BND.shape[-1]))
 
 
 def sine_cosine(width: int, *, rows: int, columns: int) -> Tensor:
-    """Positions of a grid of patches, float32 [N, D] with N = rows * columns.
+    """Return the positions of a grid of patches, float32 [N, D] with N = rows * columns.
 
     Raises:
         ConfigError: `width` is not a multiple of four.
     """
     if width % 4:
-        raise ConfigError(f"sine-cosine positions need a width that is a multiple of 4, not {width}")
+        raise ConfigError.wrong("width", width, "is not a multiple of 4, as sine-cosine positions need")
     row_N = torch.arange(rows).repeat_interleave(columns)
     column_N = torch.arange(columns).repeat(rows)
     return torch.cat([_line(width // 2, at_N=column_N), _line(width // 2, at_N=row_N)], dim=1).float()
@@ -113,8 +113,8 @@ def _line(width: int, *, at_N: Tensor) -> Tensor:
 def _check(config: TrialConfig) -> None:
     image, patch = config.data.image_size, config.encoder.patch_size
     if image % patch:
-        raise ConfigError(f"encoder.patch_size {patch} does not divide data.image_size {image}")
+        raise ConfigError.wrong("encoder.patch_size", patch, f"does not divide data.image_size={image}")
     if config.encoder.width % config.encoder.heads:
-        raise ConfigError(
-            f"encoder.width {config.encoder.width} is not a multiple of encoder.heads {config.encoder.heads}"
+        raise ConfigError.wrong(
+            "encoder.heads", config.encoder.heads, f"does not divide encoder.width={config.encoder.width}"
         )

@@ -28,11 +28,11 @@ SIZES = {
 """(width, depth, heads) -> timm's name of the model."""
 
 WITHOUT_TOKEN: dict[str, Any] = {"class_token": False, "global_pool": "avg", "fc_norm": False, "num_classes": 0}
-"""What the encoder is and timm's own is not."""
+"""Arguments by which the encoder differs from timm's model."""
 
 
 def timm_model(config: TrialConfig) -> tuple[str, dict[str, Any]]:
-    """timm's name of the encoder's model, and the arguments beside it."""
+    """Return timm's name of the encoder's model, and the other arguments."""
     shape = config.encoder
     name = SIZES.get((shape.width, shape.depth, shape.heads), "vit_base_patch16_224")
     given: dict[str, Any] = {"img_size": config.data.image_size, "patch_size": shape.patch_size}
@@ -44,14 +44,14 @@ def timm_model(config: TrialConfig) -> tuple[str, dict[str, Any]]:
 
 
 def create_line(config: TrialConfig, *, file: Path) -> str:
-    """The line of Python that loads the file."""
+    """Return the line of Python that loads the file."""
     name, given = timm_model(config)
     arguments = "".join(f", {key}={value!r}" for key, value in given.items())
     return f'timm.create_model("{name}", checkpoint_path={str(file)!r}{arguments})'
 
 
 def write(encoder: Encoder, *, file: Path) -> None:
-    """Writes the encoder's weights under timm's names; the file is whole or absent.
+    """Write the encoder's weights under timm's names; the file is complete or absent.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -65,4 +65,4 @@ def write(encoder: Encoder, *, file: Path) -> None:
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise ConfigError(f"cannot write {file}: {error}") from error
+        raise ConfigError(f"cannot write {file}: {error}", path=file) from error

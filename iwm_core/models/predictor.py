@@ -9,7 +9,7 @@ sine-cosine positions, n_i ~ N(0, sigma^2 I) of encoder width where `predictor.p
 alone: stochastic positions, whose covariance sigma^2 U U' is learned and, being tied to the context's map, cannot
 shrink to nothing [C1 StoP]. StoP's code adds U's bias in place of m; here m stays, the same function.
 Source: I-JEPA's predictor [C1 J1] with IWM's conditioning [C2 S1]; all targets in one pass [DERIVED; IMPL K1]. Only the
-queries' outputs are read, so the last block computes no others: the same function, less work.
+queries' outputs are used, so the last block computes only those: the same function, less work.
 Deviation: weights start as in `block` [OURS].
 
 Shapes: B batch, K context patches, M targets, N all patches, E encoder width, D predictor width, A action, T tokens.
@@ -30,7 +30,7 @@ from iwm_core.models.targets import width_of_targets
 
 
 class Predictor(nn.Module):
-    """Visible latents and an action to the latents of the target patches."""
+    """Maps visible latents and an action to the latents of the target patches."""
 
     position_ND: Tensor
 
@@ -58,7 +58,7 @@ class Predictor(nn.Module):
         self.register_buffer("position_ND", position_ND, persistent=False)
 
     def forward(self, z_BKE: Tensor, a_BA: Tensor, masks: Masks, *, noise_BME: Tensor | None = None) -> Tensor:
-        """Predicted latents of `masks.target_BM`, [B, M, E], from the latents of `masks.context_BK`."""
+        """Predict the latents at `masks.target_BM`, [B, M, E], from the latents at `masks.context_BK`."""
         c_BKD = self.enter(z_BKE) + self.position_ND[masks.context_BK]
         q_BMD = self.mask_token_D + self.position_ND[masks.target_BM]
         if noise_BME is not None:
@@ -73,6 +73,6 @@ class Predictor(nn.Module):
 
 def _check(shape: PredictorConfig) -> None:
     if shape.depth < 1:
-        raise ConfigError(f"predictor.depth must be at least 1, not {shape.depth}")
+        raise ConfigError.wrong("predictor.depth", shape.depth, "must be at least 1")
     if shape.width % shape.heads:
-        raise ConfigError(f"predictor.width {shape.width} is not a multiple of predictor.heads {shape.heads}")
+        raise ConfigError.wrong("predictor.heads", shape.heads, f"does not divide predictor.width={shape.width}")

@@ -1,18 +1,18 @@
-r"""Targets: the latents that the predictor is to predict, from a moving average of the encoder or a frozen teacher.
+r"""Targets: the latents to predict, from an EMA of the encoder or from a frozen teacher.
 
     h = LN(t(y)),  h_i = h at position i              LN without parameters, if `objective.target_norm`
 
     target=ema             t = f_ema,  theta_ema <- m theta_ema + (1 - m) theta      after every optimiser step
-    target=frozen:<name>   t = the latents of patches of a timm model (`backbone`), which nothing moves
+    target=frozen:<name>   t = the patch latents of a timm model (`backbone`), which is not trained
 
 Symbols: y the target view, theta the encoder's weights, m the momentum of the step. The whole view is encoded and then
-indexed, so targets are contextual: masking the output and not the input is worth 11 points to I-JEPA [C1 J2]. The
+indexed, so targets are contextual: masking the output instead of the input gains I-JEPA 11 points [C1 J2]. The
 parameter-free LayerNorm is I-JEPA's code, not its paper [C1 J1]; whether IWM has it is unknown.
 
-A frozen teacher cannot collapse; the prediction can. The predictor's output is as wide as the teacher's latents.
+A frozen teacher cannot collapse, but the predictions can. The predictor's output is as wide as the teacher's latents.
 Encoder and teacher must see the same grid of patches, since a latent belongs to a position. A checkpoint holds the
 digest of the teacher's weights in place of the weights, and an attempt with other weights is refused. There is no
-average of the encoder then, so evaluation is of the encoder that is trained.
+EMA of the encoder then, so evaluations use the trained encoder.
 
 Shapes: B batch, C channels, H height, W width, N all patches, M targets, D width of the latents.
 """
@@ -42,12 +42,12 @@ class Latents:
     h_BND: Tensor
 
     def at(self, target_BM: Tensor) -> Tensor:
-        """Those of the patches `target_BM`, [B, M, D]."""
+        """Return the latents at `target_BM`, [B, M, D]."""
         return gather(self.h_BND, index_BK=target_BM)
 
 
 class Target(nn.Module, ABC):
-    """Abstract: what makes the targets. `encoder` is the encoder that evaluation looks at."""
+    """Abstract: computes the targets. Evaluations use its `encoder`."""
 
     encoder: Encoder
 
@@ -67,16 +67,16 @@ class Target(nn.Module, ABC):
 
     @abstractmethod
     def update(self, encoder: Encoder, *, decay: float) -> None:
-        """Follows the encoder after an optimiser step; `decay` is the share of the old weights that is kept."""
+        """Update after an optimiser step; `decay` is the EMA momentum."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """What the targets depend on that is neither in the configuration nor in a checkpoint."""
+        """Return what the targets depend on beside the configuration and the checkpoint."""
 
 
 @final
 class MovingAverage(Target):
-    """f_ema: a copy of the encoder that follows it and has no gradient."""
+    """f_ema: an exponential moving average of the encoder, without gradient."""
 
     def __init__(self, encoder: Encoder, *, normalise: bool) -> None:
         super().__init__(normalise=normalise)
@@ -87,7 +87,7 @@ class MovingAverage(Target):
 
     @torch.no_grad()
     def update(self, encoder: Encoder, *, decay: float) -> None:
-        """Moves every weight the share 1 - `decay` of the way to the encoder's."""
+        """Move every weight by the fraction 1 - `decay` towards the encoder's."""
         moved, towards = tuple(self.encoder.parameters()), tuple(encoder.parameters())
         torch._foreach_lerp_(moved, towards, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -97,21 +97,21 @@ class MovingAverage(Target):
 
 @final
 class FrozenTeacher(Target):
-    """A timm model that stays as it is."""
+    """A timm model that is not trained."""
 
     digest: Tensor
 
     def __init__(self, encoder: Encoder, config: TrialConfig, *, weights_file: str) -> None:
-        """Loads the teacher, or draws its weights from the trial's seed; the global random state is left as it was.
+        """Load the teacher, or draw its weights from the trial's seed; keeps the global random state.
 
-        `encoder` is the one that is trained.
+        `encoder` is the trained one.
 
         Raises:
             ConfigError: there is no such model, its weights cannot be read, or its patches are not the encoder's.
         """
         super().__init__(normalise=config.objective.target_norm)
         check_grid(config)
-        object.__setattr__(self, "encoder", encoder)  # no submodule: the networks own it, and save it
+        object.__setattr__(self, "encoder", encoder)  # not a submodule: the networks own and save it
         weights = config.evaluate.weights
         teacher = backbone(config, name=config.teacher, weights=weights, weights_file=weights_file, stream="teacher")
         self.teacher = teacher.requires_grad_(False).eval()
@@ -128,34 +128,35 @@ class FrozenTeacher(Target):
         return {"teacher": bytes(self.digest.tolist()).hex()}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The digest of the teacher's weights; the weights are loaded from where they were loaded before."""
+        """Return the digest of the teacher's weights; the weights themselves are not saved."""
         return {"digest": self.digest}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Compares the digest of a checkpoint with that of this teacher.
+        """Compare the digest of a checkpoint with this teacher's.
 
         Raises:
             CheckpointError: they differ.
         """
         if not torch.equal(state_dict["digest"].cpu(), self.digest.cpu()):
             raise CheckpointError(
-                "the checkpoint was trained with a teacher of other weights: go on with those that evaluate.weights "
-                "named then, in resources.weights_file"
+                "the checkpoint was trained with other teacher weights: set resources.weights_file to the file that "
+                "evaluate.weights meant then",
+                setting="resources.weights_file",
             )
 
 
 def width_of_targets(config: TrialConfig) -> int:
-    """Width of the latents that are predicted: the teacher's, where there is one, else the encoder's."""
+    """Return the width of the target latents: the teacher's if there is one, else the encoder's."""
     if not config.teacher:
         return config.encoder.width
     return shape_of(config.teacher, image_size=config.data.image_size).width
 
 
 def check_grid(config: TrialConfig) -> None:
-    """Refuses a teacher whose patches are not those of the encoder.
+    """Check that teacher and encoder see the same grid of patches.
 
     Raises:
-        ConfigError: names the settings to change.
+        ConfigError: they do not; with the setting to change.
     """
     patches = shape_of(config.teacher, image_size=config.data.image_size).patches
     if patches == config.grid**2:
@@ -165,5 +166,8 @@ def check_grid(config: TrialConfig) -> None:
     remedy = f"set encoder.patch_size={config.data.image_size // side}" if fits else "choose another teacher"
     raise ConfigError(
         f"target={config.target} sees {patches} patches of an image of data.image_size={config.data.image_size}, the "
-        f"encoder {config.grid**2} of encoder.patch_size={config.encoder.patch_size}: {remedy}"
+        f"encoder {config.grid**2} of encoder.patch_size={config.encoder.patch_size}: {remedy}",
+        setting="encoder.patch_size" if fits else "target",
+        value=config.encoder.patch_size if fits else config.target,
+        choices=[config.data.image_size // side] if fits else (),
     )

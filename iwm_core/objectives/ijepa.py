@@ -6,10 +6,10 @@ r"""The objective of I-JEPA: each block of an image from the rest of the same im
 Symbols: x the crop, untransformed, source and target in one; S blocks, each predicted in a pass of its own from one
 context; f_theta the encoder, f_ema its moving average, p_phi the predictor, LN a LayerNorm without parameters, D the
 encoder's width. Source: I-JEPA's code, in which l is the smooth L1 and targets are layer-normed; its paper has the
-squared distance [C1], which is `objective.loss=mse`. benchmarks/ijepa_parity.py holds this loss against the official
+squared distance [C1], which is `objective.loss=mse`. benchmarks/ijepa_parity.py compares this loss with the official
 code. Deviation: the norm behind the predictor's blocks adds 1e-5 to the variance, theirs 1e-6.
 
-There is no photometric action, so a prediction knows nothing of one and the mean reciprocal rank is the floor.
+There is no photometric action, so the mean reciprocal rank equals its floor.
 
 Shapes: B batch, C channels, H height, W width, S sequences, K context patches, M targets of a sequence, D width.
 """
@@ -53,7 +53,7 @@ class BlockPredictor(Networks):
 
 @dataclass(frozen=True)
 class Drawn:
-    """The crops, what is masked, and the noise of stochastic positions, of all sequences side by side."""
+    """The crops, the masks, and the noise of stochastic positions for all sequences in order."""
 
     x_BCHW: Tensor
     masks: Sequences
@@ -61,7 +61,7 @@ class Drawn:
 
 
 def draw(part: Part, config: TrialConfig) -> Drawn:
-    """What a step sees of these crops."""
+    """Draw masks and noise for these crops."""
     rows, device = slice(part.first, part.first + len(part.image_BCHW)), part.image_BCHW.device
     masks = masking.sequences(config, part.step, batch=config.train.batch_size, device=device, rows=rows)
     targets = masks.target_BSM.shape[1:].numel()

@@ -8,7 +8,7 @@ Source: IWM [C2 S1, S2], which sums where we average over positions, features an
 not depend on the mask or the width [OURS]. `smooth_l1` is I-JEPA's code, which differs from its paper [C1 J1].
 Targets may be layer-normed: see `targets`. The loss is computed in fp32 whatever the precision of the network.
 
-Two losses say little about two runs: the target moves. Collapse is read off the targets, not off the loss.
+The losses of two runs are not comparable, since the target moves. Watch the targets for collapse, not the loss.
 
 Shapes: B batch, C channels, H height, W width, N all patches, M targets, D encoder width, A action.
 """
@@ -29,7 +29,7 @@ from iwm_core.objectives.objective import Networks, Objective, Part, Terms, pred
 
 
 class ImageWorldModel(Networks):
-    """Encoder and predictor: what a transformed, masked image tells about the untransformed one."""
+    """Encoder and predictor: from a transformed, masked image to the latents of the untransformed one."""
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ImageWorldModel(Networks):
 
 @dataclass(frozen=True)
 class Drawn:
-    """Both views of a batch, the action between them, what is masked, and the noise of stochastic positions."""
+    """Both views of a batch, the action between them, the masks, and the noise of stochastic positions."""
 
     view: Views
     masks: Masks
@@ -54,7 +54,7 @@ class Drawn:
 
 
 def draw(part: Part, config: TrialConfig) -> Drawn:
-    """What a step sees of these crops."""
+    """Draw views, action, masks and noise for these crops."""
     view = make_views(part.image_BCHW, config, part.step, first=part.first)
     rows = slice(part.first, part.first + len(part.image_BCHW))
     device = part.image_BCHW.device

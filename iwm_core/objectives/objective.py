@@ -1,4 +1,4 @@
-"""What an objective is: the networks that it trains, what they see of a batch, and a loss.
+"""The interface of an objective: the networks that it trains, what they see of a batch, and a loss.
 
     objective = OBJECTIVES[config.objective.kind]
     drawn = objective.draw(part, config)                          views, masks: a function of (seed, step, sample)
@@ -31,16 +31,16 @@ PREDICTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Networks(nn.Module, ABC):
-    """Abstract: what an objective trains, an encoder and whatever it needs beside it.
+    """Abstract: the networks that an objective trains, an encoder among them.
 
-    Calling the module computes all that its objective needs of one batch in one pass, so that it can run in parallel.
+    One call of the module computes all that the objective needs of a batch, as DistributedDataParallel requires.
     """
 
     encoder: Encoder
 
     @abstractmethod
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
-        """Latents of y at `masks.target_BM`, [B, M, D], from latents z of x: those of `masks.context_BK`, in order."""
+        """Predict the latents of y at `masks.target_BM`, [B, M, D], from the latents z of x at `masks.context_BK`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,9 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """One line of the table.
+    """An entry of the table.
 
-    `networks` draws its weights from torch's default generator. `loss` calls the networks once, as a module, whatever
-    they return.
+    `networks` draws weights from torch's default generator. `loss` calls the networks exactly once, as a module.
     """
 
     networks: Callable[[TrialConfig], Networks]
@@ -85,7 +84,7 @@ def prediction_loss(p_BMD: Tensor, h_BMD: Tensor, *, kind: str = "mse") -> Tenso
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast inside; nothing where the device knows of none, as torch's `meta` for counting."""
+    """Disable autocast inside, on devices that have it (torch's `meta` does not)."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

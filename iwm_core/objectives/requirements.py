@@ -1,7 +1,7 @@
-"""What each objective requires of the other settings. No torch here, so that a login node can check.
+"""The settings that each objective requires. Imports no torch, so that a login node can check them.
 
-A setting that an objective would ignore is refused where it is part of what the objective is about: otherwise one
-trial would have two ids.
+An objective refuses values of its central settings that it would ignore. Otherwise the same training would have
+several ids.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from operator import attrgetter
 from typing import Any
 
 from iwm_core.config import TrialConfig
-from iwm_core.errors import ConfigError
+from iwm_core.errors import ConfigError, plain
 
 
 @dataclass(frozen=True)
 class Needs:
-    """A setting must have this value (or, with `at_least`, no smaller one), because of `why`."""
+    """The required value of a setting (with `at_least`: the smallest one), and the reason."""
 
     value: Any
     why: str
@@ -39,14 +39,14 @@ REQUIREMENTS: Mapping[str, Mapping[str, Needs]] = {
         "train.batch_size": Needs(2, "its statistics are those of the batch", at_least=True),
     },
 }
-"""Objective -> setting -> what it must be."""
+"""Objective -> setting -> requirement."""
 
 
 def check(config: TrialConfig) -> None:
-    """Refuses an unknown objective, and settings that the objective cannot work with.
+    """Check that the objective exists and that the settings meet its requirements.
 
     Raises:
-        ConfigError: names the setting, its value and the one it must have.
+        ConfigError: with the setting, its value and the required one.
     """
     kind = config.objective.kind
     if kind not in REQUIREMENTS:
@@ -54,12 +54,17 @@ def check(config: TrialConfig) -> None:
     for setting, needs in REQUIREMENTS[kind].items():
         came = attrgetter(setting)(config)
         if not needs.allows(came):
-            must = f"{setting}{' of at least ' if needs.at_least else '='}{_said(needs.value)}"
-            raise ConfigError(f"objective.kind={kind} needs {must}, since {needs.why}; it is {_said(came)}")
+            must = f"{setting}{' of at least ' if needs.at_least else '='}{plain(needs.value)}"
+            raise ConfigError(
+                f"objective.kind={kind} needs {must}, since {needs.why}; it is {plain(came)}",
+                setting=setting,
+                value=came,
+                choices=() if needs.at_least else (needs.value,),
+            )
 
 
 def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
-    """Refuses a target that is neither the moving average nor a teacher, and a teacher whose weights are half named.
+    """Check the target, and that a teacher's weights have both a name and a file, or neither.
 
     Raises:
         ConfigError: names the setting that is missing.
@@ -68,13 +73,15 @@ def check_teacher(config: TrialConfig, *, weights_file: str) -> None:
         return
     weights = config.evaluate.weights
     if weights not in ("", "pretrained") and not weights_file:
-        raise ConfigError(f"evaluate.weights={weights} names weights of {config.target}; set resources.weights_file")
+        raise ConfigError(
+            f"evaluate.weights={weights} names weights of {config.target}; set resources.weights_file to their file",
+            setting="resources.weights_file",
+            value=weights_file,
+        )
     if weights_file and weights in ("", "pretrained"):
         raise ConfigError(
-            f"resources.weights_file={weights_file} is a place, not a name that makes a trial another one: set "
-            f"evaluate.weights to a name for these weights of {config.target}, not to '{weights}'"
+            f"resources.weights_file={weights_file} is a file, and files are not part of a trial: set evaluate.weights "
+            f"to a name for these weights of {config.target}, not to '{weights}'",
+            setting="evaluate.weights",
+            value=weights,
         )
-
-
-def _said(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

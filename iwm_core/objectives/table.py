@@ -1,6 +1,4 @@
-"""Every objective there is, and the networks of a trial."""
-
-import torch
+"""The table of objectives, and the networks of a trial."""
 
 from iwm_core.config import TrialConfig
 from iwm_core.errors import ConfigError
@@ -10,6 +8,7 @@ from iwm_core.objectives.iwm import IWM
 from iwm_core.objectives.objective import Networks, Objective
 from iwm_core.objectives.vicreg import VICREG
 from iwm_core.randomness import torch_seed
+from iwm_core.tensors import seeded
 
 OBJECTIVES: dict[str, Objective] = {
     "iwm": IWM,
@@ -22,7 +21,7 @@ def of(config: TrialConfig) -> Objective:
     """The objective that `config.objective.kind` names.
 
     Raises:
-        ConfigError: an unknown kind; it names the valid ones.
+        ConfigError: an unknown kind.
     """
     kind = config.objective.kind
     if kind not in OBJECTIVES:
@@ -31,12 +30,11 @@ def of(config: TrialConfig) -> Objective:
 
 
 def build(config: TrialConfig) -> Networks:
-    """The networks on the CPU, a pure function of the configuration; the global random state is left as it was.
+    """Build the networks on the CPU. A pure function of the configuration; keeps the global random state.
 
     Raises:
-        ConfigError: sizes or settings that do not fit each other, or an unknown objective or conditioning.
+        ConfigError: incompatible sizes or settings, or an unknown objective or conditioning.
     """
     requirements.check(config)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(torch_seed(config.seed, "weights"))
+    with seeded(torch_seed(config.seed, "weights")):
         return of(config).networks(config)

@@ -15,13 +15,13 @@ transformations, so that objectives differ by the loss alone [OURS]. The expande
 have no bias, which BN would take out. BN keeps no running mean and variance: the expander is thrown away after training
 and nothing calls it in evaluation, so a checkpoint holds weights alone.
 
-Both views are seen whole. Masks belong to prediction; an invariance of masked to whole images would be asked beside
-that of photometry. A step therefore encodes 2 N patches with gradient, where IWM encodes about N/2 with and N without.
+Both views are encoded whole: masks would add an invariance of masked to whole images to the photometric one. A step
+therefore encodes 2 N patches with gradient, where IWM encodes about N/2 with and N without.
 
 The moving average of the encoder is kept and evaluated as everywhere, but no part of the loss. There is no predictor:
-`predict` answers with what it was given, whatever the action, so the mean reciprocal rank is the floor. The health
-metrics are those of the encoder's latents of y, layer-normed as targets are, so the collapse alarm means what it does
-elsewhere; the "prediction" beside them is the latents of x.
+`predict` returns its input, whatever the action, so the mean reciprocal rank equals its floor. The health
+metrics are those of the encoder's latents of y, layer-normed as targets are, so the collapse alarm has its usual
+meaning; the "prediction" beside them is the latents of x.
 
 Every statistic is of the whole batch: pooled latents are gathered from all ranks before the expander, whose work each
 rank then does in full; gradient accumulation is refused. For rank r of R with the rows x_r:
@@ -51,7 +51,7 @@ from iwm_core.models.targets import Target
 from iwm_core.objectives.objective import Networks, Objective, Part, Terms, full_precision
 
 EPSILON = 1e-4
-"""Beside the variance, under the root."""
+"""Added to the variance under the square root."""
 
 
 class Embedded(NamedTuple):
@@ -102,7 +102,7 @@ class TwinEncoder(Networks):
         return Embedded(x_BND, y_BND, u_BE, v_BE)
 
     def predict(self, z_BND: Tensor, a_BA: Tensor, masks: Masks) -> Tensor:
-        """The latents that were given, as they are; where a target was not among them, the mean of those that were."""
+        """Return the given latents; for a target that is not in the context, their mean."""
         z_BKD, (B, _, D) = z_BND, z_BND.shape
         everywhere_BND = z_BKD.mean(1, keepdim=True).expand(B, self._patches, D)
         everywhere_BND = everywhere_BND.scatter(1, masks.context_BK[:, :, None].expand_as(z_BKD), z_BKD)
@@ -117,7 +117,7 @@ def gathered(x_bD: Tensor) -> Tensor:
 
 
 class _Gathered(torch.autograd.Function):
-    """The rows of all ranks; backward, the sum of what all ranks say of this rank's rows."""
+    """Forward: the rows of all ranks. Backward: the sum over ranks of the gradients of this rank's rows."""
 
     @staticmethod
     def forward(ctx: Any, x_bD: Tensor) -> Tensor:

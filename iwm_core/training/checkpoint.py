@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, newest valid first.
+"""Checkpoints that are complete or absent; reading takes the newest valid one.
 
 A checkpoint is `step-00000100-a0000.pt` (step and attempt) and `step-00000100-a0000.pt.sha256`, one line that
 `sha256sum -c` reads. It is saved in this order:
@@ -8,10 +8,10 @@ A checkpoint is `step-00000100-a0000.pt` (step and attempt) and `step-00000100-a
     rename the checkpoint, fsync the folder       from here on it exists, and always with its digest
     remove what is older than the last `keep`
 
-so whatever a kill leaves behind, a `.pt` with a matching digest is complete. Anything else is a torn or damaged file;
-it is named, and the one before is taken. A folder has one living writer per attempt. An attempt removes leftovers of
-itself and of older ones, never of newer ones; what an older attempt wrote after a newer one had started is left out by
-`trusted`, since shared file systems have no compare-and-swap.
+so after a kill at any point a `.pt` with a matching digest is complete. Any other file is torn or damaged: it is
+reported, and the checkpoint before it is used. A folder has one living writer per attempt. An attempt removes leftovers
+of itself and of older attempts, never of newer ones. `trusted` excludes what an older attempt wrote after a newer one
+had started, since shared file systems have no compare-and-swap.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _NAME = re.compile(r"step-(\d+)-a(\d+)\.pt")
 
 
 class Newest(NamedTuple):
-    """The newest usable checkpoint (`payload` None and `step` 0: there is none) and a sentence per unusable one."""
+    """The newest usable checkpoint (if none: `payload` None, `step` 0) and a sentence per unusable one."""
 
     payload: dict[str, Any] | None
     step: int
@@ -49,7 +49,7 @@ class CheckpointFolder:
         keep: int = 2,
         trusted: Callable[[int, int], bool] = lambda step, attempt: True,
     ) -> None:
-        """`trusted(step, attempt)` says whether a checkpoint may be read: false for what a superseded attempt wrote."""
+        """`trusted(step, attempt)` returns False for a checkpoint that a superseded attempt wrote; it is not read."""
         self.path = Path(path)
         self._attempt = attempt
         self._keep = max(1, keep)
@@ -57,10 +57,10 @@ class CheckpointFolder:
         self._unusable: set[str] = set()
 
     def save(self, payload: Mapping[str, Any], *, step: int) -> str:
-        """Writes the checkpoint of `step` and returns its SHA-256.
+        """Write the checkpoint of `step` and return its SHA-256.
 
         Raises:
-            CheckpointError: the folder or the disk does not take it; the checkpoints before it are untouched.
+            CheckpointError: it cannot be written; earlier checkpoints are untouched.
         """
         file = self.path / f"step-{step:08d}-a{self._attempt:04d}.pt"
         try:
@@ -71,7 +71,8 @@ class CheckpointFolder:
         except OSError as error:
             raise CheckpointError(
                 f"cannot write the checkpoint of step {step} to {self.path}: {error.strerror}. "
-                "The checkpoints before it are untouched; make room or choose another root, then resume."
+                "The checkpoints before it are untouched; make room or choose another root, then resume.",
+                path=self.path,
             ) from error
         return sha256
 
@@ -91,7 +92,8 @@ class CheckpointFolder:
                 why = "it is whole, but holds something else than tensors and numbers"
             except (OSError, RuntimeError, EOFError) as error:
                 raise CheckpointError(
-                    f"{entry.path} cannot be read just now, and going on from an older one would lose steps: {error}"
+                    f"{entry.path} cannot be read now, and resuming from an older checkpoint would lose steps: {error}",
+                    path=entry.path,
                 ) from error
             self._unusable.add(entry.path.name)
             skipped.append(f"{entry.path.name} was skipped: {why}")

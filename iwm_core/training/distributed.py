@@ -1,24 +1,23 @@
-r"""Ranks: one process a device, each with its rows of every global batch.
+r"""Ranks: one process per device, each with its rows of every global batch.
 
-    rank r of R has rows r B/R ... (r + 1) B/R - 1          of the batch of B samples that one rank would have had
+    rank r of R has rows r B/R ... (r + 1) B/R - 1          of the batch of B samples that a single rank would have
     g = 1/R sum_r g_r                                       equal parts: the gradient of the mean over the batch
 
 Symbols: g_r the gradient of the mean over the rows of rank r. What a sample is (its image, crop, views, mask) is a
 function of (seed, step, sample), so the number of ranks changes nothing but the order of floating-point sums.
 
-Tensors go through NCCL on CUDA and gloo on the CPU. Everything that the host has to know travels through the CPU
-(`store`, at the first rank or torchrun's agent), so no rank waits for a device to learn what another wants. The first
-rank leads: it alone reads and writes the trial's folder. It calls the others when it has the right to run, and
-dismisses them when it is done.
+Tensors use NCCL on CUDA and gloo on the CPU. Messages between hosts use a CPU store (`store`, hosted by the first rank
+or torchrun's agent), so no rank waits for a device to get a message. The first rank leads: only it reads and writes the
+trial's folder. It calls the others once it has the lease, and dismisses them when it is done.
 
 A rank that dies closes its connections, which ends the others at once on the CPU; on CUDA, NCCL's watchdog ends them
 after `TIMEOUT`. The longest that a rank waits for another in one step is `TIMEOUT`, checkpoints and online evaluation
 of the first rank included; for the end of the last evaluation the others wait as long as the first rank lives.
 
-All ranks stop after the same step, with one checkpoint (`Agreement`). Any rank may hear a signal, at any moment. Each
-says what it has heard when step `EVERY`, 2 `EVERY`, ... or the last one is done, and all of them do what the first rank
-makes of it. The words go through the CPU store: the host waits for the other hosts, which run ahead of their devices,
-and no device for anything. One rank alone stops after the step at which it hears.
+All ranks stop after the same step, with one checkpoint (`Agreement`). Any rank may receive a signal at any moment.
+After steps `EVERY`, 2 `EVERY`, ... and after the last one each rank publishes the signal that it received, and all
+follow the first one. This uses the CPU store: hosts wait for hosts, which run ahead of their devices, and never for a
+device. A single rank stops after the step at which it receives the signal.
 
 Shapes: B batch, b rows of one rank, D width.
 """
@@ -47,11 +46,11 @@ from iwm_core.errors import CoreError
 from iwm_core.training.place import Place
 
 TIMEOUT = timedelta(minutes=10)
-"""For which a rank waits for another one."""
+"""How long a rank waits for another one."""
 FAREWELL = timedelta(seconds=60)
-"""For which the first rank, which holds the store, waits for the others to have read that they may go."""
+"""How long the first rank, which hosts the store, waits for the others to read that they are dismissed."""
 EVERY = 5
-"""Steps between two questions whether to stop."""
+"""Number of steps between two agreements on whether to stop."""
 BUFFERS = "forward_sync_buffers"
 if BUFFERS not in inspect.signature(DistributedDataParallel).parameters:  # torch before 2.15
     BUFFERS = "broadcast_buffers"
@@ -61,12 +60,12 @@ log = logging.getLogger(__name__)
 
 
 class RankError(CoreError):
-    """Another rank ended in an error, or did not come."""
+    """Another rank failed or did not connect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """This process among the ranks; `store` is where they talk, None where there is one rank alone."""
+    """This process among the ranks; they communicate through `store`, which is None for a single rank."""
 
     rank: int = 0
     ranks: int = 1
@@ -75,7 +74,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the rank that reads and writes the trial's folder."""
+        """True on the rank that reads and writes the trial's folder."""
         return self.rank == 0
 
     def rows(self, batch: int) -> slice:
@@ -84,10 +83,10 @@ class World:
         return slice(self.rank * share, (self.rank + 1) * share)
 
     def start(self, device: torch.device) -> None:
-        """Calls all ranks together; from here on tensors of `device` and of the CPU can be exchanged.
+        """Connect all ranks; afterwards they can exchange tensors on `device` and on the CPU.
 
         Raises:
-            RankError: not all of them came.
+            RankError: not all ranks connected.
         """
         if self.store is None:
             return
@@ -99,10 +98,10 @@ class World:
                 backend, store=PrefixStore("group", self.store), rank=self.rank, world_size=self.ranks, timeout=TIMEOUT
             )
         except DistStoreError as error:
-            raise RankError(f"not all of {self.ranks} ranks came together within {TIMEOUT}: {error}") from error
+            raise RankError(f"not all of the {self.ranks} ranks connected within {TIMEOUT}: {error}") from error
 
     def parallel(self, networks: nn.Module) -> nn.Module:
-        """The networks so that `backward` leaves the mean of all ranks' gradients; as they are for one rank."""
+        """Wrap the networks so that `backward` averages gradients over ranks; returns them unchanged for one rank."""
         if self.ranks == 1:
             return networks
         settings: dict[str, Any] = {"gradient_as_bucket_view": True, BUFFERS: False}
@@ -130,10 +129,10 @@ class World:
         return total
 
     def first_word(self, word: str, *, about: str) -> str:
-        """The word of the lowest rank that said one (empty: none did), the same on every rank. Through the CPU alone.
+        """Return the non-empty word of the lowest rank (empty: no rank has one), the same on every rank; CPU only.
 
         Raises:
-            RankError: a rank did not come to say its own.
+            RankError: a rank did not publish its word in time.
         """
         if self.store is None:
             return word
@@ -144,17 +143,17 @@ class World:
                 self.store.set(about, next(filter(None, said), ""))
             return self.store.get(about).decode()
         except DistStoreError as error:
-            raise RankError(f"a rank did not come to '{about}' within {TIMEOUT}") from error
+            raise RankError(f"a rank did not reach '{about}' within {TIMEOUT}") from error
 
     def _take(self, key: str) -> str:
-        """The word under a key, which is then deleted: a long run would fill the store."""
+        """Return and delete the word under a key; otherwise a long run would fill the store."""
         assert self.store is not None
         word = self.store.get(key).decode()
         self.store.delete_key(key)
         return word
 
     def share(self, payload: dict[str, Any] | None) -> dict[str, Any] | None:
-        """The first rank's nested dicts and lists of CPU tensors and plain values, on every rank."""
+        """Return the first rank's nested dicts and lists of CPU tensors and plain values on every rank."""
         if self.ranks == 1:
             return payload
         outline = [_outline(payload) if self.leads else None]
@@ -163,7 +162,7 @@ class World:
         return payload if self.leads else filled
 
     def is_called(self) -> bool:
-        """Waits for the first rank to call the others (true), to dismiss them before it began, or to be gone."""
+        """Wait for the first rank: True if it calls the others, False if it dismisses them or is gone."""
         assert self.store is not None
         with contextlib.suppress(DistError):
             while not self.is_over():
@@ -172,7 +171,7 @@ class World:
         return False
 
     def wait_for_the_end(self) -> None:
-        """Waits until the first rank dismisses the others, or is gone."""
+        """Wait until the first rank dismisses the others or is gone."""
         assert self.store is not None
         with contextlib.suppress(DistError):
             while not self.is_over():
@@ -180,7 +179,7 @@ class World:
                     self.store.wait([DISMISSED], TIMEOUT)
 
     def is_over(self) -> bool:
-        """Whether the first rank has dismissed the others, or is gone."""
+        """Return True if the first rank has dismissed the others or is gone."""
         assert self.store is not None
         try:
             return self.store.check([DISMISSED])
@@ -189,7 +188,7 @@ class World:
 
     @contextlib.contextmanager
     def explaining(self) -> Iterator[None]:
-        """Names the error of another rank, where that broke the connection.
+        """Report the error of another rank if that broke the connection.
 
         Raises:
             RankError: with the other rank's error.
@@ -203,21 +202,21 @@ class World:
 
 
 ALONE = World()
-"""One rank, which has the whole batch."""
+"""A single rank with the whole batch."""
 
 
 class Agreement:
-    """Remembers what this rank has heard until all are asked."""
+    """Remembers a signal of this rank until the next agreement."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._heard = ""
 
     def stop(self, heard: str | None, *, step: int, last: bool) -> str | None:
-        """The signal that stops all ranks after `step`, or None; `heard` is what this one was told.
+        """Return the signal that stops all ranks after `step`, or None; `heard` is the signal of this rank.
 
         Raises:
-            RankError: a rank did not come to this step.
+            RankError: a rank did not reach this step in time.
         """
         if self._world.ranks == 1:
             return heard
@@ -229,10 +228,10 @@ class Agreement:
 
 @contextlib.contextmanager
 def joined(place: Place) -> Iterator[World]:
-    """The ranks until the end of the block. The first one then dismisses the others, however it ends.
+    """Join the ranks for the block. At its end, also by an error, the first rank dismisses the others.
 
     Raises:
-        RankError: the first rank was not found where it should be.
+        RankError: the first rank cannot be reached.
     """
     if place.ranks == 1:
         yield ALONE
@@ -245,8 +244,8 @@ def joined(place: Place) -> Iterator[World]:
         with contextlib.suppress(DistError):
             said = " ".join(f"{type(error).__name__}: {error}".split())
             said = f"rank {world.rank} of {world.ranks} on {socket.gethostname()} ended: {said}"
-            world.store.compare_set(FAILED, "", said)  # the first one to say it knows best
-            _dismiss(world, waiting=not world.store.check([CALLED]))  # not all of them may have come yet
+            world.store.compare_set(FAILED, "", said)  # the first error is the cause
+            _dismiss(world, waiting=not world.store.check([CALLED]))  # some ranks may not have connected yet
         raise
     with contextlib.suppress(DistError):
         _dismiss(world, waiting=True)
@@ -260,7 +259,7 @@ def _meet(place: Place) -> Store:
         store = TCPStore(place.host, place.port, is_master=holds, wait_for_workers=False, timeout=TIMEOUT)
     except DistError as error:
         raise RankError(
-            f"rank {place.rank} of {place.ranks} did not find the first rank at {place.host}:{place.port}: {error}"
+            f"rank {place.rank} of {place.ranks} cannot reach the first rank at {place.host}:{place.port}: {error}"
         ) from error
     return PrefixStore(f"iwm/{place.round}", store)
 
@@ -270,14 +269,14 @@ def _dismiss(world: World, *, waiting: bool) -> None:
     if not world.leads:
         world.store.set(f"left/{world.rank}", "")
         return
-    world.store.compare_set(CALLED, "", "nobody")  # where they were not called before
+    world.store.compare_set(CALLED, "", "nobody")  # if they were not called before
     world.store.set(DISMISSED, "")
     if waiting:
         world.store.wait([f"left/{rank}" for rank in range(1, world.ranks)], FAREWELL)
 
 
 def _outline(value: Any) -> Any:
-    """The same with tensors that have no content."""
+    """Replace tensors by `meta` tensors, which have no content."""
     if isinstance(value, Tensor):
         return value.to("meta")
     if isinstance(value, dict):
@@ -286,7 +285,7 @@ def _outline(value: Any) -> Any:
 
 
 def _filled(outline: Any, value: Any) -> Any:
-    """The first rank's `value`, tensor by tensor, in the places of the outline."""
+    """Broadcast the first rank's `value` tensor by tensor into the outline."""
     if isinstance(outline, Tensor):
         tensor = torch.empty_like(outline, device="cpu") if value is None else value.contiguous()
         distributed.broadcast(tensor, src=0)

@@ -1,11 +1,11 @@
-r"""FLOPs of one step per image, and the peak of a device: what model FLOPs utilisation is made of.
+r"""FLOPs of one step per image, and the peak of a device, for model FLOPs utilisation (MFU).
 
     MFU = images/s * FLOPs per image / (peak FLOP/s * devices)
 
 Counted, not derived: torch's FlopCounterMode watches one step of the networks themselves, forward and backward, on
 torch's `meta` device, where tensors have shapes and no numbers. Only matrix products count (2 per multiplication and
-addition); the optimiser and the moving average have none. Attention is counted as written out and without activation
-checkpoints, so work that is done twice counts once.
+addition); the optimiser and the moving average have none. Attention is counted as explicit matrix products, and
+recomputed activations count once.
 
 Shapes: B batch, C channels, H height, W width.
 """
@@ -42,7 +42,7 @@ Source: NVIDIA's data sheets (with sparsity they print twice as much). What a ca
 `benchmarks/peak.py` measures it.
 """
 
-COUNTED = 2  # images, so that what is shared by a batch would show
+COUNTED = 2  # images; more than one, to detect work that a batch shares
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -63,13 +63,13 @@ class StepFlops:
 
 
 def peak(device_name: str, *, train: TrainConfig) -> float | None:
-    """FLOP/s that `device_name` reaches at best in the precision of `train`; None where that is not known."""
+    """Return the peak FLOP/s of `device_name` in the precision of `train`; None if unknown."""
     fitting = [flops for words, flops in BF16_PEAKS.items() if re.search(rf"\b{words}\b", device_name)]
     return fitting[0] if fitting and train.precision == "bf16" else None
 
 
 def step_flops(networks: Networks, target: Target, *, config: TrialConfig) -> StepFlops:
-    """Counts one step of these networks, which are neither run nor changed."""
+    """Count the FLOPs of one step of these networks without running or changing them."""
     image_BCHW = torch.zeros(COUNTED, 3, config.data.image_size, config.data.image_size, dtype=torch.uint8)
     objective = objectives.of(config)
     drawn = _on_meta(objective.draw(Part(image_BCHW=image_BCHW, step=0), config))
@@ -91,7 +91,7 @@ def step_flops(networks: Networks, target: Target, *, config: TrialConfig) -> St
 
 
 def _names(networks: nn.Module, target: nn.Module) -> tuple[str, str]:
-    """What the counter calls the encoder and the target."""
+    """The names of encoder and target in the counter."""
     return f"{type(networks).__name__}.encoder", type(target).__name__
 
 
@@ -101,7 +101,7 @@ def _counted(counter: FlopCounterMode, name: str) -> float:
 
 
 def _shadow(network: Network, *, memo: dict[int, Any]) -> Network:
-    """The network without its numbers; weights that are shared between two calls with one `memo` stay shared."""
+    """Copy the network to `meta`; weights shared between calls with the same `memo` stay shared."""
     for weight in network.parameters():
         memo[id(weight)] = nn.Parameter(torch.empty_like(weight, device="meta"), requires_grad=weight.requires_grad)
     for buffer in network.buffers():

@@ -1,7 +1,7 @@
-"""The guard against NaN: it detects on the device, reads rarely and keeps the batch that caused it.
+"""The NaN guard: detects on the device, reads rarely, and saves the batch that caused it.
 
-One number on the device holds the first step whose loss or gradient is not finite. The host reads it where it waits
-anyway, at log lines and checkpoints. Before a checkpoint it checks the weights, too, so no checkpoint holds a broken
+A number on the device holds the first step whose loss or gradient is not finite. The host reads it where it waits
+anyway, at log lines and checkpoints. Before a checkpoint it also checks the weights, so no checkpoint has a broken
 state.
 
 Shapes: B batch, C channels, H height, W width, A action, K context, M targets.
@@ -24,29 +24,29 @@ NEVER = torch.iinfo(torch.int64).max
 
 
 class NonFiniteGuard:
-    """Remembers the first step that was not finite."""
+    """Remembers the first step with a non-finite loss or gradient."""
 
     def __init__(self, *, device: torch.device) -> None:
         self._first = torch.full((), -1, dtype=torch.int64, device=device)
 
     def watch(self, outcome: Outcome) -> None:
-        """Looks at one step, without waiting for the device."""
+        """Check one step without waiting for the device."""
         broken = ~torch.isfinite(outcome.loss + outcome.grad_norm)
         self._first = torch.where(broken & (self._first < 0), outcome.step, self._first)
 
     def first_broken_step(self, world: World = ALONE) -> int | None:
-        """The first step that was not finite on any rank. Waits for the device, and for the other ranks."""
+        """Return the first non-finite step on any rank, or None. Waits for the device and for the other ranks."""
         first = int(world.least(torch.where(self._first < 0, NEVER, self._first)))
         return None if first == NEVER else first
 
 
 def is_finite(model: nn.Module) -> bool:
-    """Whether every weight is finite (and so is their norm). Waits for the device."""
+    """Return True if all weights, and their norm, are finite. Waits for the device."""
     return bool(torch.isfinite(torch.nn.utils.get_total_norm(model.parameters())))
 
 
 def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
-    """Writes what step `batch.step` saw to `folder` for inspection: images, and all that its objective drew."""
+    """Save the images of step `batch.step`, and all that its objective drew, to a file in `folder`; return its path."""
     drawn = objectives.of(config).draw(Part(image_BCHW=batch.image_BCHW, step=batch.step), config)
     file = folder / f"nonfinite-step-{batch.step:08d}.pt"
     seen = {"step": batch.step, "index_B": torch.from_numpy(batch.index_B), "image_BCHW": batch.image_BCHW}
@@ -56,7 +56,7 @@ def keep_batch(batch: Batch, *, config: TrialConfig, folder: Path) -> Path:
 
 
 def _tensors(drawn: Any) -> dict[str, torch.Tensor]:
-    """Every tensor in nested dataclasses, by its field's name; a field of None is left out."""
+    """Return every tensor in nested dataclasses by its field's name, without fields that are None."""
     found: dict[str, torch.Tensor] = {}
     for name, value in vars(drawn).items():
         if value is not None:

@@ -1,4 +1,4 @@
-r"""What a log line says: loss, speed, and whether the latents of different images are still different.
+r"""The metrics of a log line: loss, speed, and how much the latents differ between images.
 
     m_b            = 1/N sum_n h_bn                      mean-pooled latents of image b (`Terms.pooled`)
     target_std     = 1/D sum_d std_b(m_bd)               over the images of one batch, without Bessel's correction
@@ -13,9 +13,9 @@ r"""What a log line says: loss, speed, and whether the latents of different imag
 Symbols: h_bn the latents of patch n, s_i the singular values of the centred matrix m [B, D]. Source of the rank: RankMe
 (Garrido et al., 2023) [RECALLED, high], here on centred and pooled latents of a batch, so it is at most min(B - 1, D).
 
-Every number but the wall clock's is a function of the step it stands at (its own loss, not an average since the process
-began), so an interrupted run writes the lines of an uninterrupted one. All of them are of the global batch, on any
-number of ranks: the mean of the ranks' losses, the health of the pooled latents of all their samples.
+Every metric except the wall clock's is a function of its own step (its loss, not an average since the process started),
+so an interrupted run writes the same lines as an uninterrupted one. All of them are of the global batch, on any number
+of ranks: the mean of the ranks' losses, the health of the pooled latents of all their samples.
 
 The collapse alarm reads `target_std` alone. On layer-normed targets, whose scale is fixed, it is 0.5-0.6 in a healthy
 run and 0.01 in a collapsed one; `COLLAPSE_STD` = 0.1 lies near the middle of the two on a logarithmic scale [OURS]. The
@@ -44,7 +44,7 @@ COLLAPSE_STD = 0.1
 STARVING_SHARE = 0.3
 """[OURS]"""
 STARVING_READINGS = 3
-"""The first batches of a run, or of a new epoch, may take longer."""
+"""More than one, since the first batches of a run or of an epoch may take longer."""
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,12 @@ def _effective_rank(centred_BD: Tensor) -> Tensor:
 
 
 class Meter:
-    """Reads the metrics of a step and times the steps between two readings."""
+    """Reads the metrics of a step, and measures speed between two readings."""
 
     def __init__(
         self, *, world: World = ALONE, loader_workers: int = 0, images_per_s_at_peak: float | None = None
     ) -> None:
-        """`images_per_s_at_peak`: what all ranks together would reach at their devices' peak, where that is known."""
+        """`images_per_s_at_peak` is the speed of all ranks at their devices' peak FLOP/s; None: unknown."""
         self._world = world
         self._alarms = Alarms(loader_workers=loader_workers)
         self._at_peak = images_per_s_at_peak
@@ -99,7 +99,7 @@ class Meter:
     def read(self, outcome: Outcome) -> dict[str, float]:
         """The metrics of one step, read from the device in one transfer, and the speed since the last reading.
 
-        Every rank has to ask.
+        Every rank must call this.
         """
         metrics = {**_read(outcome, world=self._world), "lr": outcome.lr, "ema": outcome.ema, **self._speed()}
         return metrics | self._alarms.heed(metrics, step=outcome.step + 1)
@@ -129,7 +129,7 @@ def _read(outcome: Outcome, *, world: World) -> dict[str, float]:
 
 
 class Alarms:
-    """Reads every log line, and logs once what a person should look at and what to try."""
+    """Checks every log line, and logs each alarm once, with what to try."""
 
     def __init__(self, *, loader_workers: int = 0) -> None:
         self._workers = loader_workers
@@ -154,7 +154,7 @@ class Alarms:
 
 
 def collapse_sentence(target_std: float) -> str:
-    """What to tell a person whose targets collapse."""
+    """The log message of the collapse alarm."""
     return (
         f"targets collapse: pooled target latents vary by {target_std:.3f} across images "
         f"(alarm below {COLLAPSE_STD:g}); try a lower optim.lr, an optim.ema nearer to 1 or a longer optim.warmup_ratio"
@@ -162,9 +162,9 @@ def collapse_sentence(target_std: float) -> str:
 
 
 def starving_sentence(share: float, *, workers: int) -> str:
-    """What to tell a person whose training waits for data."""
+    """The log message of the starving alarm."""
     return (
-        f"the loader starves training: {share:.0%} of the time goes by waiting for data ({STARVING_READINGS} log lines "
+        f"training waits for data {share:.0%} of the time ({STARVING_READINGS} log lines "
         f"in a row above {STARVING_SHARE:.0%}); try resources.loader_workers={max(2, 2 * workers)} (it is {workers}), "
         "as many CPUs for the job (resources.cpus_per_gpu), or images that are stored smaller"
     )

@@ -1,7 +1,7 @@
-"""Device and arithmetic of a run: whatever beside the configuration could change a bit.
+"""Device and arithmetic of a run: everything except the configuration that could change a bit.
 
-Two attempts of equal fingerprint end with the same bits, if they are deterministic. A different fingerprint is a
-different arithmetic: the results agree within a tolerance, and are labelled so.
+Deterministic attempts with equal fingerprints end with the same bits. With different fingerprints the results agree
+within a tolerance, and are labelled so.
 """
 
 import os
@@ -18,19 +18,20 @@ from iwm_core.errors import ConfigError, DeviceMemoryError
 from iwm_core.models.block import attention_path
 
 THRIFT = "lower train.batch_size, raise train.accumulate or set resources.checkpoint_activations=true"
-"""What needs less memory in training."""
+"""How to reduce the memory of training."""
 
 
 def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.device:
-    """The device that `runtime.device` names; `auto` is CUDA where there is one.
+    """Return the device that `runtime.device` names; `auto` is CUDA if available.
 
-    Of several ranks on a node each has the GPU of its `local_rank`, or the only one that its job lets it see.
+    With several ranks on a node each uses the GPU of its `local_rank`, or the only visible one.
 
     Raises:
-        ConfigError: CUDA was asked for and there is none.
+        ConfigError: CUDA is requested and not available.
     """
     if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device 'cuda' was asked for, but torch finds no CUDA device here; choose 'cpu' or 'auto'")
+        why = "needs a CUDA device, and torch finds none here; choose 'cpu' or 'auto'"
+        raise ConfigError.wrong("resources.device", "cuda", why, choices=("cpu", "auto"))
     kind = runtime.device
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
@@ -40,16 +41,16 @@ def device(runtime: RuntimeConfig, *, local_rank: int | None = None) -> torch.de
 
 
 def is_deterministic(train: TrainConfig, *, device: torch.device) -> bool:
-    """Whether bits are promised; left open in the configuration, they are on the CPU."""
+    """Return True if results are bit-reproducible; the default is True on the CPU only."""
     return device.type == "cpu" if train.deterministic is None else train.deterministic
 
 
 @contextmanager
 def arithmetic(train: TrainConfig, *, device: torch.device, thrift: str = THRIFT) -> Iterator[None]:
-    """Threads and determinism as the configuration wants them, and afterwards as they were.
+    """Set threads and determinism inside the block, and restore them afterwards.
 
     Raises:
-        DeviceMemoryError: the device ran out of memory inside; `thrift` says what helps.
+        DeviceMemoryError: the device ran out of memory; its message ends with `thrift`, what helps.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # its one attribute is made at run time
@@ -64,7 +65,7 @@ def arithmetic(train: TrainConfig, *, device: torch.device, thrift: str = THRIFT
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(f"{model(device)} has no memory left: {thrift}") from error
+        raise DeviceMemoryError(f"{model(device)} is out of memory: {thrift}") from error
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
@@ -72,12 +73,12 @@ def arithmetic(train: TrainConfig, *, device: torch.device, thrift: str = THRIFT
 
 
 def autocast(train: TrainConfig, *, device: torch.device) -> torch.autocast:
-    """bf16 for the matrix products where the configuration says so; weights, norms and loss stay fp32."""
+    """Autocast to bf16 if the configuration says so; weights, norms and loss stay fp32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
 def fingerprint(config: TrialConfig, *, device: torch.device, ranks: int = 1) -> dict[str, Any]:
-    """What the bits of a run depend on beside its configuration."""
+    """Return everything except the configuration that the bits of a run depend on."""
     return {
         "device": model(device),
         "dtype": config.train.precision,
@@ -90,7 +91,7 @@ def fingerprint(config: TrialConfig, *, device: torch.device, ranks: int = 1) ->
 
 
 def model(device: torch.device) -> str:
-    """The maker's name of the device."""
+    """Return the manufacturer's name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_cpu_model()} ({torch.backends.cpu.get_cpu_capability()})"

@@ -1,10 +1,10 @@
-"""The place of this process among those that train one trial together. No torch here.
+"""The rank of this process among those that train one trial together. Imports no torch.
 
 torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; SLURM's srun sets SLURM_PROCID,
-SLURM_STEP_NUM_TASKS and SLURM_LOCALID. SLURM_NTASKS is not read: a shell inside an allocation has it, too, without an
-srun around it that starts the others. Ranks of one SLURM step meet at MASTER_ADDR, if that is set, else at the first
-host of the node list, and at a port made of the job's id and its start, so that neither a neighbour on the node nor an
-earlier start of the same job is at it.
+SLURM_STEP_NUM_TASKS and SLURM_LOCALID. SLURM_NTASKS is not read: a shell inside an allocation has it too, without an
+srun that starts the other ranks. Ranks of one SLURM step meet at MASTER_ADDR, if that is set, else at the first host of
+the node list, and at a port made of the job's id and its start, so that neither another job on the node nor an earlier
+start of the same job uses it.
 """
 
 import os
@@ -16,14 +16,14 @@ from iwm_core.config import TrainConfig
 from iwm_core.errors import ConfigError
 
 PORTS = range(20_000, 30_000)
-"""Below those that Linux hands out for outgoing connections."""
+"""Below the ports that Linux assigns to outgoing connections."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Rank `rank` of `ranks`, the `local_rank`-th of its node; they meet at `host`:`port`.
 
-    `agent`: torchrun keeps the store there, not the first rank. `round` counts the starts of the same ranks.
+    `agent`: torchrun, not the first rank, hosts the store there. `round` counts the starts of the same ranks.
     """
 
     rank: int = 0
@@ -76,14 +76,13 @@ def first_host(node_list: str) -> str:
 
 
 def check_batch(train: TrainConfig, *, ranks: int) -> None:
-    """Refuses a batch that cannot be dealt out.
+    """Check that the batch splits equally over ranks and micro-batches.
 
     Raises:
-        ConfigError: it names a multiple that would do.
+        ConfigError: it does not; the message names a valid multiple.
     """
     parts = ranks * train.accumulate
     if train.accumulate < 1 or train.batch_size % parts:
-        raise ConfigError(
-            f"train.batch_size={train.batch_size} cannot be dealt out to {ranks} rank(s) x "
-            f"train.accumulate={train.accumulate} equally: choose a multiple of {max(1, parts)}"
-        )
+        where = f"{ranks} rank(s) x train.accumulate={train.accumulate}"
+        why = f"cannot be split equally over {where}: choose a multiple of {max(1, parts)}"
+        raise ConfigError.wrong("train.batch_size", train.batch_size, why)

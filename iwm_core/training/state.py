@@ -1,4 +1,4 @@
-"""All that training changes: the networks, the target, the optimiser and the step. A run resumes from these alone.
+"""The state that training changes: networks, target, optimiser and step. A run resumes from these alone.
 
 Randomness is a function of (seed, step, sample), so there is no generator, no sampler and no schedule to save.
 """
@@ -35,7 +35,7 @@ class TrainState:
         return {**modules, "step": self.step, "metrics": dict(self.metrics)}
 
     def load_state_dict(self, payload: dict[str, Any]) -> None:
-        """Takes over a payload of `state_dict`, of a state with the same configuration."""
+        """Load a payload of `state_dict` of a state with the same configuration."""
         for name, part in ON_DISK.items():
             getattr(self, part).load_state_dict(payload[name])
         self.step, self.metrics = payload["step"], dict(payload["metrics"])
@@ -49,8 +49,7 @@ def build(config: TrialConfig, *, device: torch.device, weights_file: str = "") 
     """The state before the first step, on `device`; `weights_file` holds the weights of a teacher.
 
     Raises:
-        ConfigError: sizes that do not fit each other, an unknown objective, conditioning or target, or weights of a
-            teacher that cannot be read.
+        ConfigError: incompatible sizes, an unknown objective, conditioning or target, or unreadable teacher weights.
     """
     requirements.check_teacher(config, weights_file=weights_file)
     networks = objectives.build(config)
@@ -64,6 +63,6 @@ def build(config: TrialConfig, *, device: torch.device, weights_file: str = "") 
 
 
 def weights_sha256(state: TrainState) -> str:
-    """Digest of both networks: name, dtype, shape and bytes of every tensor, in the order of the names."""
+    """Return the SHA-256 of both networks: name, dtype, shape and bytes of every tensor, in the order of the names."""
     parts = {"target": state.target, "world_model": state.networks}
     return sha256_of({f"{part}.{name}": x for part, module in parts.items() for name, x in module.state_dict().items()})

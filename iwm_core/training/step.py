@@ -3,9 +3,9 @@ r"""One optimisation step: views, masks, loss, backward, clip, AdamW, EMA.
     g = 1/(R k) sum_r sum_j grad L(rows of rank r, micro-batch j)
 
 Symbols: R ranks, k = `train.accumulate` micro-batches of equal size, L the objective's mean over samples: g is the
-gradient of the mean over the global batch, however it is cut. It is a function of (state, images, configuration) alone:
-views and masks are drawn from (seed, step, sample), rates come from the step. On a GPU nothing in it waits for the
-device.
+gradient of the mean over the global batch, however it is split. It is a function of (state, images, configuration)
+alone: views and masks are drawn from (seed, step, sample), rates come from the step. On a GPU the host never waits for
+the device.
 
 The objective calls the networks as `prepared` leaves them: activations recomputed, compiled, in parallel with other
 ranks'. That changes neither the function nor the names of the weights. Recomputation keeps the bits (on the CPU, and
@@ -33,12 +33,12 @@ from iwm_core.training.distributed import ALONE, World
 from iwm_core.training.state import TrainState
 
 BACKEND = "inductor"
-"""Of torch.compile: C++ on the CPU, Triton on CUDA."""
+"""The backend of torch.compile: C++ on the CPU, Triton on CUDA."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What step `step` (from 0) did, on this rank's rows: loss (0-dim), pooled targets and predictions [B, D].
+    """The result of step `step` (from 0) on this rank's rows: loss (0-dim), pooled targets and predictions [B, D].
 
     `grad_norm` (0-dim) is that of the global batch, before clipping; then the step's rates.
     """
@@ -60,9 +60,9 @@ def optimise(
     called: nn.Module | None = None,
     world: World = ALONE,
 ) -> Outcome:
-    """Changes `state` by one step on this rank's uint8 images, which are already on its device.
+    """Update `state` by one step on this rank's uint8 images, which must be on its device.
 
-    `called` is what the objective calls in place of the state's networks: the same, `prepared`.
+    `called` are the state's networks as `prepared` returns them; the objective calls these.
     """
     step, total, device = state.step, config.train.steps, image_BCHW.device
     objective, networks = objectives.of(config), typing.cast(Networks, called or state.networks)
@@ -95,7 +95,7 @@ def optimise(
 
 
 def _parts(image_BCHW: Tensor, *, step: int, config: TrialConfig, world: World) -> Iterator[tuple[Part, bool]]:
-    """This rank's micro-batches, and whether each is the last one."""
+    """Yield this rank's micro-batches, each with True for the last one."""
     first = world.rows(config.train.batch_size).start
     size = len(image_BCHW) // config.train.accumulate
     for at in range(0, len(image_BCHW), size):
@@ -104,7 +104,7 @@ def _parts(image_BCHW: Tensor, *, step: int, config: TrialConfig, world: World) 
 
 
 def _summing_up(networks: nn.Module, *, last: bool) -> contextlib.AbstractContextManager[None]:
-    """Gradients are summed where they are; with the last micro-batch they are exchanged between ranks."""
+    """Accumulate gradients locally until the last micro-batch, which exchanges them between ranks."""
     if isinstance(networks, DistributedDataParallel) and not last:
         return networks.no_sync()
     return contextlib.nullcontext()
@@ -113,7 +113,7 @@ def _summing_up(networks: nn.Module, *, last: bool) -> contextlib.AbstractContex
 def prepared(
     state: TrainState, *, config: TrialConfig, runtime: RuntimeConfig, world: World, backend: str = BACKEND
 ) -> nn.Module:
-    """What the objective calls in place of `state.networks`."""
+    """Return `state.networks` with recomputation, compilation and data parallelism applied, as configured."""
     if runtime.checkpoint_activations:
         recompute(state.networks)
     if config.train.compile:
@@ -123,5 +123,5 @@ def prepared(
 
 
 def uncompiled(train: TrainConfig) -> contextlib.AbstractContextManager[object]:
-    """Inside, networks run as they are written."""
+    """Run networks uncompiled inside the block."""
     return torch.compiler.set_stance("force_eager") if train.compile else contextlib.nullcontext()

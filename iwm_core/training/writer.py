@@ -1,11 +1,11 @@
 """Checkpoints written while training goes on.
 
     copy the state to the host       the trainer's thread; on a GPU into pinned memory, in the order of its stream
-    write, fsync, rename             another thread, as `checkpoint` says; at most one is under way, the next waits
-    tell `written`                   the trainer's thread again, at its next step; never before the file is durable
+    write, fsync, rename             another thread, as in `checkpoint`; one at a time, the next waits
+    call `written`                   the trainer's thread, at its next step; never before the file is durable
 
-The copy is made at the step, so what is trained next changes nothing of it. Its memory is used again: it costs the host
-one state's size, once. What the disk refuses is raised at the next step, or at the latest where training ends.
+The copy is made at its step, so further training does not change it. Its memory is reused, so it costs the host the
+size of one state. A write error is raised at the next step, or at the latest when training ends.
 """
 
 import copy
@@ -25,10 +25,10 @@ from iwm_core.training.checkpoint import CheckpointFolder
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of one attempt behind training's back. Use it in a `with`, which waits for the last."""
+    """Writes the checkpoints of one attempt in the background. A context manager that waits for the last one."""
 
     def __init__(self, folder: CheckpointFolder, *, device: torch.device, written: Callable[[int, str], None]) -> None:
-        """`written(step, sha256)` is told, in the thread that asks, of a checkpoint that is safely on disk."""
+        """`written(step, sha256)` is called in the trainer's thread once a checkpoint is durable."""
         self._folder, self._device, self._written = folder, device, written
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint", initializer=_leave_signals_to_training)
         self._under_way: tuple[int, Future[str]] | None = None
@@ -36,21 +36,21 @@ class CheckpointWriter:
 
     @property
     def path(self) -> Path:
-        """The folder that is written to."""
+        """The checkpoint folder."""
         return self._folder.path
 
     def save(self, payload: Mapping[str, Any], *, step: int) -> None:
-        """Copies the state of `step` and begins to write it, once the one before is on disk.
+        """Wait for the previous checkpoint, copy the state of `step` and start to write it.
 
         Raises:
-            CheckpointError: the disk did not take the one before.
+            CheckpointError: the previous checkpoint could not be written.
         """
         self.wait()
         self._copy = copy_to_host(payload, into=self._copy)
         self._under_way = step, self._thread.submit(self._write, self._copy, step=step, copied=self._moment())
 
     def _moment(self) -> torch.cuda.Event | None:
-        """Where the device's stream stands now; None on the CPU, where a copy is complete at once."""
+        """Record an event in the device's stream; None on the CPU, where copies are synchronous."""
         if self._device.type != "cuda":
             return None
         moment = torch.cuda.Event()
@@ -63,19 +63,19 @@ class CheckpointWriter:
         return self._folder.save(payload, step=step)
 
     def tell(self) -> None:
-        """Tells of the checkpoint that became durable since the last look, if one did; does not wait.
+        """Call `written` if a checkpoint has become durable since the last call; does not wait.
 
         Raises:
-            CheckpointError: the disk did not take it; those before it are untouched.
+            CheckpointError: it could not be written; earlier checkpoints are untouched.
         """
         if self._under_way is not None and self._under_way[1].done():
             self.wait()
 
     def wait(self) -> None:
-        """Waits for the checkpoint under way, if there is one, and tells of it.
+        """Wait for the checkpoint being written, if any, and call `written`.
 
         Raises:
-            CheckpointError: the disk did not take it; those before it are untouched.
+            CheckpointError: it could not be written; earlier checkpoints are untouched.
         """
         if self._under_way is None:
             return
@@ -88,7 +88,7 @@ class CheckpointWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits for the last one; where training ended in an error, that one stays the error."""
+        """Wait for the last checkpoint. An error of training takes precedence over a write error."""
         try:
             self.wait()
         except CheckpointError as refused:
@@ -100,9 +100,9 @@ class CheckpointWriter:
 
 
 def copy_to_host(value: Any, *, into: Any = None) -> Any:
-    """A copy of a payload that nothing else refers to, in the memory of `into`, an earlier copy, where that fits.
+    """Return an independent copy of a payload, in the memory of the earlier copy `into` where shapes match.
 
-    On a GPU the copy is complete only once its current stream has come so far.
+    From a GPU the copy is complete once the current stream has reached this point.
     """
     if isinstance(value, Tensor):
         return _copied(value.detach(), into=into)
@@ -124,5 +124,5 @@ def _copied(tensor: Tensor, *, into: Any) -> Tensor:
 
 
 def _leave_signals_to_training() -> None:
-    """The trainer's thread alone is woken by a request to stop."""
+    """Block preemption signals in this thread, so that only the trainer's thread gets them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, PREEMPTION)

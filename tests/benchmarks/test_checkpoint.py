@@ -19,7 +19,7 @@ def test_a_row_has_both_ways_of_writing(benchmark, tmp_path):
     assert row.megabytes > 1
     assert row.durable_s >= row.stands_still_s > 0
     assert row.at_once_s > 0
-    assert json.loads(json.dumps(benchmark.document([row], device=CPU)))["rows"][0]["state"] == "toy"
+    assert json.loads(json.dumps(benchmark.machine.document([row], device=CPU)))["rows"][0]["state"] == "toy"
     assert "| toy | " in benchmark.table([row], device=CPU)
 
 

@@ -68,7 +68,7 @@ def test_the_figures_of_a_row_fit_each_other(rows):
 def test_table_and_document_name_the_hardware(benchmark, rows):
     text = benchmark.table(rows, device=CPU)
     assert "| ViT-Ti/16, 2x96, 64 px, batch 2, 5 to 6, fp32 | iwm |" in text
-    document = json.loads(json.dumps(benchmark.document(rows, device=CPU)))
+    document = json.loads(json.dumps(benchmark.machine.document(rows, device=CPU)))
     assert {"device", "torch", "date", "threads"} <= set(document)
 
 

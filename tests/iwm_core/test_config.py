@@ -27,23 +27,24 @@ def test_one_and_one_point_zero_are_one_value(number):
 
 
 @pytest.mark.parametrize(
-    ("raw", "message"),
+    ("raw", "setting", "choice"),
     [
-        ({"sede": 1}, "unknown setting 'sede'; choose from seed, data"),
-        ({"train": {"step": 1}}, "unknown setting 'train.step'; choose from steps"),
-        ({"train": 3}, "'train' is a group of settings, not 3"),
-        ({"seed": 1.5}, "'seed' must be a whole number, not 1.5"),
-        ({"seed": True}, "'seed' must be a whole number, not True"),
-        ({"optim": {"lr": "fast"}}, "'optim.lr' must be a finite number, not 'fast'"),
-        ({"optim": {"lr": float("nan")}}, "'optim.lr' must be a finite number, not nan"),
-        ({"train": {"precision": "fp8"}}, "unknown train.precision 'fp8'; choose from fp32, bf16"),
-        ({"train": {"deterministic": "yes"}}, "'train.deterministic' must be true or false, not 'yes'"),
+        ({"sede": 1}, "sede", "seed"),
+        ({"train": {"step": 1}}, "train.step", "steps"),
+        ({"train": 3}, "train", None),
+        ({"seed": 1.5}, "seed", None),
+        ({"seed": True}, "seed", None),
+        ({"optim": {"lr": "fast"}}, "optim.lr", None),
+        ({"optim": {"lr": float("nan")}}, "optim.lr", None),
+        ({"train": {"precision": "fp8"}}, "train.precision", "bf16"),
+        ({"train": {"deterministic": "yes"}}, "train.deterministic", None),
     ],
 )
-def test_what_cannot_be_is_named(raw, message):
-    with pytest.raises(ConfigError) as error:
+def test_a_wrong_setting_is_named(raw, setting, choice):
+    with pytest.raises(ConfigError) as caught:
         from_dict(TrialConfig, raw)
-    assert str(error.value).startswith(message)
+    assert caught.value.setting == setting
+    assert choice in caught.value.choices if choice else not caught.value.choices
 
 
 def test_a_field_may_be_left_open():

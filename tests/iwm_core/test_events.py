@@ -39,7 +39,7 @@ def test_a_newer_writer_s_fields_are_ignored():
 
 @pytest.mark.parametrize("line", ["", "{", "3", "[]", '{"t": 1}', '{"t": 1, "event": "st'])
 def test_what_is_no_event(line):
-    with pytest.raises(ValueError, match=r".*"):
+    with pytest.raises(ValueError):
         from_json(line)
 
 

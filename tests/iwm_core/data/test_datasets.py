@@ -71,14 +71,15 @@ def test_the_centre_of_a_stack_is_its_middle():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "setting"),
     [
-        ({"crop_area_min": 0.0}, "data.crop_area_min=0 and data.crop_area_max=1 must be"),
-        ({"crop_area_max": 1.5}, "data.crop_area_max=1.5"),
-        ({"crop_aspect_min": 2.0}, "data.crop_aspect_min=2 and"),
-        ({"random_images": 0}, "data.random_images must be at least 1"),
+        ({"crop_area_min": 0.0}, "data.crop_area_min"),
+        ({"crop_area_max": 1.5}, "data.crop_area_max"),
+        ({"crop_aspect_min": 2.0}, "data.crop_aspect_max"),
+        ({"random_images": 0}, "data.random_images"),
     ],
 )
-def test_crops_that_cannot_be_cut_are_refused(change, message):
-    with pytest.raises(ConfigError, match=message):
+def test_crops_that_cannot_be_cut_are_refused(change, setting):
+    with pytest.raises(ConfigError) as caught:
         load(replace(NOISE, **change), split="train")
+    assert caught.value.setting == setting

@@ -97,14 +97,17 @@ def test_too_many_unreadable_files_are_an_error(root):
     (root / "train" / "cat" / "b.png").write_bytes(b"")
     (root / "train" / "cat" / "c.webp").write_bytes(b"RIFF")
     folder = open_folder(root, max_corrupt_files=1)
-    with pytest.raises(DataError, match=r"2 unreadable images, the last \S+c\.webp .* data\.max_corrupt_files=1"):
+    with pytest.raises(DataError) as caught:
         folder.centre([2], 8)
+    assert (caught.value.setting, caught.value.value) == ("data.max_corrupt_files", 1)
+    assert caught.value.path == root / "train" / "cat" / "c.webp"
 
 
 def test_a_class_without_a_readable_image_is_an_error(root):
     (root / "train" / "ant" / "x.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"no readable image in .*train/ant"):
+    with pytest.raises(DataError) as caught:
         open_folder(root).centre([0], 8)
+    assert caught.value.path == root / "train" / "ant"
 
 
 def test_the_digest_is_of_the_names(root):
@@ -114,21 +117,15 @@ def test_the_digest_is_of_the_names(root):
     assert open_folder(root, "test").digest != before
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        ([], "no folder 'train' in .*; expected .*/train/<class>/<image>"),
-        (["train"], "no class folders in .*train; expected .*train/<class>/<image>"),
-        (["train/cat"], "no images in .*train/cat; expected files that end in .jpg, .jpeg, .png, .webp"),
-    ],
-)
-def test_a_folder_that_is_not_laid_out_says_what_is_expected(tmp_path, make, message):
-    for name in make:
-        (tmp_path / name).mkdir(parents=True)
-    with pytest.raises(DataError, match=message):
+@pytest.mark.parametrize("there", ["", "train", "train/cat"])
+def test_the_last_folder_of_an_incomplete_layout_is_named(tmp_path, there):
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(DataError) as caught:
         open_folder(tmp_path)
+    assert caught.value.path == tmp_path / there
 
 
 def test_a_missing_root_names_the_setting():
-    with pytest.raises(DataError, match=r"resources\.data_root"):
+    with pytest.raises(DataError) as caught:
         open_folder("")
+    assert caught.value.setting == "resources.data_root"

@@ -52,26 +52,21 @@ def test_multiblock_asks_for_context_inside_its_large_block():
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("config", "setting"),
     [
-        (of(30), "data.image_size=30 is not a multiple of encoder.patch_size=8"),
-        (of(patch=64), "data.image_size=32 is not a multiple of encoder.patch_size=64"),
-        (of(context_ratio=0.01), "give 0 context and 7 target patches of 16"),
-        (of(context_ratio=0.6, target_ratio=0.6), "give 10 context and 10 target patches of 16"),
-        (of(224, 16, context_ratio=0.56, target_ratio=0.44), "of the masks would be redrawn on a grid of 14 x 14"),
-        (of(blocks=0), "masks.blocks=0 must be at least 1"),
-        (of(area_min=0.3), "masks.area_min=0.3 and masks.area_max=0.2 must"),
+        (of(30), "data.image_size"),
+        (of(patch=64), "data.image_size"),
+        (of(context_ratio=0.01), "masks.context_ratio"),
+        (of(context_ratio=0.6, target_ratio=0.6), "masks.context_ratio"),
+        (of(224, 16, context_ratio=0.56, target_ratio=0.44), "masks.context_ratio"),
+        (of(blocks=0), "masks.blocks"),
+        (of(area_min=0.3), "masks.area_max"),
     ],
 )
-def test_impossible_masks_are_refused(config, message):
+def test_impossible_masks_are_refused(config, setting):
     with pytest.raises(ConfigError) as caught:
         mask_counts.check(config)
-    assert message in str(caught.value)
-
-
-def test_the_refusal_names_what_to_change():
-    with pytest.raises(ConfigError, match=r"masks\.context_ratio=0\.56 or masks\.target_ratio=0\.44"):
-        mask_counts.check(of(224, 16, context_ratio=0.56, target_ratio=0.44))
+    assert caught.value.setting == setting
 
 
 def test_the_same_masks_are_simulated_once():

@@ -70,20 +70,24 @@ def test_a_folder_in_ade20k_s_layout(root, crops):
 
 
 def test_what_is_missing_is_named(root):
-    with pytest.raises(ConfigError, match=r"tune\.classes=0: .* such as tune\.classes=150 for ADE20K"):
+    with pytest.raises(ConfigError) as no_classes:
         segments.load(CONFIG, classes=0, split="train", root=str(root))
-    with pytest.raises(DataError, match=r"has class 3, and tune\.classes=2"):
+    with pytest.raises(DataError) as few_classes:
         segments.load(CONFIG, classes=2, split="train", root=str(root)).segments(np.arange(3), None, 16)
+    assert no_classes.value.setting == few_classes.value.setting == "tune.classes"
     (root / "annotations" / "validation" / "1.png").unlink()
-    with pytest.raises(DataError, match=r"1\.png has no annotation .*annotations/validation/1\.png"):
+    with pytest.raises(DataError) as no_annotation:
         segments.load(CONFIG, classes=3, split="test", root=str(root))
+    assert no_annotation.value.path == root / "annotations" / "validation" / "1.png"
     for file in (root / "annotations" / "training").iterdir():
         file.unlink()
     (root / "annotations" / "training").rmdir()
-    with pytest.raises(DataError, match=r"no folder .*annotations/training; resources\.data_root"):
+    with pytest.raises(DataError) as no_folder:
         segments.load(CONFIG, classes=3, split="train", root=str(root))
+    assert no_folder.value.path == root / "annotations" / "training"
 
 
 def test_images_without_segments_are_refused():
-    with pytest.raises(ConfigError, match=r"data\.kind=random has no segments"):
+    with pytest.raises(ConfigError) as caught:
         segments.load(DataConfig(kind="random", random_images=8), classes=2, split="train", root="")
+    assert (caught.value.setting, caught.value.value) == ("data.kind", "random")

@@ -11,22 +11,8 @@ from iwm_core.evaluation import protocols
 from iwm_core.evaluation.subject import Subject, evaluation_mode
 from iwm_core.evaluation.tuning import score
 
-BASELINES = {
-    "mrr": "mrr_floor",
-    "linear": "random_probe_top1",
-    "knn": "knn_random_top1",
-    "probe_layers": "probe_layers_random_encoder_01_top1",
-    "per_class": "per_class_random_s100_top1",
-    "attentive": "attentive_random_top1",
-    "predictor_finetune": "predictor_finetune_majority_top1",
-    "encoder_finetune": "encoder_finetune_majority_top1",
-    "end_to_end": "end_to_end_majority_top1",
-    "multitask": "multitask_majority_top1",
-    "segmentation": "segmentation_random_miou",
-    "segmentation_encoder": "segmentation_encoder_majority_miou",
-    "segmentation_predictor": "segmentation_predictor_majority_miou",
-    "segmentation_end_to_end": "segmentation_end_to_end_majority_miou",
-}
+BASELINES = ("random", "majority", "floor")
+"""Each baseline's metric has one of these words in its name."""
 
 
 def metrics_of(name, subject):
@@ -45,12 +31,10 @@ def test_the_metrics_of_two_protocols_have_no_name_in_common_and_each_has_its_ba
     found = {name: metrics_of(name, subject(suited(small, name), protocol=name)) for name in protocols.PROTOCOLS}
     names = [metric for metrics in found.values() for metric in metrics]
     assert len(set(names)) == len(names)
-    assert set(BASELINES) == set(found)
-    for name, baseline in BASELINES.items():
-        assert baseline in found[name]
-        assert all(isinstance(value, float) for value in found[name].values()), name
-    own = {name for name in protocols.PROTOCOLS if f"{name}_top1" in found[name] or f"{name}_miou" in found[name]}
-    assert own == set(protocols.PROTOCOLS) - {"mrr", "linear", "per_class"}
+    for name, metrics in found.items():
+        assert any(metric.startswith(name) for metric in metrics), name
+        assert any(word in metric for metric in metrics for word in BASELINES), name
+        assert all(isinstance(value, float) for value in metrics.values()), name
 
 
 @pytest.mark.parametrize("name", protocols.TUNES)
@@ -68,8 +52,10 @@ def test_what_is_tuned_has_a_rate_and_what_is_frozen_is_in_no_checkpoint(name, s
 
 def test_an_unknown_protocol_is_answered_with_those_there_are():
     protocols.check("")
-    with pytest.raises(ConfigError, match=r"unknown evaluate\.protocol 'knnn'; choose from mrr, linear, knn"):
+    with pytest.raises(ConfigError) as caught:
         protocols.check("knnn")
+    assert (caught.value.setting, caught.value.value) == ("evaluate.protocol", "knnn")
+    assert caught.value.choices == protocols.PROTOCOLS
 
 
 @pytest.mark.parametrize("name", ["predictor_finetune", "multitask", "end_to_end"])
@@ -79,8 +65,9 @@ def test_a_protocol_about_a_predictor_refuses_networks_without_one(name, small, 
         objective=dataclasses.replace(small.objective, kind="vicreg"),
         conditioning=dataclasses.replace(small.conditioning, kind="none"),
     )
-    with pytest.raises(ConfigError, match=f"evaluate.protocol={name} needs a predictor, and objective.kind=vicreg has"):
+    with pytest.raises(ConfigError) as caught:
         protocols.TUNES[name](subject(alone, protocol=name))
+    assert (caught.value.setting, caught.value.value) == ("evaluate.protocol", name)
 
 
 def test_a_random_start_is_the_start_of_pretraining(small, subject):

@@ -45,5 +45,6 @@ def test_pictures_have_a_row_for_each_image(small, subject, tmp_path):
 
 def test_an_encoder_alone_is_refused(small, subject):
     tested = subject(small, protocol="mrr")
-    with pytest.raises(ConfigError, match="mrr needs a predictor"):
+    with pytest.raises(ConfigError) as caught:
         measure(dataclasses.replace(tested, networks=OnlyEncoder(tested.encoder)))
+    assert (caught.value.setting, caught.value.value) == ("evaluate.protocol", "mrr")

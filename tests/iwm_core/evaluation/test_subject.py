@@ -48,17 +48,19 @@ def test_without_weights_it_is_the_random_one(small):
 
 
 def test_a_timm_model_without_a_protocol_or_with_one_about_predictors_is_refused(small):
-    with pytest.raises(ConfigError, match=r"pretrain=timm:resnet10t needs evaluate\.protocol"):
+    with pytest.raises(ConfigError, match=r"needs evaluate\.protocol"):
         examined(of_timm(small, "resnet10t", ""))
-    with pytest.raises(ConfigError, match=r"evaluate\.protocol=mrr needs a predictor, and timm:resnet10t has none"):
+    with pytest.raises(ConfigError) as caught:
         examined(of_timm(small, "resnet10t", "mrr"))
+    assert (caught.value.setting, caught.value.value) == ("evaluate.protocol", "mrr")
 
 
 @pytest.mark.parametrize("protocol", ["knn", "per_class"])
-def test_one_class_is_refused_in_a_sentence(protocol, small, tmp_path):
+def test_one_class_is_refused(protocol, small, tmp_path):
     for split in ("train", "val"):
         (tmp_path / split / "only").mkdir(parents=True)
         save_image(torch.rand(3, 16, 16), tmp_path / split / "only" / "0.png")
     config = dataclasses.replace(small, data=dataclasses.replace(small.data, kind="imagefolder", dataset="one"))
-    with pytest.raises(DataError, match=f"evaluate.protocol={protocol} tells classes apart, and this data set has one"):
+    with pytest.raises(DataError) as caught:
         examined(of_timm(config, "resnet10t", protocol), data_root=str(tmp_path))
+    assert (caught.value.setting, caught.value.value) == ("evaluate.protocol", protocol)

@@ -100,21 +100,21 @@ def test_interrupted_it_goes_on_with_what_was_not_measured(trained):
 def test_a_parent_that_has_not_finished_is_refused(trained, tmp_path):
     longer = dataclasses.replace(TRAINED, train=dataclasses.replace(TRAINED.train, steps=9))
     unfinished = dataclasses.replace(trained[0], config=longer)
-    with pytest.raises(CheckpointError, match=r"no checkpoint of its last step 9 .* newest whole one is of step 4"):
+    with pytest.raises(CheckpointError, match="step 9"):
         evaluation(AGAIN, unfinished)
-    with pytest.raises(CheckpointError, match="has none that is whole"):
+    with pytest.raises(CheckpointError, match=str(tmp_path)):
         evaluation(AGAIN, Parent(config=TRAINED, checkpoints=CheckpointFolder(tmp_path)))
 
 
 def test_weights_that_are_not_those_it_finished_with_are_refused(trained):
-    with pytest.raises(CheckpointError, match="other weights"):
+    with pytest.raises(CheckpointError, match="step 4"):
         evaluation(AGAIN, dataclasses.replace(trained[0], weights_sha256="ab" * 32))
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"encoder": EncoderConfig(patch_size=4, width=32, depth=1)}, "encoder.width is 32 here and 16 in trial 0123"),
+        ({"encoder": EncoderConfig(patch_size=4, width=32, depth=1)}, "encoder.width is 32 here and 16"),
         ({"conditioning": ConditioningConfig(kind="none")}, "conditioning.kind is none here and feature"),
         ({"data": dataclasses.replace(TRAINED.data, image_size=24)}, "data.image_size is 24 here and 16"),
     ],

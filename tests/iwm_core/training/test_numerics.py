@@ -17,8 +17,9 @@ def test_auto_takes_what_there_is():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what the test asks for in vain")
 def test_cuda_that_is_not_there_is_named():
-    with pytest.raises(ConfigError, match="torch finds no CUDA device here; choose 'cpu' or 'auto'"):
+    with pytest.raises(ConfigError) as caught:
         numerics.device(RuntimeConfig(device="cuda"))
+    assert (caught.value.setting, caught.value.choices) == ("resources.device", ("cpu", "auto"))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_the_fingerprint_is_plain_and_names_what_may_change_a_bit():
     assert fingerprint["device"]
 
 
-def test_a_device_without_memory_is_said_in_a_sentence_that_names_what_helps():
-    said = r"has no memory left: lower train\.batch_size, raise train\.accumulate"
-    with pytest.raises(DeviceMemoryError, match=said), numerics.arithmetic(TrainConfig(), device=CPU):
+def test_a_device_without_memory_is_an_error_that_names_what_helps():
+    with pytest.raises(DeviceMemoryError) as caught, numerics.arithmetic(TrainConfig(), device=CPU):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+    assert numerics.THRIFT in str(caught.value)

@@ -1,13 +1,15 @@
-"""One of our steps, as training runs it: views, masks, forward, backward, clip, AdamW, moving average.
+"""A step that can be timed, and ours as training runs it: views, masks, forward, backward, clip, AdamW, EMA.
 
 Shapes: B batch, C channels, H height, W width.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from benchmarks.speed.cases import Case
-from benchmarks.speed.contender import Contender
 from benchmarks.speed.stages import Watched
 from iwm_core.config import RuntimeConfig
 from iwm_core.models.block import Block
@@ -17,6 +19,17 @@ from iwm_core.training import numerics, state
 from iwm_core.training.distributed import ALONE
 from iwm_core.training.flops import step_flops
 from iwm_core.training.step import optimise, prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A step, what it costs per image, and what it is made of."""
+
+    name: str
+    step: Callable[[], object]
+    flops: float  # per image
+    watched: Watched
+    draw: Callable[[], object] | None = None  # views and masks alone, where the step makes them
 
 
 def compile_blocks(*networks: nn.Module) -> None:
