@@ -12,8 +12,8 @@ HEAD = """# Command line
 
 Generated from `iwm --help` by `make docs`.
 
-Exit codes: 0 done, 1 something you asked for failed, 2 the request itself was wrong, 130 interrupted. Tables and JSON
-go to standard output, progress and remarks to standard error. `--debug`, anywhere, shows the traceback of an error.
+Exit codes: 0 done, 1 the operation failed, 2 the request was invalid, 130 interrupted. Tables and JSON
+go to standard output, progress and remarks to standard error. `--debug`, in any position, shows an error's traceback.
 
 | variable | meaning |
 |---|---|
