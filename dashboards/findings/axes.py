@@ -1,4 +1,4 @@
-"""What the axes of a sweep do to its headline metric, as sentences. Pure.
+"""The effects of a sweep's axes on its headline metric, as sentences. Pure.
 
 Only readable cells count: of MRR, cells that are neither blind to the action nor collapsed. Of MRR, a pair counts when
 at least one of its values has left the floor: between two cells at the floor there is nothing to compare.

@@ -42,7 +42,7 @@ def checked(format: str) -> Format:
     """The format of that name.
 
     Raises:
-        RequestError: there is none.
+        RequestError: no such format.
     """
     for known in FORMATS:
         if format == known:
