@@ -99,7 +99,7 @@ def note(trial: TrialResult, more: Sequence[str] = ()) -> str:
     if status.drifted:
         notes.append(f"drifted: {', '.join(status.drifted)}")
     elif not status.fingerprints_agree:
-        notes.append("resumed on other hardware: equal to tolerance only")
+        notes.append("resumed on different numerics: equal up to rounding only")
     if not status.codes_agree:
         notes.append("attempts ran different code")
     if status.attempts and status.attempts[-1].skipped:

@@ -1,4 +1,4 @@
-"""What both demos do: follow the trials of a sweep until they have ended, and print their answer."""
+"""Shared by both demos: follow the trials of a sweep until they have ended, and print their findings."""
 
 import shlex
 import sys

@@ -63,7 +63,7 @@ class DevCluster:
         """The cluster in this directory.
 
         Raises:
-            RequestError: there is none.
+            RequestError: no cluster there.
         """
         return cls(*folder.read(directory.expanduser().resolve()))
 
@@ -223,7 +223,7 @@ class DevCluster:
         while not ready():
             if time.monotonic() > deadline or self.pid(name) is None:
                 log = self.directory / "log" / f"{name}.out"
-                message = f"{name} did not come up: {overview.error_summary(log.read_text())} ({log})"
+                message = f"{name} did not start: {overview.error_summary(log.read_text())} ({log})"
                 raise ClusterError(message, value=name, path=log)
             time.sleep(POLL_S)
 

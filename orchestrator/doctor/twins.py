@@ -96,7 +96,7 @@ class Comparison:
         return "equality up to rounding, because train.deterministic is off on this device; set it to true"
 
     def _reasons(self) -> list[str]:
-        reasons = [] if self.resumed else ["an attempt began anew at step 0 instead of resuming"]
+        reasons = [] if self.resumed else ["an attempt restarted from step 0 instead of resuming"]
         if len(set(self.weights_sha256)) > 1:
             reasons.append("the weights")
         if self.differences:

@@ -1,4 +1,4 @@
-"""How long work will take: by the medians of comparable trials, and "ETA unknown" without one.
+"""Forecast durations from the medians of comparable trials; "ETA unknown" without one.
 
     seconds of a trial = steps left x seconds per step + seconds after its last step      (its evaluation)
 
@@ -98,12 +98,12 @@ class Forecast:
         known = self.comparable_trials
         source = f"the median of {known} comparable trials" if known else "the trials' own speed"
         on = f" on {', '.join(self.devices)}" if self.devices else ""
-        without = f"; {self.unknown} of {self.trials} trials have none" if self.unknown else ""
+        without = f"; {self.unknown} of {self.trials} trials have no estimate" if self.unknown else ""
         if self.eta_s is None:
             eta = "ETA unknown" + ("" if self.unknown else ": it depends on the queue")
         else:
             at = time.strftime("%a %H:%M", time.localtime(now + self.eta_s))
-            eta = f"ETA {at}, in {duration(self.eta_s)} with {self.places} at a time, without starting workers"
+            eta = f"ETA {at}, in {duration(self.eta_s)} with {self.places} at a time, plus the start of workers"
         return [f"forecast: {amount} {kind}, by {source}{on}{without}", eta]
 
 
