@@ -79,7 +79,7 @@ def status_line(sweep: str, root: Path) -> str:
 
 app = typer.Typer(
     name="iwm",
-    help="Ablations of image world models: submit sweeps, watch them; interrupted runs resume by themselves.",
+    help="Run ablations of image world models: submit and watch sweeps; interrupted runs resume by themselves.",
     add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

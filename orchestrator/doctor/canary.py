@@ -155,7 +155,7 @@ class _Canary:
                 yield self._line(name, Verdict.WARNING, answer.words, means)
                 continue
             yield self._stopped(name, before)
-            yield self._again(f"resume after {name}", before)
+            yield self._again(f"back after {name}", before)
         yield self._finish()
 
     def end(self) -> None:

@@ -91,7 +91,7 @@ def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | 
     trial = parent.trial
     if trial.config.pretrain:
         raise RequestError(
-            f"trial {trial.id} is an evaluation of trial {trial.config.pretrain}: evaluate that one",
+            f"trial {trial.id} is an evaluation of trial {trial.config.pretrain}: evaluate that trial instead",
             setting="pretrain",
             value=trial.config.pretrain,
         )
