@@ -127,11 +127,10 @@ def serve(
 ) -> None:
     """Run the MLflow UI; keep metrics and trials up to date.
 
-    Starts MLflow's tracking server with our pages at /iwm/ (each sweep as grid, report and timeline; each trial),
-    sends metrics, states and reports to it as they arrive, detects lost workers and resumes preempted trials.
-    If MLFLOW_TRACKING_URI names a server, that server is used, and only the pages are served here. If
-    MLFLOW_AUTH_ADMIN_PASSWORD is set, MLflow and the pages ask for a password. Training does not
-    depend on this process: stop and start it at any time.
+    Starts MLflow's tracking server with our pages at /iwm/ (grid, report and timeline of each sweep; each trial), sends
+    it metrics, states and reports as they arrive, detects lost workers and resumes preempted trials. If
+    MLFLOW_TRACKING_URI names a server, uses that one and serves only the pages. If MLFLOW_AUTH_ADMIN_PASSWORD is set,
+    MLflow and the pages ask for a password. Training does not depend on this process: stop and start it at any time.
     """
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving

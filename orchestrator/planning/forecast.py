@@ -88,7 +88,7 @@ class Forecast:
         }
 
     def lines(self, *, now: float) -> list[str]:
-        """For a person; `now` in unix seconds."""
+        """Lines for the terminal; `now` in unix seconds."""
         if not self.trials:
             return []
         if self.unknown == self.trials:

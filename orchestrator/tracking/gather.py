@@ -57,7 +57,7 @@ class Synced:
         return {**counts, "refused": list(self.refused), "busy": self.busy}
 
     def sentence(self) -> str:
-        """One line for a person."""
+        """One line for the terminal."""
         if self.busy:
             return "another process is sending to MLflow; nothing was sent"
         rest = [f"{self.left} trials are still to be sent"] * bool(self.left)
