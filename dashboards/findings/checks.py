@@ -91,4 +91,4 @@ def _numerics(table: Table) -> Iterator[str]:
     prints = [attempt.fingerprint for attempt in attempts if attempt.fingerprint]
     differing = [key for key in ("device", "ranks", "torch") if len({str(item.get(key)) for item in prints}) > 1]
     if differing:
-        yield f"Trials ran on different numerics ({listed(differing)}): part of a difference may be numerical."
+        yield f"Trials ran on different numerics ({listed(differing)}): differences may be partly numerical."

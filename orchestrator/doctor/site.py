@@ -107,7 +107,7 @@ def _submission(ask: Ask, *, refusals: Mapping[str, str]) -> Finding:
     user, refusal = provenance.user(), _refusal("", ask=ask)
     if not refusal:
         means = "sbatch accepts a job that names neither partition nor account"
-        return slurm_finding("submit", Verdict.OK, f"{user} may", means)
+        return slurm_finding("submit", Verdict.OK, f"{user} may submit jobs", means)
     if open_ones := [name for name, words in refusals.items() if not words]:
         means = f"name a partition that accepts jobs, such as resources.partition={open_ones[0]}"
         return slurm_finding("submit", Verdict.WARNING, refusal, means)

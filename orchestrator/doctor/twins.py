@@ -98,11 +98,11 @@ class Comparison:
     def _reasons(self) -> list[str]:
         reasons = [] if self.resumed else ["an attempt restarted from step 0 instead of resuming"]
         if len(set(self.weights_sha256)) > 1:
-            reasons.append("the weights")
+            reasons.append("the weights differ")
         if self.differences:
             first = self.differences[0]
             reasons.append(
-                f"{len(self.differences)} values, the first being {first.metric} at step {first.step}:"
+                f"{len(self.differences)} values differ, the first being {first.metric} at step {first.step}:"
                 f" {first.uninterrupted} uninterrupted, {first.interrupted} interrupted (attempt {first.attempt})"
             )
         return reasons
