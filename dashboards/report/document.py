@@ -85,7 +85,7 @@ def one_line(text: str) -> str:
 
 
 class Format(ABC):
-    """How a format writes blocks."""
+    """A format, as a writer of blocks."""
 
     heading: str
     code: str

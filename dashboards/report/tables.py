@@ -32,7 +32,7 @@ COLUMNS = (
 """Metrics of the main table, in this order, where they were measured; each score stands beside its reference."""
 
 REFERENCES = frozenset({FLOOR, *PROBES.values(), PIXELS})
-"""What a score is compared with: shown without an interval."""
+"""Baselines of scores, shown without an interval."""
 
 
 def main(table: Table) -> Grid:

@@ -29,7 +29,7 @@ from iwm_core.training.state import TrainState, weights_sha256
 
 CPU = torch.device("cpu")
 THRIFT = "lower tune.batch_size (protocols that train) or evaluate.bank_size (mrr), or set resources.device=cpu"
-"""What needs less memory in an evaluation."""
+"""How to reduce the memory of an evaluation."""
 
 NETWORKS = ("encoder", "predictor", "conditioning", "objective", "target", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""

@@ -133,7 +133,7 @@ class _Gathered(torch.autograd.Function):
 
 
 def draw(part: Part, config: TrialConfig) -> Views:
-    """What a step sees of these crops."""
+    """Draw the input of a step from these crops."""
     return make_views(part.image_BCHW, config, part.step, first=part.first)
 
 

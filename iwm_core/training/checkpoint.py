@@ -100,7 +100,7 @@ class CheckpointFolder:
         return Newest(None, 0, skipped)
 
     def _flaw(self, entry: "_Entry") -> str:
-        """Why this checkpoint can never be used; empty where it is whole."""
+        """Return why this checkpoint is unusable; empty if it is valid."""
         if not self._trusted(entry.step, entry.attempt):
             return f"attempt {entry.attempt} wrote it after a newer attempt had started"
         digest = _digest_of(entry.path)

@@ -84,7 +84,7 @@ def first_cells(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
 
 
 def note(trial: TrialResult, more: Sequence[str] = ()) -> str:
-    """What a reader must know before trusting the row; `more` comes first."""
+    """Caveats that a reader of the row must know; `more` comes first."""
     status = trial.status
     notes = list(more)
     if status.state is State.FAILED:

@@ -17,7 +17,7 @@ from orchestrator.devcluster.site import ClusterSpec, Site, answers, checked_dir
 from orchestrator.errors import ClusterError
 
 FOREIGN_VARIABLES = ("SLURM", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SALLOC_")
-"""How the variables begin that another cluster, or a job of one, may have left in the environment."""
+"""Prefixes of variables that another cluster, or a job of one, may have left in the environment."""
 ANSWER_S = 30
 START_S = 60
 POLL_S = 0.03

@@ -71,7 +71,7 @@ def is_up(answer: Answer) -> bool:
 
 
 def _absence(ping: Answer) -> Finding:
-    """Why SLURM cannot be asked."""
+    """The finding that SLURM cannot be queried, with the reason."""
     means = "sweeps run in this machine's slots: --launcher local"
     if ping.code == 127:
         return slurm_finding("SLURM", Verdict.NOT_THERE, "its commands are not installed here", means)

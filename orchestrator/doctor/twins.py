@@ -49,7 +49,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was compared, what was promised, and the result."""
+    """The result of a comparison, with what was compared and guaranteed."""
 
     trial_id: str
     steps: int

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ended:
-    """How `iwm train` ended; `reused` if the trial had finished before."""
+    """The outcome of `iwm train`; `reused` if the trial had already finished."""
 
     trial_id: str
     event: Finished | Preempted

@@ -36,7 +36,7 @@ class Bundle:
         return cls((key,), tuple((value,) for value in values), when or {})
 
     def steps(self, point: Point) -> list[Point]:
-        """What the bundle adds to `point`: its rows, or one empty step if `when` does not match."""
+        """Return the rows that the bundle adds to `point`, or one empty step if `when` does not match."""
         return [dict(zip(self.keys, row, strict=True)) for row in self.rows] if matches(self.when, point) else [{}]
 
 

@@ -37,7 +37,7 @@ are read at most to find them."""
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What a trial has taken so far, and what is left of it.
+    """The time that a trial has taken so far, and its remaining work.
 
     Attributes:
         steps: Steps that are left.
@@ -57,7 +57,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is left of `trials`, in seconds; `unknown` of them have no comparable trial and no speed of their own.
+    """The remaining work of `trials`, in seconds; `unknown` of them have no comparable trial and no speed of their own.
 
     `restless` ones are forecast without the time after their last step. `eta_s` is None if a trial is unknown, or if
     it is unknown how many run at once (`places`).
@@ -197,7 +197,7 @@ def outlook(results: SweepResults) -> Forecast:
 
 
 def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus], launcher: str) -> Forecast:
-    """What is left once this plan is carried out, from a root's files; `known` are the statuses of its trials.
+    """Forecast the work of this plan from a root's files; `known` are the statuses of its trials.
 
     Raises:
         RequestError: there is no such launcher.
@@ -217,7 +217,7 @@ def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus
 
 
 def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
-    """How many trials run at once; None if the queue decides."""
+    """Return the number of trials that run at once; None if the queue decides."""
     if check_launcher(launcher) == LOCAL:
         return resources[0].slots if resources else None
     jobs = min((one.max_parallel for one in resources), default=0)

@@ -23,7 +23,7 @@ from orchestrator.trial.sweep import Cell, Sweep
 
 
 class Action(StrEnum):
-    """What happens to one trial."""
+    """The action on one trial."""
 
     SUBMIT = "submit"
     RESUME = "resume"

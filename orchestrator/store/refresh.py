@@ -26,19 +26,19 @@ from orchestrator.trial.value import Trial
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often a trial is read again if another process was faster."""
+"""Number of times that a trial is read again if another process was faster."""
 
 BATCH = 500
 BATCH_POINTS = 20_000
 """Most trials, and about the most points, of one transaction: other writers wait for its end."""
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, ConfigError)
-"""What reading a damaged file raises."""
+"""Errors of reading a damaged file."""
 
 
 @dataclass(kw_only=True)
 class Refreshed:
-    """What one pass did. `broken` are files that could not be read."""
+    """The result of one pass. `broken` are files that could not be read."""
 
     sweeps: int = 0
     trials: int = 0

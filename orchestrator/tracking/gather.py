@@ -43,7 +43,7 @@ REPORT_TAG = "iwm.sweep_id"
 
 @dataclass(frozen=True, kw_only=True)
 class Synced:
-    """What one pass sent. `left` trials wait for the next one; `busy`: another process is sending, nothing was done."""
+    """The result of one pass. `left` trials wait for the next; `busy`: another process is sending, nothing done."""
 
     trials: int = 0
     points: int = 0
