@@ -1,4 +1,4 @@
-"""What trials cost, and what their interruptions cost: the steps that were computed more than once. Pure.
+"""The cost of trials and of their interruptions, that is the steps that were computed more than once. Pure.
 
     repeated steps of an interruption = step that was reached - step that the next attempt resumed from    (at least 0)
     repeated seconds = repeated steps x seconds per step of the interrupted attempt x its GPUs (1 on a CPU)

@@ -12,8 +12,8 @@ HEAD = """# Command line
 
 Generated from `iwm --help` by `make docs`.
 
-Exit codes: 0 done, 1 something you asked for failed, 2 the request itself was wrong, 130 interrupted. Tables and JSON
-go to standard output, progress and remarks to standard error. `--debug`, anywhere, shows the traceback of an error.
+Exit codes: 0 done, 1 the operation failed, 2 the request was invalid, 130 interrupted. Tables and JSON
+go to standard output, progress and remarks to standard error. `--debug`, in any position, shows an error's traceback.
 
 | variable | meaning |
 |---|---|
@@ -34,7 +34,7 @@ def verbs() -> list[str]:
 
 
 def help_of(verb: str = "") -> str:
-    """What `iwm VERB --help` prints, 80 columns wide."""
+    """Return the output of `iwm VERB --help`, 80 columns wide."""
     result = CliRunner().invoke(app, [*verb.split(), "--help"], prog_name="iwm", env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
     lines = (line.rstrip() for line in result.output.strip().splitlines())
@@ -42,7 +42,7 @@ def help_of(verb: str = "") -> str:
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the whole page."""
     sections = [f"## iwm {verb}\n\n```text\n{help_of(verb)}\n```\n" for verb in verbs()]
     return "\n".join([HEAD, f"```text\n{help_of()}\n```\n", *sections])
 

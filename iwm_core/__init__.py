@@ -1,1 +1,1 @@
-"""The training core of Image World Models: data, models, training and evaluation, with no knowledge of who runs it."""
+"""The training core of Image World Models: data, models, training and evaluation, independent of the orchestrator."""

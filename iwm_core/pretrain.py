@@ -152,7 +152,7 @@ def _begun(
 def _meter(
     config: TrialConfig, runtime: RuntimeConfig, *, trained: TrainState, device: torch.device, world: World
 ) -> Meter:
-    """A meter that knows what the devices could do at best, where that is known."""
+    """Build a meter with the devices' peak speed, where that is known."""
     peak, at_peak = flops.peak(numerics.model(device), train=config.train), None
     if peak:
         counted = flops.step_flops(trained.networks, trained.target, config=config)
@@ -184,7 +184,7 @@ def _advance(run: Attempt) -> str | None:
 def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
     """The log line, online evaluation and checkpoint that are due after a step, if the step was sound.
 
-    Also tells of the checkpoint that is on disk by now.
+    Also reports the checkpoint that has reached the disk.
     """
     if run.writer:
         run.writer.tell()
@@ -210,7 +210,7 @@ def _record(run: Attempt, outcome: Outcome, *, stopping: bool) -> None:
 
 
 def _check_finite(run: Attempt, *, weights: bool) -> None:
-    """Stops the run at a broken step; before a checkpoint the `weights` that go into it are looked at, too."""
+    """Stops the run at a broken step; before a checkpoint it also checks the `weights` that go into it."""
     broken = run.guard.first_broken_step(run.world)
     if broken is None and weights and not is_finite(run.state.networks):
         broken = run.state.step - 1
@@ -221,7 +221,7 @@ def _check_finite(run: Attempt, *, weights: bool) -> None:
         raise NonFiniteLossError(what)
     kept = keep_batch(batch_at(run.dataset, run.config, broken), config=run.config, folder=run.writer.path)
     raise NonFiniteLossError(
-        f"{what}; its batch is kept in {kept}. The checkpoints are sound: try a lower optim.lr, a smaller "
+        f"{what}; its batch is kept in {kept}. The checkpoints are unaffected: try a lower optim.lr, a smaller "
         "optim.grad_clip or train.precision=fp32."
     )
 

@@ -1,17 +1,17 @@
-"""What can go wrong in the orchestrator, and the exit code that says whose move it is.
+"""The errors of the orchestrator and their exit codes.
 
     IwmError                      exit 1: something the user asked for failed
     |-- RequestError              exit 2: the request itself was wrong
-    |   |-- UnknownSweepError     no such sweep; names the ones there are
-    |   |-- OverrideError         an axis, value or override that means nothing; names the valid ones
+    |   |-- UnknownSweepError     no such sweep; lists the known ones
+    |   |-- OverrideError         an invalid axis, value or override; lists the valid ones
     |   |-- UnknownTrialError     no such trial under this root
     |   |-- RootError             the root cannot be read or written
-    |   |-- RefusedError          SLURM does not take such a job; in its own words
-    |   `-- DatabaseError         a database that is out of reach or of a newer version
+    |   |-- RefusedError          SLURM rejects the job; quotes its message
+    |   `-- DatabaseError         a database that is unreachable or of a newer version
     |-- LaunchError               a job could not be started
     |-- BusyError                 the trial is already running elsewhere
     |-- ClusterError              a daemon or command of a throwaway SLURM failed
-    `-- TrackingError             MLflow is out of reach: a warning, never a failure
+    `-- TrackingError             MLflow is unreachable: a warning, never a failure
 
 `iwm_core.errors.CoreError` (a setting or data the core cannot work with) also ends in exit code 2. Both kinds carry the
 setting, value, choices and path that they are about as attributes: `iwm_core.errors.DetailedError`.
@@ -37,7 +37,7 @@ class UnknownSweepError(RequestError):
 
 
 class OverrideError(RequestError):
-    """An axis, value or override that means nothing."""
+    """Invalid axis, value or override."""
 
 
 class UnknownTrialError(RequestError):
@@ -49,11 +49,11 @@ class RootError(RequestError):
 
 
 class RefusedError(RequestError):
-    """SLURM does not take such a job."""
+    """SLURM rejects the job."""
 
 
 class DatabaseError(RequestError):
-    """A database that is out of reach or of a newer version."""
+    """A database that is unreachable or of a newer version."""
 
 
 class LaunchError(IwmError):
@@ -69,4 +69,4 @@ class ClusterError(IwmError):
 
 
 class TrackingError(IwmError):
-    """MLflow is out of reach."""
+    """MLflow is unreachable."""

@@ -174,7 +174,7 @@ def resume(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
 
 
 def _statuses(layout: Layout, trial_ids: Sequence[str]) -> dict[str, TrialStatus]:
-    return {trial_id: read_status(layout.trial(trial_id)) for trial_id in track(trial_ids, "looking at trials")}
+    return {trial_id: read_status(layout.trial(trial_id)) for trial_id in track(trial_ids, "reading trials")}
 
 
 def known_cell(layout: Layout, trial_id: str) -> Cell:
@@ -281,7 +281,7 @@ def find_sweep(layout: Layout, store: Store, name: str) -> SweepResults:
     """The results of the newest sweep with this name or id.
 
     Raises:
-        UnknownSweepError: there is none.
+        UnknownSweepError: no such sweep.
     """
     newest = _newest_sweep(store, name)
     if not newest:

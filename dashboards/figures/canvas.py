@@ -1,4 +1,4 @@
-"""What all figures share: which axis of a sweep takes which part, colours, styles, and figures as bytes.
+"""Shared by all figures: which axis of a sweep takes which part, colours, styles, and figures as bytes.
 
     x       the first numeric axis, else the first axis
     hue     the first categorical axis that is left, else the first numeric one

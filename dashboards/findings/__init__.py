@@ -1,8 +1,8 @@
 """The findings of a sweep, as sentences. Pure.
 
-Each sentence follows from the numbers by a rule: what must hold before the table may be read (checks.py), what the axes
-do (axes.py, by the verdicts of orchestrator/inference/effects.py), what scores must beat (baselines.py), and what to
-run next.
+Each sentence follows from the numbers by a rule: is the table valid (checks.py), which effects do the axes have
+(axes.py, by the verdicts of orchestrator/inference/effects.py), do scores beat their baselines (baselines.py), and what
+to run next.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-"""What the axes of a sweep do to its headline metric, as sentences. Pure.
+"""The effects of a sweep's axes on its headline metric, as sentences. Pure.
 
 Only readable cells count: of MRR, cells that are neither blind to the action nor collapsed. Of MRR, a pair counts when
 at least one of its values has left the floor: between two cells at the floor there is nothing to compare.
@@ -80,7 +80,7 @@ class Readable:
 
     @cached_property
     def above(self) -> float:
-        """What at least one value of a pair must exceed."""
+        """The value that at least one of a pair must exceed."""
         floors = self.table.means(FLOOR) if self.metric == MRR else []
         return fmean(floors) + FLOOR_TOLERANCE if floors else -math.inf
 
@@ -215,7 +215,7 @@ def _reach(found: Effect) -> str:
 
 
 def _doubt(found: Effect) -> str:
-    """Why a weak difference does not count."""
+    """Explain why a weak difference does not count."""
     interval = found.estimate.interval if found.estimate else None
     if found.seeds < 2 or interval is None:
         return f"within the {MARGIN} that a change of seed alone can cause"

@@ -1,4 +1,4 @@
-"""What must hold before a table may be read at all, as sentences. Pure.
+"""The validity checks of a table, as sentences. Pure.
 
 missing     some cells have no finished trial; they are counted, and no finding covers them
 blind       MRR without conditioning lies within FLOOR_TOLERANCE of its floor H_K / K; else the protocol leaks
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence that follows from the numbers by a stated rule; `code` stands between backticks."""
+    """One sentence that follows from the numbers by a stated rule; backticks mark `code`."""
 
     kind: Kind
     text: str
@@ -67,7 +67,7 @@ def _blind(table: Table) -> Iterator[str]:
         mrr, floor = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))
         yield (
             f"Without conditioning MRR is {mrr:.3f}, but its floor is {floor:.3f}: a predictor blind to the action "
-            f"must stay within {FLOOR_TOLERANCE} of it. Something leaks, so no MRR of this sweep can be trusted."
+            f"must stay within {FLOOR_TOLERANCE} of it. The protocol leaks, so no MRR of this sweep is valid."
         )
 
 
@@ -81,7 +81,8 @@ def _collapsed(table: Table) -> Iterator[str]:
 def _drifted(table: Table) -> Iterator[str]:
     for trial in (trial for cell in table.cells for trial in cell.everything if trial.status.drifted):
         metrics = listed(plain(metric) for metric in trial.status.drifted)
-        yield f"Trial {trial.id[:8]} drifted: repeated steps gave other values of {metrics}. The first values count."
+        drift = f"Trial {trial.id[:8]} drifted: repeated steps gave different values of {metrics}."
+        yield f"{drift} The report uses the first ones."
 
 
 def _numerics(table: Table) -> Iterator[str]:
@@ -90,4 +91,4 @@ def _numerics(table: Table) -> Iterator[str]:
     prints = [attempt.fingerprint for attempt in attempts if attempt.fingerprint]
     differing = [key for key in ("device", "ranks", "torch") if len({str(item.get(key)) for item in prints}) > 1]
     if differing:
-        yield f"Trials ran on different numerics ({listed(differing)}): part of a difference may be numerical."
+        yield f"Trials ran on different numerics ({listed(differing)}): differences may be partly numerical."

@@ -75,7 +75,7 @@ def effects_csv(table: Table) -> str:
 
 def grid(title: str, shown: Heat) -> Document:
     """The heat map as tables of numbers."""
-    name = metric_name(shown.metric) if shown.metric else "nothing has finished"
+    name = metric_name(shown.metric) if shown.metric else "no trial has finished"
     return Document(title, tuple(_panel(shown, panel, name=name) for panel in shown.panels.items))
 
 

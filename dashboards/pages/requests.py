@@ -47,7 +47,7 @@ def page_number(request: Request) -> int:
     text = asked(request, "page") or "1"
     if text.isascii() and text.isdigit() and len(text) <= PAGE_DIGITS:
         return int(text)
-    raise RequestError(f"there is no page '{plain(text[:40])}'; pages count from 1", setting="page", value=text)
+    raise RequestError(f"no page '{plain(text[:40])}'; pages are numbered from 1", setting="page", value=text)
 
 
 def guarded(answer: Answer) -> Answer:
@@ -55,7 +55,7 @@ def guarded(answer: Answer) -> Answer:
 
     def answered(request: Request) -> Response:
         if len(request.url.query) > QUERY_MAX:
-            return refused(414, "the address is too long")
+            return refused(414, "the URL is too long")
         try:
             return answer(request)
         except IwmError as error:

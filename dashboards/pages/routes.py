@@ -200,7 +200,7 @@ class Pages:
         """The same, for pages that trials without a sweep do not have."""
         look = self._look(request)
         if look.record.id == SINGLE.id:
-            raise UnknownSweepError("there is no report on trials that belong to no sweep")
+            raise UnknownSweepError("trials without a sweep have no report")
         return look
 
     def _mlflow(self, record: SweepRecord | None = None, *, run_id: str = "") -> str:

@@ -130,7 +130,7 @@ class Source:
         """A sweep as it is now; the same object as last time where no trial has changed.
 
         Raises:
-            UnknownSweepError: there is none of that id.
+            UnknownSweepError: no such sweep.
         """
         if not sweep_id.isprintable():  # PostgreSQL refuses some characters, and no sweep id has them
             raise UnknownSweepError("a sweep id has printable characters only")
@@ -144,7 +144,7 @@ class Source:
         if before and not results.trials and sweep_id not in self.store.sweep_ids():
             with self._lock:
                 self._kept.pop(sweep_id, None)
-            raise UnknownSweepError(f"there is no sweep '{sweep_id}' any more")
+            raise UnknownSweepError(f"sweep '{sweep_id}' no longer exists")
         look = before if before and before.results is results else Look(results)
         with self._lock:
             self._kept.pop(sweep_id, None)
@@ -157,7 +157,7 @@ class Source:
         """A trial, its overrides in each sweep, and its run in MLflow.
 
         Raises:
-            UnknownTrialError: there is none of that id.
+            UnknownTrialError: no such trial.
         """
         if not TRIAL_ID.fullmatch(trial_id):
             raise UnknownTrialError("a trial id has sixteen hexadecimal digits")

@@ -2,7 +2,7 @@
 
 content.py            the sections, in order
 tables.py             its tables, and a sweep's rows as CSV
-paper.py              what the paper prints, and which cell stands for which of its models
+paper.py              the paper's tables, and the cell that corresponds to each of its models
 paper_comparison.py   our numbers and the paper's
 document.py           blocks of text, and how Markdown, HTML and LaTeX write them
 """

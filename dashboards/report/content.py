@@ -42,7 +42,7 @@ def checked(format: str) -> Format:
     """The format of that name.
 
     Raises:
-        RequestError: there is none.
+        RequestError: no such format.
     """
     for known in FORMATS:
         if format == known:
@@ -81,7 +81,7 @@ def _blocks(results: SweepResults, table: Table) -> Iterator[Block]:
     yield tables.main(table)
     several = "Means over the finished seeds of a cell, ± 95 % CI half-width (Student's t)."
     one = "One seed per cell, so no value has a confidence interval."
-    yield Paragraph(f"{several if table.finished_seeds > 1 else one} A dash: no finished trial.")
+    yield Paragraph(f"{several if table.finished_seeds > 1 else one} A dash means no finished trial.")
     yield from _evaluations(table)
     yield Picture(f"{metric_name(table.headline or '')} of every cell, and the probes")
     yield from _findings(results)
@@ -173,7 +173,7 @@ def _identity(results: SweepResults) -> Iterator[Block]:
     counts = listed(f"{labels[label]} {label}" for label in ("exact", "tolerance", "drifted") if labels[label])
     yield Paragraph(
         f"{counts}. Exact: never interrupted, or resumed on equal numerics, which guarantees equal bits; tolerance: "
-        "resumed on other numerics or without determinism; drifted: a repeated step gave another value."
+        "resumed on other numerics or without determinism; drifted: a repeated step gave a different value."
     )
     if interrupted := tables.interrupted(results):
         yield interrupted

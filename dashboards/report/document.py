@@ -1,7 +1,7 @@
 """A report as blocks of plain text, and its three formats: Markdown, HTML, LaTeX. Pure but for the HTML template.
 
-Text is plain and unescaped; what stands between backticks in a `Paragraph` or in `Bullets` is code. Cells of a `Grid`
-have no marks, so that anything a person or an error wrote can stand there.
+Text is plain and unescaped; text between backticks in a `Paragraph` or in `Bullets` is code. Cells of a `Grid`
+have no marks, so they can hold any text of a user or an error.
 
     Markdown   GitHub's, which also reads well in a terminal; without the figure
     HTML       one page without scripts, fonts or addresses, for light and dark settings; the figure is a data address
@@ -85,7 +85,7 @@ def one_line(text: str) -> str:
 
 
 class Format(ABC):
-    """How a format writes blocks."""
+    """A format, as a writer of blocks."""
 
     heading: str
     code: str

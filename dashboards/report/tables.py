@@ -32,7 +32,7 @@ COLUMNS = (
 """Metrics of the main table, in this order, where they were measured; each score stands beside its reference."""
 
 REFERENCES = frozenset({FLOOR, *PROBES.values(), PIXELS})
-"""What a score is compared with: shown without an interval."""
+"""Baselines of scores, shown without an interval."""
 
 
 def main(table: Table) -> Grid:
@@ -81,7 +81,7 @@ def baselines(found: Sequence[Contest], *, axes: tuple[str, ...]) -> Grid | None
         )
         for contest in found
     )
-    header = (*map(axis_name, axes), "protocol", "score", *names, "seeds above all")
+    header = (*map(axis_name, axes), "protocol", "score", *names, "seeds above all baselines")
     return Grid("Every protocol beside its baselines.", header, rows, labels=len(axes) + 1) if rows else None
 
 
@@ -106,7 +106,7 @@ def main_effects(table: Table, *, metric: str) -> Grid | None:
         levels = f"{level_name(effect.level)} vs {level_name(effect.base)}"
         rows.append((axis_name(effect.axis), levels, *_difference(effect.estimate), reach))
     name = metric_name(metric)
-    header = ("axis", "level", f"difference in {name}", "pairs", "between settings")
+    header = ("axis", "level", f"difference in {name}", "pairs", "range over settings")
     return Grid(f"Main effects on {name}.", header, tuple(rows), labels=2) if rows else None
 
 
@@ -131,7 +131,7 @@ def interactions(table: Table, *, metric: str) -> Grid | None:
         for both in effects.interactions(table.samples(metric), table.design)
     )
     name = metric_name(metric)
-    header = ("effect of", "differs under", f"difference in {name}", "quadruples")
+    header = ("effect of", "compared between", f"difference in {name}", "quadruples")
     return Grid(f"Two-way interactions on {name}.", header, rows, labels=2) if rows else None
 
 

@@ -4,8 +4,8 @@
 
 Files are decoded with Pillow when they are needed, crop and resize in one step; a JPEG is decoded at a reduced size
 where at least twice the output's pixels remain. The EXIF orientation is ignored, as in torchvision's ImageFolder. A
-file that cannot be read is named, counted and replaced by the next readable one of its class, whoever reads it: what
-stands at an index depends on the files alone. The count is shared by all loader processes.
+file that cannot be read is named, counted and replaced by the next readable one of its class. So the image
+at an index depends on the files alone. The count is shared by all loader processes.
 
 Shapes: N files, B images of a batch, C = 3 channels, S pixels of a crop.
 """
@@ -105,7 +105,7 @@ class ImageFolder:
         reason = str(error).replace(f" '{file}'", "")
         if count > most:
             raise DataError(
-                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} may be skipped",
+                f"{count} unreadable images, the last {file} ({reason}); data.max_corrupt_files={most} allows {most}",
                 setting="data.max_corrupt_files",
                 value=most,
                 path=file,

@@ -1,4 +1,4 @@
-"""Images whose every pixel has a class: what `segmentation` asks of data.
+"""Images with a class per pixel, for `segmentation`.
 
     digits_on_photos    11 classes: the background, and the digit that a pixel belongs to
     imagefolder         ADE20K's layout, `tune.classes` of them:
@@ -56,7 +56,7 @@ def load(config: DataConfig, *, classes: int, split: Split, root: str) -> Segmen
     if not isinstance(images, ImageStack) or images.masks is None:
         known = ("digits_on_photos", "imagefolder")
         raise ConfigError.wrong(
-            "data.kind", config.kind, f"has no segments; choose {' or '.join(known)}", choices=known
+            "data.kind", config.kind, f"has no segmentation labels; choose {' or '.join(known)}", choices=known
         )
     return SegmentedStack(images)
 
@@ -170,7 +170,7 @@ class SegmentFolder:
             raise DataError(f"{file} cannot be read: {error}", path=file) from error
         if (most := int(value_SS.max())) > self.num_classes:
             raise DataError(
-                f"{file} has class {most}, and tune.classes={self.num_classes}",
+                f"{file} has class {most}, but tune.classes={self.num_classes} allows 0 to {self.num_classes - 1}",
                 setting="tune.classes",
                 value=self.num_classes,
                 path=file,

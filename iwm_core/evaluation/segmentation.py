@@ -145,10 +145,10 @@ class TunedSegmentation(OnPixels):
     """Encoder, predictor or both, with the linear head behind them."""
 
     def __init__(self, subject: Subject, *, protocol: str, encoder: bool, predictor: bool) -> None:
-        """`encoder` and `predictor` say what is tuned; without the latter there is none.
+        """`encoder` and `predictor` select what is tuned; without `predictor` the head reads the encoder.
 
         Raises:
-            ConfigError, DataError: as `OnPixels`; also a predictor is wanted and there is none.
+            ConfigError, DataError: as `OnPixels`; also `predictor`, and the networks have none.
         """
         super().__init__(subject, protocol=protocol)
         self.tunes_encoder, self.predicts = encoder, predictor

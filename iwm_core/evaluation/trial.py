@@ -28,8 +28,8 @@ from iwm_core.training.checkpoint import CheckpointFolder
 from iwm_core.training.state import TrainState, weights_sha256
 
 CPU = torch.device("cpu")
-THRIFT = "lower tune.batch_size where something is tuned, evaluate.bank_size for mrr, or take resources.device=cpu"
-"""What needs less memory in an evaluation."""
+THRIFT = "lower tune.batch_size (protocols that train) or evaluate.bank_size (mrr), or set resources.device=cpu"
+"""How to reduce the memory of an evaluation."""
 
 NETWORKS = ("encoder", "predictor", "conditioning", "objective", "target", "data.image_size")
 """Settings and groups of settings that the networks depend on: here they are the parent's."""
@@ -146,8 +146,8 @@ def check_networks(config: TrialConfig, *, parent: TrialConfig, name: str) -> No
     for key, value in ours.items():
         if (key in NETWORKS or key.partition(".")[0] in NETWORKS) and value != theirs[key]:
             raise ConfigError(
-                f"{key} is {value} here and {theirs[key]} in trial {name}, whose weights are to be evaluated: an "
-                "evaluation has the networks of its parent"
+                f"{key} is {value} here and {theirs[key]} in trial {name}, whose weights it evaluates: an "
+                "evaluation must use the networks of its parent"
             )
 
 
@@ -164,10 +164,10 @@ def final_state(
     payload, step, skipped = parent.checkpoints.newest()
     last, folder = parent.config.train.steps, parent.checkpoints.path
     if payload is None or step != last:
-        found = f"its newest whole one is of step {step}" if payload else "it has none that is whole"
+        found = f"the newest valid one is of step {step}" if payload else "no checkpoint is valid"
         raise CheckpointError(
-            f"trial {config.pretrain} has no checkpoint of its last step {last} in {folder}: {found}. Let it finish "
-            "before its weights are evaluated.",
+            f"trial {config.pretrain} has no checkpoint of its last step {last} in {folder}: {found}. Finish it "
+            "before evaluating its weights.",
             setting="pretrain",
             value=config.pretrain,
             path=folder,
@@ -177,7 +177,9 @@ def final_state(
     trained.target.load_state_dict(payload["target"])
     trained.step = step
     if parent.weights_sha256 and weights_sha256(trained) != parent.weights_sha256:
-        raise CheckpointError(f"the checkpoint of step {step} in {folder} holds other weights than it finished with")
+        raise CheckpointError(
+            f"the checkpoint of step {step} in {folder} does not hold the weights that the trial finished with"
+        )
     return trained, skipped
 
 

@@ -234,8 +234,8 @@ def _read(losses: Mapping[str, Tensor], *, step: int) -> dict[str, float]:
     values = dict(zip(losses, torch.stack([value.detach() for value in losses.values()]).tolist(), strict=True))
     if not all(math.isfinite(value) for value in values.values()):
         raise NonFiniteLossError(
-            f"the loss became NaN or infinite by step {step} of tuning; its checkpoints are sound: try a lower tune.lr,"
-            " a longer tune.warmup_ratio or train.precision=fp32"
+            f"the loss became NaN or infinite by step {step} of tuning; its checkpoints are unaffected: try a lower "
+            "tune.lr, a longer tune.warmup_ratio or train.precision=fp32"
         )
     return values
 

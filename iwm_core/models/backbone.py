@@ -145,7 +145,7 @@ def _made(name: str, *, pretrained: bool) -> nn.Module:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            f"timm cannot find its own weights of {name} ({_brief(error)}); download them and name"
+            f"timm cannot load its pretrained weights of {name} ({_brief(error)}); download them and name"
             " them with evaluate.weights and resources.weights_file",
             setting="evaluate.weights",
             value=name,

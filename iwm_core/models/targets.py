@@ -140,7 +140,7 @@ class FrozenTeacher(Target):
         if not torch.equal(state_dict["digest"].cpu(), self.digest.cpu()):
             raise CheckpointError(
                 "the checkpoint was trained with other teacher weights: set resources.weights_file to the file that "
-                "evaluate.weights meant then",
+                "was used then",
                 setting="resources.weights_file",
             )
 

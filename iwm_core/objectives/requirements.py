@@ -56,7 +56,7 @@ def check(config: TrialConfig) -> None:
         if not needs.allows(came):
             must = f"{setting}{' of at least ' if needs.at_least else '='}{plain(needs.value)}"
             raise ConfigError(
-                f"objective.kind={kind} needs {must}, since {needs.why}; it is {plain(came)}",
+                f"objective.kind={kind} needs {must}, not {plain(came)}, since {needs.why}",
                 setting=setting,
                 value=came,
                 choices=() if needs.at_least else (needs.value,),

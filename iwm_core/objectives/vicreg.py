@@ -4,7 +4,7 @@ r"""The objective of VICReg: the invariant end of the spectrum, on the views and
     e(m)    = W_L relu(BN(W_{L-1} ... relu(BN(W_1 m))))            the expander
     s(U, V) = 1/(B E) sum_b || u_b - v_b ||^2                     the two views of an image agree
     v(U)    = 1/E sum_j max(0, 1 - sqrt(var_b(u_bj) + 1e-4))       each dimension keeps a deviation of 1
-    c(U)    = 1/E sum_{i != j} cov_b(u_bi, u_bj)^2                 and tells what the others do not
+    c(U)    = 1/E sum_{i != j} cov_b(u_bi, u_bj)^2                 and is not correlated with the others
 
 Symbols: x, y the source and the target view, f_theta the encoder, B images, E the expander's width, L its linear maps
 (`objective.expander_layers`), BN batch normalisation; variances and covariances over the batch with Bessel's
@@ -133,7 +133,7 @@ class _Gathered(torch.autograd.Function):
 
 
 def draw(part: Part, config: TrialConfig) -> Views:
-    """What a step sees of these crops."""
+    """Draw the input of a step from these crops."""
     return make_views(part.image_BCHW, config, part.step, first=part.first)
 
 

@@ -89,7 +89,7 @@ class CheckpointFolder:
                 if not why:
                     return Newest(torch.load(entry.path, map_location="cpu", weights_only=True), entry.step, skipped)
             except pickle.UnpicklingError:
-                why = "it is whole, but holds something else than tensors and numbers"
+                why = "it is intact, but contains objects other than tensors and numbers"
             except (OSError, RuntimeError, EOFError) as error:
                 raise CheckpointError(
                     f"{entry.path} cannot be read now, and resuming from an older checkpoint would lose steps: {error}",
@@ -100,7 +100,7 @@ class CheckpointFolder:
         return Newest(None, 0, skipped)
 
     def _flaw(self, entry: "_Entry") -> str:
-        """Why this checkpoint can never be used; empty where it is whole."""
+        """Return why this checkpoint is unusable; empty if it is valid."""
         if not self._trusted(entry.step, entry.attempt):
             return f"attempt {entry.attempt} wrote it after a newer attempt had started"
         digest = _digest_of(entry.path)

@@ -1,4 +1,4 @@
-"""Checkpoints written while training goes on.
+"""Checkpoints written while training continues.
 
     copy the state to the host       the trainer's thread; on a GPU into pinned memory, in the order of its stream
     write, fsync, rename             another thread, as in `checkpoint`; one at a time, the next waits

@@ -29,7 +29,7 @@ MESSAGE_MAX = 2_000
 
 @contextlib.contextmanager
 def opened(root: Path, *, quiet: bool = False) -> "Iterator[tuple[Layout, Store]]":
-    """The root's layout and its store, up to date with files, processes and jobs; `quiet` draws no progress bars."""
+    """Open a root's layout and store, up to date with files, processes and jobs; `quiet` draws no progress bars."""
     from orchestrator import service
     from orchestrator.host import progress
     from orchestrator.records.layout import Layout
@@ -79,7 +79,7 @@ def status_line(sweep: str, root: Path) -> str:
 
 app = typer.Typer(
     name="iwm",
-    help="Ablations of image world models: submit sweeps, watch them; interrupted runs resume by themselves.",
+    help="Run ablations of image world models: submit and watch sweeps; interrupted runs resume by themselves.",
     add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -65,7 +65,9 @@ def _act(verb: str, names: Sequence[str], where: Sequence[str] | None, *, root: 
 
 @app.command()
 def sync(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fold all files again; send what is missing.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Rebuild the store from the files, then send what MLflow lacks.")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
@@ -91,7 +93,7 @@ def sync(
 @app.command()
 def gc(
     names: AnyNames = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is deleted.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete the files; the default only lists them.")] = False,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
@@ -111,23 +113,24 @@ def gc(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0: a free one.")] = 5000,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of the MLflow UI; 0 picks a free one.")
+    ] = 5000,
     host: Annotated[
-        str, typer.Option("--host", help="Any address but this machine's own needs a password.")
+        str, typer.Option("--host", help="Address to listen on; all but loopback require a password.")
     ] = "127.0.0.1",
     poll: Annotated[
-        float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between looks at jobs and workers.")
+        float, typer.Option("--poll", min=0.1, max=3600, help="Seconds between two checks of jobs and workers.")
     ] = 10.0,
     root: Root = DEFAULT_ROOT,
     json: Json = False,
 ) -> None:
     """Run the MLflow UI; keep metrics and trials up to date.
 
-    Starts MLflow's tracking server with our pages beside it (/iwm/: a sweep as a grid, its answer, its time line, each
-    trial), sends metrics, states and reports to it as they arrive, detects lost workers and resumes preempted trials.
-    If MLFLOW_TRACKING_URI names a server, that server is used, and only the pages are served here. If
-    MLFLOW_AUTH_ADMIN_PASSWORD is set, MLflow and the pages ask for a password. Training does not depend on it: stop
-    and start it at any time.
+    Starts MLflow's tracking server with our pages at /iwm/ (grid, report and timeline of each sweep; each trial), sends
+    it metrics, states and reports as they arrive, detects lost workers and resumes preempted trials. If
+    MLFLOW_TRACKING_URI names a server, uses that one and serves only the pages. If MLFLOW_AUTH_ADMIN_PASSWORD is set,
+    MLflow and the pages ask for a password. Training does not depend on this process: stop and start it at any time.
     """
     from orchestrator.records.layout import Layout
     from orchestrator.serving import serve as serving

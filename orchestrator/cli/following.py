@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 
 
 def goes_on(status: TrialStatus) -> bool:
-    """Return True if a trial may go on by itself; one that `iwm train` left preempted waits for a person."""
+    """Return True if a trial may continue by itself; one that `iwm train` left preempted waits for a user."""
     return status.state in UNDER_WAY and not (status.state is State.PREEMPTED and status.launcher == FOREGROUND)
 
 

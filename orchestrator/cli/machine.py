@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @app.command()
 def doctor(
     overrides: Overrides = None,
-    canary: Annotated[bool, typer.Option("--canary", help="Also run and preempt a small trial.")] = False,
+    canary: Annotated[bool, typer.Option("--canary", help="Also submit a small trial and preempt it.")] = False,
     partitions: Annotated[
         list[str] | None, typer.Option("--partition", help="Partition of the canary; can be repeated.")
     ] = None,
     wait: Annotated[
-        float, typer.Option("--wait", min=0.1, max=10_000, help="Minutes a canary may wait at each stage.")
+        float, typer.Option("--wait", min=0.1, max=10_000, help="Maximum minutes to wait at each stage of a canary.")
     ] = 10,
     root: Root = DEFAULT_ROOT,
     sweeps: Sweeps = None,
@@ -57,7 +57,7 @@ app.add_typer(
     cluster,
     name="cluster",
     help="Boot a real throwaway SLURM on this machine.\n\n"
-    "munge, MariaDB, slurmdbd, slurmctld and nodes with made-up GPUs, in one directory, as any user; nothing outside "
+    "munge, MariaDB, slurmdbd, slurmctld and nodes with fake GPUs, in one directory, as any user; nothing outside "
     "the directory is touched. Partitions: gpu (preempted and requeued; the default), short (the same, one minute), "
     "cancel (preempted and not requeued), urgent (preempts all of them).",
 )
@@ -65,7 +65,7 @@ app.add_typer(
 Directory = Annotated[
     Path | None,
     typer.Option(
-        "--dir", callback=nameable, help="The cluster's directory [$TMPDIR/iwm-cluster-USER]; one cluster each."
+        "--dir", callback=nameable, help="Directory of the cluster [$TMPDIR/iwm-cluster-USER]; one cluster each."
     ),
 ]
 Daemons = Annotated[list[str], typer.Argument(metavar="NAME", help="munged, mariadbd, slurmdbd, slurmctld, n1, n2 ...")]
@@ -78,13 +78,23 @@ def up(
     gpus: Annotated[int, typer.Option("--gpus", help="GPUs per node.")] = 2,
     cpus: Annotated[int, typer.Option("--cpus", help="CPUs per node.")] = 4,
     memory: Annotated[int, typer.Option("--mem", help="MB of memory per node.")] = 16000,
-    grace: Annotated[int, typer.Option("--grace", help="Seconds a preempted job has to end, at least.")] = 5,
+    grace: Annotated[int, typer.Option("--grace", help="Minimum grace period of a preempted job, in seconds.")] = 5,
     kill_wait: Annotated[int, typer.Option("--kill-wait", help="Seconds between SIGTERM and SIGKILL.")] = 3,
-    requeue_delay: Annotated[int, typer.Option("--requeue-delay", help="Seconds a requeued job waits.")] = 5,
-    node_timeout: Annotated[int, typer.Option("--node-timeout", help="Seconds until a silent node is down.")] = 10,
-    user_signal: Annotated[bool, typer.Option("--user-signal", help="Preempt with the signal of --signal.")] = False,
+    requeue_delay: Annotated[
+        int, typer.Option("--requeue-delay", help="Seconds before a requeued job may start again.")
+    ] = 5,
+    node_timeout: Annotated[
+        int, typer.Option("--node-timeout", help="Seconds until an unresponsive node counts as down.")
+    ] = 10,
+    user_signal: Annotated[
+        bool,
+        typer.Option(
+            "--user-signal", help="On preemption, first send the signal that the job requested with --signal."
+        ),
+    ] = False,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A line of slurm.conf that replaces ours.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of slurm.conf; can be repeated."),
     ] = None,
 ) -> None:
     """Boot a cluster, in seconds.
@@ -114,7 +124,7 @@ def up(
 @cluster.command()
 def down(
     directory: Directory = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the files: logs, and the state to start from.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the directory with its logs and saved state.")] = False,
 ) -> None:
     """End a cluster and all its jobs, and delete its directory."""
     ended = _cluster(directory)
@@ -149,14 +159,14 @@ def env(directory: Directory = None) -> None:
 
 @cluster.command()
 def crash(names: Daemons, directory: Directory = None) -> None:
-    """Kill daemons without warning; a node takes its jobs with it."""
+    """SIGKILL daemons; crashing a node also kills its jobs."""
     _cluster(directory).crash(*names)
     typer.echo(f"killed {', '.join(names)}", err=True)
 
 
 @cluster.command()
 def start(names: Daemons, directory: Directory = None) -> None:
-    """Start daemons again."""
+    """Restart crashed daemons."""
     _cluster(directory).start(*names)
     typer.echo(f"{', '.join(names)} up", err=True)
 

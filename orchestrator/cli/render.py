@@ -84,7 +84,7 @@ def first_cells(trial: TrialResult, *, axes: Sequence[str]) -> list[str | Text]:
 
 
 def note(trial: TrialResult, more: Sequence[str] = ()) -> str:
-    """What a reader must know before trusting the row; `more` comes first."""
+    """Caveats that a reader of the row must know; `more` comes first."""
     status = trial.status
     notes = list(more)
     if status.state is State.FAILED:
@@ -99,7 +99,7 @@ def note(trial: TrialResult, more: Sequence[str] = ()) -> str:
     if status.drifted:
         notes.append(f"drifted: {', '.join(status.drifted)}")
     elif not status.fingerprints_agree:
-        notes.append("resumed on other hardware: equal to tolerance only")
+        notes.append("resumed on different numerics: equal up to rounding only")
     if not status.codes_agree:
         notes.append("attempts ran different code")
     if status.attempts and status.attempts[-1].skipped:

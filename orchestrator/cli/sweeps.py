@@ -60,7 +60,7 @@ def plan(
     from orchestrator.records.layout import Layout
 
     layout = Layout.of(root)
-    with progress.shown(json=json), progress.during("composing trials and looking at earlier ones"):
+    with progress.shown(json=json), progress.during("composing trials and reading earlier ones"):
         expanded = expand(sweep, overrides or (), sweeps_dir=sweeps)
         known = outlines(layout, (cell.trial.id for cell in expanded.cells))
         planned = plan_sweep(layout, expanded, read={key: status.state for key, status in known.items()})
@@ -135,7 +135,9 @@ def status(
 @app.command()
 def logs(
     trial: OneTrial,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Keep printing as the trial writes.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Keep printing new output until the trial ends.")
+    ] = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Print a trial's logs, oldest attempt first.

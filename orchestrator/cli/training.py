@@ -27,13 +27,15 @@ Protocol = Annotated[
     argument(
         "[PROTOCOL]",
         completing.protocols,
-        "mrr, linear, knn, attentive, ...; default: those at the end of pretraining.",
+        "mrr, linear, knn, attentive, ...; default: mrr and linear.",
     ),
 ]
-File = Annotated[Path | None, output_option("The file [encoder.pt in the trial's folder].")]
-Online = Annotated[bool, typer.Option("--online", help="The trained encoder itself, not its moving average.")]
+File = Annotated[Path | None, output_option("Output file [encoder.pt in the trial's folder].")]
+Online = Annotated[
+    bool, typer.Option("--online", help="Export the trained encoder instead of its moving average (EMA).")
+]
 Steps = Annotated[
-    int | None, typer.Option("--steps", min=1, max=1_000_000_000, help="Steps per trial, instead of the sweep's.")
+    int | None, typer.Option("--steps", min=1, max=1_000_000_000, help="Steps per trial; default: the sweep's.")
 ]
 
 
@@ -47,7 +49,7 @@ def evaluate(
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a trial's final weights by another protocol.
+    """Evaluate a trial's final weights with another protocol.
 
     The evaluation is a trial of its own with the evaluated trial's settings; override those of evaluate.*, tune.*,
     data.* and resources.*. Returns at once. If the trial has not finished, the evaluation waits for it without
@@ -118,7 +120,7 @@ def train(
 
 @app.command()
 def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT_ROOT) -> None:
-    """Train a first ablation and print its answer.
+    """Train a first ablation and print its findings.
 
     Trains 12 models on real images, about a minute of one core each, and interrupts one on purpose. --launcher slurm
     runs them on a throwaway SLURM on this machine that preempts two and crashes the node of a third.
@@ -135,7 +137,7 @@ def demo(steps: Steps = None, launcher: Launcher = "local", root: Root = DEFAULT
 @app.command("verify-resume")
 def verify_resume(
     overrides: Overrides = None,
-    steps: Annotated[int, typer.Option("--steps", min=16, max=100_000, help="Steps of the twin.")] = 40,
+    steps: Annotated[int, typer.Option("--steps", min=16, max=100_000, help="Training steps of each run.")] = 40,
     sweeps: Sweeps = None,
     json: Json = False,
 ) -> None:

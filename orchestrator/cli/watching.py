@@ -1,4 +1,4 @@
-"""Where the sweeps of a root stand: once (`iwm status`), or updated until they end (`iwm status --watch`).
+"""Show the state of a root's sweeps: once (`iwm status`), or until they end (`iwm status --watch`).
 
 `--watch` redraws a table on a terminal, with as many rows as fit, and prints plain lines elsewhere. It parses only
 trials whose files have changed.

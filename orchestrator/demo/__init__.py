@@ -1,1 +1,1 @@
-"""A first ablation, interrupted on purpose, with its answer: on this machine, and on a SLURM in a box."""
+"""A first ablation, interrupted on purpose, with its findings: on this machine, and on a SLURM in a box."""

@@ -1,4 +1,4 @@
-"""`iwm demo`: a first ablation, interrupted on purpose, with its answer.
+"""`iwm demo`: a first ablation, interrupted on purpose, with its findings.
 
     submit 12 trials -> kill one worker after its first checkpoint -> watch them finish -> table, findings, figure
     -> train an uninterrupted twin of the killed trial -> compare the weights, bit for bit
@@ -92,7 +92,7 @@ class _Interruption:
         if not slots.has_work(self.layout, statuses):
             waiting = [status for status in statuses.values() if status.state not in ENDED]
             hosts = sorted({status.claim_host for status in waiting})
-            message = f"{len(waiting)} trials do not run in this machine's slots but on {', '.join(hosts)}: iwm status"
+            message = f"{len(waiting)} trials run on other machines, {', '.join(hosts)}: follow them with iwm status"
             raise IwmError(message, value=hosts)
         if not is_held(self.layout.keeper_lock):
             with service.observed(self.layout):
@@ -105,7 +105,7 @@ def proof(killed: TrialStatus, *, victim: Cell, twin_sha256: str) -> str:
     verdict = "equal, bit for bit" if killed.weights_sha256 == twin_sha256 else "DIFFERENT"
     story = f"Interrupted on purpose: {victim.trial.id[:8]} ({describe(victim)}), resumed from step {resumed}"
     if not resumed:
-        story = f"Too short to be interrupted after a checkpoint, so it was only repeated: {victim.trial.id[:8]}"
+        story = f"Trial {victim.trial.id[:8]} was too short to interrupt after a checkpoint, so it was only repeated"
     return (
         f"\n{story}.\n  its weights          {killed.weights_sha256}\n  uninterrupted twin   {twin_sha256}\n  {verdict}"
     )

@@ -158,7 +158,7 @@ def is_equal(status: TrialStatus, twin: TrialStatus) -> bool:
 
 
 def story_table(results: SweepResults) -> Table:
-    """What happened to the disturbed trials."""
+    """A table of the disturbed trials."""
     headings = ("trial", "attempts on", "ended by", "at step", "resumed from step")
     table = console.table("Disturbed on purpose.", headings)
     for trial in results.trials:
@@ -175,6 +175,6 @@ def story_table(results: SweepResults) -> Table:
 
 
 def ledger_table(results: SweepResults) -> Table:
-    """What the disturbances cost."""
+    """A table of the disturbances' cost."""
     grid = by_cause(interruptions(results))
     return console.table(grid.caption, grid.header, grid.rows, right=grid.header[grid.labels :])

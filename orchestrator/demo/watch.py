@@ -1,4 +1,4 @@
-"""What both demos do: follow the trials of a sweep until they have ended, and print their answer."""
+"""Shared by both demos: follow the trials of a sweep until they have ended, and print their findings."""
 
 import shlex
 import sys
@@ -149,7 +149,7 @@ def answer_table(results: SweepResults) -> Table:
 
 
 def places(layout: Layout, results: SweepResults) -> str:
-    """Where everything is: paths and commands that work in this folder."""
+    """Return paths and commands that work in this folder."""
     folder = _from_here(layout.sweep_file(results.record.id).parent)
     status = shlex.join([console.program("iwm"), "status", "demo", "--root", str(_from_here(layout.root))])
     ui = gather.ui_command(layout, program=console.program("mlflow"))

@@ -17,7 +17,7 @@ from orchestrator.devcluster.site import ClusterSpec, Site, answers, checked_dir
 from orchestrator.errors import ClusterError
 
 FOREIGN_VARIABLES = ("SLURM", "SBATCH_", "SQUEUE_", "SACCT_", "SINFO_", "SCANCEL_", "SALLOC_")
-"""How the variables begin that another cluster, or a job of one, may have left in the environment."""
+"""Prefixes of variables that another cluster, or a job of one, may have left in the environment."""
 ANSWER_S = 30
 START_S = 60
 POLL_S = 0.03
@@ -63,7 +63,7 @@ class DevCluster:
         """The cluster in this directory.
 
         Raises:
-            RequestError: there is none.
+            RequestError: no cluster there.
         """
         return cls(*folder.read(directory.expanduser().resolve()))
 
@@ -223,7 +223,7 @@ class DevCluster:
         while not ready():
             if time.monotonic() > deadline or self.pid(name) is None:
                 log = self.directory / "log" / f"{name}.out"
-                message = f"{name} did not come up: {overview.error_summary(log.read_text())} ({log})"
+                message = f"{name} did not start: {overview.error_summary(log.read_text())} ({log})"
                 raise ClusterError(message, value=name, path=log)
             time.sleep(POLL_S)
 

@@ -58,7 +58,7 @@ def check_installed(*, path: str, tables: Path = SYSTEM_TABLES) -> None:
 class Daemon:
     """The command that runs a daemon in the foreground, and the socket or port at which it answers.
 
-    A node has no door: it answers through slurmctld.
+    A node has no address of its own: it answers through slurmctld.
     """
 
     command: tuple[str, ...]

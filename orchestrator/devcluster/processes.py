@@ -143,7 +143,7 @@ def kill(find: Callable[[], list[int]]) -> None:
     sent: set[Identity] = set()
     while left := sorted({*find(), *(one.pid for one in sent if one.alive)}):
         if time.monotonic() > deadline:
-            message = f"these processes are alive {PATIENCE_S} s after SIGKILL: {' '.join(map(str, left))}"
+            message = f"these processes are still alive {PATIENCE_S} s after SIGKILL: {' '.join(map(str, left))}"
             raise ClusterError(message, value=left)
         sent |= {Identity(pid, _stat(pid, START_TIME) or "") for pid in left}
         send(left, signal.SIGKILL)

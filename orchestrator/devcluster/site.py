@@ -1,4 +1,4 @@
-"""What a cluster offers, and where it lives: its directory, its user and its ports."""
+"""The specification of a cluster, and its site: directory, user and ports."""
 
 import os
 import pwd
@@ -45,7 +45,7 @@ class ClusterSpec:
         kill_wait_s: Seconds between SIGTERM and SIGKILL.
         requeue_delay_s: A requeued job is held back for one second more than this; at least 5 (SLURM's default is 120).
         node_timeout_s: Seconds after which SLURM calls a silent node down.
-        user_signal: Whether preemption first sends the signal of `--signal`.
+        user_signal: True if preemption first sends the signal of `--signal`.
         settings: Lines KEY=VALUE of slurm.conf that replace ours or are added to them.
 
     Raises:
@@ -67,11 +67,11 @@ class ClusterSpec:
         for name, (least, most) in LIMITS.items():
             value = getattr(self, name)
             if not least <= value <= most:
-                message = f"{name} of a cluster must be from {least} to {most}, not {value}"
+                message = f"{name} of a cluster must be between {least} and {most}, not {value}"
                 raise RequestError(message, setting=name, value=value)
         for setting in self.settings:
             if not SETTING.fullmatch(setting):
-                message = f"a setting of slurm.conf must read KEY=VALUE, not '{setting}'"
+                message = f"a setting of slurm.conf must have the form KEY=VALUE, not '{setting}'"
                 raise RequestError(message, setting="settings", value=setting)
 
     @property
@@ -132,7 +132,9 @@ def checked_directory(directory: Path) -> Path:
     if not PLAIN_PATH.fullmatch(str(directory)):
         message = "SLURM accepts only paths of letters, digits and . _ + - /; choose another --dir"
     elif (length := len(str(directory))) > LONGEST_PATH:
-        message = f"{length} characters are too long for sockets in it, the maximum is {LONGEST_PATH}; shorten --dir"
+        message = (
+            f"a path of {length} characters is too long for sockets (maximum {LONGEST_PATH}); choose a shorter --dir"
+        )
     if message:
         raise RequestError(f"{directory}: {message}", setting="dir", path=directory)
     return directory
@@ -162,7 +164,7 @@ def user() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        raise RequestError(f"user {os.getuid()} has no name on this machine, and SLURM needs one") from None
+        raise RequestError(f"user id {os.getuid()} has no user name on this machine, and SLURM needs one") from None
 
 
 def _free_ports(count: int) -> int:
@@ -179,7 +181,7 @@ def _free_ports(count: int) -> int:
         finally:
             for taken in held:
                 taken.close()
-    raise ClusterError(f"no {count} free ports in a row between {PORTS.start} and {PORTS.stop}")
+    raise ClusterError(f"no {count} consecutive free ports between {PORTS.start} and {PORTS.stop}")
 
 
 def answers(door: Path | int) -> bool:

@@ -37,7 +37,7 @@ def examine(
         from orchestrator.doctor import canary  # it loads Hydra, which the checks do not need
 
         cells = canary.prepare(request, ask=ask)
-    say("looking at packages")
+    say("checking packages")
     packages = examine_packages()
     say("asking SLURM")
     site = examine_site(ask)

@@ -69,7 +69,7 @@ def send_all(
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the job is cancelled and its folder removed.
     """
     if not canaries:
-        return [Finding(SUBJECT, "submit", Verdict.FAILED, "not sent", "it needs a SLURM that answers")]
+        return [Finding(SUBJECT, "submit", Verdict.FAILED, "not sent", "the canary needs a SLURM that answers")]
     sent = (_send(layout, cell, subject=f"{SUBJECT} {name}", wait_s=wait_s, say=say) for name, cell in canaries)
     return [finding for findings in sent for finding in findings]
 
@@ -98,7 +98,7 @@ def _send(layout: Layout, cell: Cell, *, subject: str, wait_s: float, say: Calla
                 say(f"{finding.subject}: {finding.name}: {finding.verdict} ({finding.value})")
                 findings.append(finding)
                 if finding.verdict is Verdict.FAILED:
-                    findings[-1] = replace(finding, means=f"{finding.means}; its files stay in {own.root}")
+                    findings[-1] = replace(finding, means=f"{finding.means}; its files are kept in {own.root}")
                     break
         finally:
             canary.end()
@@ -145,11 +145,13 @@ class _Canary:
         for name, command in (("USR2", signal_command), ("scontrol requeue", slurm.requeue_command)):
             before = read_status(self._folder)
             if before.state in ENDED or not before.attempts:
-                yield self._line(name, Verdict.WARNING, f"{before.state} already", "it ended before it could be asked")
+                yield self._line(
+                    name, Verdict.WARNING, f"{before.state} already", "the trial ended before it could be interrupted"
+                )
                 break
             answer = slurm.run(command(before.job_id))
             if not answer.ok:
-                means = "users may not request this here; preempted trials resume if the site itself does it"
+                means = "this site does not let users do this; trials still resume when SLURM does it"
                 yield self._line(name, Verdict.WARNING, answer.words, means)
                 continue
             yield self._stopped(name, before)
@@ -184,7 +186,7 @@ class _Canary:
         try:
             submitted = service.submit(self.layout, sweep, launcher=SLURM)
         except IwmError as error:
-            means = "no trial can be submitted like this: see `iwm doctor` and resources.*"
+            means = "SLURM rejected the trial: see `iwm doctor` and resources.*"
             return self._line("submit", Verdict.FAILED, str(error), means)
         return self._line("submit", Verdict.OK, f"job {submitted.jobs[0].job_id}", "SLURM accepted the trial")
 
@@ -197,7 +199,7 @@ class _Canary:
             return self._stuck("start", status)
         attempt = status.attempts[-1]
         value = f"on {attempt.host}, {attempt.fingerprint.get('device')}, after {took:.0f} s"
-        return self._line("start", Verdict.OK, value, "it trains, and has a checkpoint")
+        return self._line("start", Verdict.OK, value, "the trial trains and has written a checkpoint")
 
     def _stuck(self, name: str, status: TrialStatus) -> Finding:
         """A stage that was not reached, with the trial's error or SLURM's reason."""
@@ -215,12 +217,12 @@ class _Canary:
         events = journal.read_journals(self._folder).get(number, [])
         for event in events:
             if isinstance(event, Preempted):
-                value = f"{event.signal} heard, checkpoint at step {event.step}, {took:.0f} s"
+                value = f"{event.signal} received, checkpoint at step {event.step}, {took:.0f} s"
                 return self._line(name, Verdict.OK, value, "a preempted trial checkpoints in time")
         match status.attempts[number].end:
             case "finished":
-                means = "nothing was tested: lengthen it with train.steps=20000"
-                return self._line(name, Verdict.WARNING, "it finished before the signal came", means)
+                means = "inconclusive: lengthen the trial with train.steps=20000"
+                return self._line(name, Verdict.WARNING, "the trial finished before the signal arrived", means)
             case "lost":
                 means = "the steps since the last checkpoint are repeated: lower resources.checkpoint_every_steps"
                 return self._line(name, Verdict.WARNING, "killed before it could checkpoint", means)
@@ -235,12 +237,13 @@ class _Canary:
         if newer.number == older.number or not newer.has_begun:
             if status.state is not State.FINISHED:
                 return self._stuck(name, status)
-            means = "nothing was tested: lengthen it with train.steps"
+            means = "inconclusive: lengthen the trial with train.steps"
             return self._line(name, Verdict.WARNING, "finished already", means)
         job = f"job {newer.job_id}, restart {newer.restart}, on {newer.host}"
         value = f"{job} after {took:.0f} s, from step {newer.resumed_from_step}"
         if not newer.resumed_from_step:
-            means = f"it began anew instead of resuming: {'; '.join(newer.skipped) or 'no checkpoint was found'}"
+            why = "; ".join(newer.skipped) or "no checkpoint was found"
+            means = f"the attempt restarted from step 0 instead of resuming: {why}"
             return self._line(name, Verdict.FAILED, value, means)
         if newer.job_id != older.job_id:
             means = "SLURM did not requeue the job, so a new one was submitted: keep `iwm serve` running"
@@ -253,7 +256,7 @@ class _Canary:
             return self._stuck("finish", status)
         value = f"step {status.step} in {len(status.attempts)} attempts, weights {status.weights_sha256[:16]}"
         if status.drifted or not status.fingerprints_agree:
-            means = "its nodes compute differently, so trials resume up to rounding: set resources.constraint"
+            means = "its nodes differ in numerics, so trials resume up to rounding only: set resources.constraint"
             return self._line("finish", Verdict.WARNING, value, means)
         return self._line("finish", Verdict.OK, value, "this partition runs sweeps reliably")
 

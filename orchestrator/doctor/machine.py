@@ -1,4 +1,4 @@
-"""What this machine offers: Python and its packages, the root's file system, the database and MLflow.
+"""Check this machine: Python and its packages, the root's file system, the database and MLflow.
 
 A child process imports torch, so that a broken one costs this process neither memory nor a crash. The file system,
 which claims and journals rely on, is tried in a folder that is removed. MLflow is asked over HTTP: importing it takes
@@ -33,9 +33,9 @@ from orchestrator.store.database import Store
 from orchestrator.tracking.links import is_server, ui_url
 
 LIBRARIES = {
-    "iwm-orchestrator": "the version that every attempt's journal names",
+    "iwm-orchestrator": "each attempt records this version",
     "submitit": "starts the workers",
-    "mlflow": "keeps runs, metrics and reports",
+    "mlflow": "stores runs, metrics and reports",
 }
 TORCH_S = 120
 _ASK_TORCH = """
@@ -62,7 +62,7 @@ def examine_packages(python: str = sys.executable) -> list[Finding]:
         try:
             found.append(_package(name, Verdict.OK, metadata.version(name), use))
         except metadata.PackageNotFoundError:
-            means = "this program needs it: pip install iwm-orchestrator"
+            means = "required: pip install iwm-orchestrator"
             found.append(_package(name, Verdict.FAILED, "not installed", means))
     return found
 
@@ -78,9 +78,9 @@ def _torch(python: str) -> list[Finding]:
     except subprocess.TimeoutExpired:
         told, error = {}, f"importing torch took longer than {TORCH_S} s"
     if error:
-        means = "no trial can train here: install torch for this interpreter again"
+        means = "no trial can train here: reinstall torch for this interpreter"
         return [_package("torch", Verdict.FAILED, error, means)]
-    means = "part of every attempt's fingerprint: bit-identity is promised between equal versions only"
+    means = "part of every attempt's fingerprint: bit-identity is guaranteed for equal versions only"
     names = told["devices"]
     devices = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
     return [
@@ -156,8 +156,8 @@ def _link(folder: Path) -> str:
     os.link(folder / "one", folder / "linked")
     with contextlib.suppress(FileExistsError):
         os.link(folder / "two", folder / "linked")
-        return "a name that was taken was linked again"
-    return "" if (folder / "linked").read_text() == "one" else "the link shows another file"
+        return "link() replaced an existing name"
+    return "" if (folder / "linked").read_text() == "one" else "the link points to another file"
 
 
 def _rename(folder: Path) -> str:
@@ -171,17 +171,17 @@ def _flock(folder: Path) -> str:
     lock = Lock(folder / "lock")
     try:
         if not lock.take(wait_s=0):
-            return "a free lock could not be taken"
-        return "" if is_held(folder / "lock") else "a lock that is held looks free"
+            return "a free lock could not be acquired"
+        return "" if is_held(folder / "lock") else "a held lock appears to be free"
     finally:
         lock.close()
 
 
 PROBES: dict[str, tuple[Callable[[Path], str], str]] = {
     "exclusive create": (_exclusive, "two submitters could both start a trial"),
-    "hard link": (_link, "two submitters could both win a claim"),
-    "rename": (_rename, "a reader could see half a file"),
-    "flock": (_flock, "this machine's slots could be taken twice"),
+    "hard link": (_link, "two submitters could both get a lease"),
+    "rename": (_rename, "a reader could see a partly written file"),
+    "flock": (_flock, "two workers could occupy one slot"),
 }
 """Name -> (probe, what could happen without it)."""
 
@@ -199,7 +199,7 @@ def fsync_ms(folder: Path, *, times: int = 15) -> float:
 
 
 def _fsync(folder: Path) -> Finding:
-    median, means = fsync_ms(folder), "each log line of a trial costs this much"
+    median, means = fsync_ms(folder), "writing each log line of a trial takes this long"
     if median <= FSYNC_SLOW_MS:
         return _root("fsync", Verdict.OK, f"{median:.1f} ms", means)
     means += ": raise train.log_every, or use a faster file system"
@@ -213,8 +213,8 @@ def _clock(folder: Path) -> Finding:
     skew = path.stat().st_mtime - (before + time.time()) / 2
     skew = 0.0 if abs(skew) < 0.1 else skew  # file times move in ticks
     if abs(skew) <= SKEW_MAX_S:
-        return _root("clock", Verdict.OK, f"{skew:+.1f} s", "files and this host show the same time")
-    means = "times in tables and MLflow are off by this much; nothing else is, since no order depends on a clock"
+        return _root("clock", Verdict.OK, f"{skew:+.1f} s", "the clocks of the file system and of this host agree")
+    means = "times in tables and MLflow are off by this much; nothing else depends on clocks"
     return _root("clock", Verdict.WARNING, f"{skew:+.1f} s", means)
 
 
@@ -224,9 +224,9 @@ def _space(folder: Path) -> Finding:
     if free < FREE_MIN_GB:
         return _root("space", Verdict.FAILED, value, "no room for checkpoints: `iwm gc` shows what it would free")
     if free < FREE_LOW_GB:
-        means = "large models fill this soon: `iwm gc` trims checkpoints, resources.keep_checkpoints keeps fewer"
+        means = "large models will soon fill this: `iwm gc` trims checkpoints, resources.keep_checkpoints keeps fewer"
         return _root("space", Verdict.WARNING, value, means)
-    return _root("space", Verdict.OK, value, "room for checkpoints; `iwm gc` makes more")
+    return _root("space", Verdict.OK, value, "enough room for checkpoints; `iwm gc` frees more")
 
 
 def _kind(root: Path, *, shared: bool) -> Finding:
@@ -235,7 +235,7 @@ def _kind(root: Path, *, shared: bool) -> Finding:
     if shared and kind in ONE_MACHINE:
         means = f"{kind} is usually local to one machine: make sure that every node sees this folder under this path"
         return _root("folder", Verdict.WARNING, value, means)
-    return _root("folder", Verdict.OK, value, "trials, journals and checkpoints go here")
+    return _root("folder", Verdict.OK, value, "trials, journals and checkpoints are stored here")
 
 
 def file_system(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> str:
@@ -306,7 +306,7 @@ def _reach(layout: Layout) -> None:
         except HTTPError as error:
             with error:
                 if error.code not in (401, 403):  # a server that wants credentials; MLflow's own client sends them
-                    raise OSError(f"answers {error.code} at {health}; is it MLflow?") from None
+                    raise OSError(f"responds with HTTP {error.code} at {health}; is it MLflow?") from None
     elif file := sqlite_path(layout.tracking_uri):
         with scratch(file.parent) as folder:
             if isinstance(folder, OSError):

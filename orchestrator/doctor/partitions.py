@@ -96,7 +96,9 @@ def node_findings(groups: Sequence[Nodes]) -> list[Finding]:
             gpus[kind or "gpu"] += int(number) * group.count
     usable = sum(group.count for group in groups if group.usable)
     value = ", ".join(f"{count} {state}" for state, count in states.items()) or "none"
-    means = f"{usable} can run jobs" if usable else "no job can start: ask the site why its nodes are unavailable"
+    means = (
+        f"{usable} can run jobs" if usable else "no job can start: ask the administrators why the nodes are unavailable"
+    )
     has = ", ".join(f"{count} {kind}" for kind, count in gpus.items())
     request = "request them with resources=slurm" if has else "use resources.device=cpu, which requests none"
     return [
@@ -137,7 +139,7 @@ def _judge(partition: Partition, *, preempted: bool, kill_wait_s: int, refusal: 
         means = f"set resources.time_limit_min={limit} and a lower resources.signal_before_s; trials resume after it"
         return Verdict.WARNING, means
     if preempted and "CANCEL" in modes:
-        means = "a preempted job ends: `iwm serve`, `status` or `sync` must run for the trial to be submitted again"
+        means = "preemption ends the job: run `iwm serve`, `status` or `sync` to resubmit the trial"
         return Verdict.WARNING, means
     seconds, means = partition.grace_s + kill_wait_s, "trials run until their time limit"
     if preempted and modes & {"SUSPEND", "GANG"}:

@@ -71,12 +71,14 @@ def is_up(answer: Answer) -> bool:
 
 
 def _absence(ping: Answer) -> Finding:
-    """Why SLURM cannot be asked."""
+    """The finding that SLURM cannot be queried, with the reason."""
     means = "sweeps run in this machine's slots: --launcher local"
     if ping.code == 127:
         return slurm_finding("SLURM", Verdict.NOT_THERE, "its commands are not installed here", means)
     if any(words in ping.err.lower() for words in NO_CLUSTER):
-        return slurm_finding("SLURM", Verdict.NOT_THERE, "installed, but this machine belongs to no cluster", means)
+        return slurm_finding(
+            "SLURM", Verdict.NOT_THERE, "SLURM is installed, but this machine belongs to no cluster", means
+        )
     return _silent(" ".join(ping.out.split("\n")[0].split()) or ping.words)
 
 
@@ -105,11 +107,11 @@ def _submission(ask: Ask, *, refusals: Mapping[str, str]) -> Finding:
     user, refusal = provenance.user(), _refusal("", ask=ask)
     if not refusal:
         means = "sbatch accepts a job that names neither partition nor account"
-        return slurm_finding("submit", Verdict.OK, f"{user} may", means)
+        return slurm_finding("submit", Verdict.OK, f"{user} may submit jobs", means)
     if open_ones := [name for name, words in refusals.items() if not words]:
         means = f"name a partition that accepts jobs, such as resources.partition={open_ones[0]}"
         return slurm_finding("submit", Verdict.WARNING, refusal, means)
-    means = "set what your site requires (resources.partition, account, qos), or ask it for the right to submit"
+    means = "set what your site requires (resources.partition, account, qos), or ask for permission to submit"
     return slurm_finding("submit", Verdict.FAILED, refusal, means)
 
 
@@ -121,8 +123,8 @@ def _accounting(ask: Ask, config: Mapping[str, str]) -> Finding:
         return slurm_finding("sacct", Verdict.NOT_THERE, "no accounting", means)
     answer = ask(slurm.sacct_command([provenance.user()], since="now-1hour"))
     if answer.ok:
-        return slurm_finding("sacct", Verdict.OK, f"answers ({kind})", "it keeps how every job ended")
-    means = "trials continue; how jobs ended is known when it is back"
+        return slurm_finding("sacct", Verdict.OK, f"answers ({kind})", "it records how every job ended")
+    means = "trials continue; the exit states of jobs become known once it is back"
     return slurm_finding("sacct", Verdict.WARNING, f"{kind} does not answer: {answer.words}", means)
 
 
@@ -185,14 +187,14 @@ def settings_findings(config: Mapping[str, str]) -> list[Finding]:
             "JobRequeue",
             ok,
             "yes" if requeues else "no",
-            "jobs are requeued" if requeues else "our jobs ask to be requeued (--requeue); `--canary` tries it",
+            "jobs are requeued" if requeues else "our jobs ask to be requeued (--requeue); `--canary` tests it",
         ),
         ("cred_expire", ok, f"{delay_s} s", f"a requeued job starts again after {delay_s + 1} s at the earliest"),
         (
             "EnforcePartLimits",
             warn if limits == "NO" else ok,
             limits,
-            "a job beyond a partition's limits is accepted and waits for ever: `iwm status` shows its reason"
+            "a job beyond a partition's limits is accepted but never starts: `iwm status` shows its reason"
             if limits == "NO"
             else "a job beyond a partition's limits is refused at once",
         ),
@@ -200,20 +202,20 @@ def settings_findings(config: Mapping[str, str]) -> list[Finding]:
             "MaxArraySize",
             warn if size < ARRAY_MIN else ok,
             f"{size}",
-            f"a sweep is cut into arrays of at most {size} jobs",
+            f"a sweep is split into arrays of at most {size} jobs",
         ),
         (
             "MaxJobCount",
             ok,
             config.get("MaxJobCount", "10000"),
-            "the controller holds at most so many jobs of all users",
+            "the maximum number of jobs in the queue, over all users",
         ),
         (
             "MinJobAge",
             warn if forgets else ok,
             f"{age_s} s",
             f"squeue lists ended jobs for {age_s} s"
-            + (", and nothing does afterwards: keep `iwm serve` running" if forgets else ""),
+            + (", and no accounting records them after that: keep `iwm serve` running" if forgets else ""),
         ),
     ]
     return [slurm_finding(*row) for row in rows]

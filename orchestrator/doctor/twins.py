@@ -49,7 +49,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was compared, what was promised, and the result."""
+    """The result of a comparison, with what was compared and guaranteed."""
 
     trial_id: str
     steps: int
@@ -96,13 +96,13 @@ class Comparison:
         return "equality up to rounding, because train.deterministic is off on this device; set it to true"
 
     def _reasons(self) -> list[str]:
-        reasons = [] if self.resumed else ["an attempt began anew at step 0 instead of resuming"]
+        reasons = [] if self.resumed else ["an attempt restarted from step 0 instead of resuming"]
         if len(set(self.weights_sha256)) > 1:
-            reasons.append("the weights")
+            reasons.append("the weights differ")
         if self.differences:
             first = self.differences[0]
             reasons.append(
-                f"{len(self.differences)} values, the first being {first.metric} at step {first.step}:"
+                f"{len(self.differences)} values differ, the first being {first.metric} at step {first.step}:"
                 f" {first.uninterrupted} uninterrupted, {first.interrupted} interrupted (attempt {first.attempt})"
             )
         return reasons

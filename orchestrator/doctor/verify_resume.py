@@ -115,7 +115,7 @@ def _run(layout: Layout, trial_id: str, words: Sequence[str], *, stop: StopFlag,
             _wait(child, stop=stop)
         state = read_status(trial).state
         if state is State.FINISHED:
-            raise IwmError(f"the twin ended before {name} at step {step}: give it more steps with --steps")
+            raise IwmError(f"the run ended before {name} could interrupt it at step {step}: raise --steps")
         if state is State.FAILED or attempt not in journal.attempt_numbers(trial):
             raise _failure(child.returncode, log=log)
     with _train(layout, words, log=log) as child:

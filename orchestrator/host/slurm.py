@@ -290,7 +290,7 @@ def parse_state(text: str) -> str:
 
 
 def parse_restarts(text: str) -> int:
-    """How often the first job in the answer was requeued."""
+    """Parse the number of requeues of the first job in the answer."""
     match = re.search(r"\bRestarts=(\d+)", text)
     return int(match[1]) if match else 0
 

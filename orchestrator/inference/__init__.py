@@ -2,5 +2,5 @@
 
 estimate.py   a mean with its confidence interval
 effects.py    main effects, interactions, verdicts on differences
-orders.py     whether an order that a paper prints holds in our numbers
+orders.py     whether our numbers have the order of a paper's
 """

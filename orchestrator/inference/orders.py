@@ -1,4 +1,4 @@
-"""Whether an order that a paper prints holds in our numbers, and correlations over models. Pure.
+"""Test whether our numbers have the order of a paper's, and correlate measures over models. Pure.
 
 An order is a list of places, each with the paper's value and ours by seed. Of every two places with different values in
 the paper, the better one first, d_s is the difference of ours at seed s:

@@ -49,7 +49,7 @@ ORPHAN_S = 60.0
 
 
 class Action(Enum):
-    """What to do about a trial."""
+    """An action on a trial."""
 
     WAIT = "wait"
     ADOPT = "record the job that its submitter did not record"

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Ended:
-    """How `iwm train` ended; `reused` if the trial had finished before."""
+    """The outcome of `iwm train`; `reused` if the trial had already finished."""
 
     trial_id: str
     event: Finished | Preempted
@@ -74,7 +74,7 @@ class Ended:
             where = f"step {self.event.step} ({self.event.signal})"
             return f"trial {self.trial_id} stopped at {where}; run the same command to resume it"
         figures = ", ".join(f"{key} {value:.4g}" for key, value in self.event.metrics.items())
-        how = "had finished before" if self.reused else "finished"
+        how = "had already finished" if self.reused else "finished"
         return f"trial {self.trial_id} {how}: {figures}\nweights_sha256 {self.event.weights_sha256}"
 
 
@@ -156,11 +156,11 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
     with stop_flag() as stop:
         folder = write_trial(layout, cell.trial)
         if done := finished_event(folder):
-            log.info("trial %s had finished before: reused", folder.id)
+            log.info("trial %s has already finished: reusing it", folder.id)
             return dict(done.metrics)
         slots.reconcile(layout, {folder.id: read_status(folder)})  # an attempt that a killed process left behind
         if not has_right(folder, resources=cell.resources, job=job):
-            log.info("trial %s is %s elsewhere: left alone", folder.id, read_status(folder).state)
+            log.info("trial %s is %s elsewhere: skipping it", folder.id, read_status(folder).state)
             return {}
         if os.environ.get(EXECUTOR) == "slurm":
             log.info("trial %s logs to %s", folder.id, folder.logs)
@@ -168,7 +168,7 @@ def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:
         try:
             ended = run_attempt(folder, job=job, should_stop=stop)
         except (LeaseLost, Superseded) as leave:
-            log.info("leaving trial %s: %s", folder.id, leave)
+            log.info("stopping trial %s: %s", folder.id, leave)
             return {}
         if isinstance(ended, Finished):
             return dict(ended.metrics)

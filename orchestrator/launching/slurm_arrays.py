@@ -71,7 +71,7 @@ def start(
     """Claims and submits trials, one array per resource class and at most as long as the site allows.
 
     Raises:
-        RefusedError: SLURM refuses an array, whose claims were withdrawn; the arrays before it stand.
+        RefusedError: SLURM refuses an array, whose claims were withdrawn; earlier arrays stay submitted.
         LaunchError: SLURM is not installed or does not answer.
     """
     if not wanted:
@@ -143,7 +143,7 @@ def _raise_unless(answer: Answer) -> None:
     if answer.ok:
         return
     if slurm.is_refusal(answer) and answer.code != 127:
-        raise RefusedError(f"SLURM does not take the job: {answer.words}", value=answer.words)
+        raise RefusedError(f"SLURM rejects the job: {answer.words}", value=answer.words)
     raise _silence(answer)
 
 
@@ -161,7 +161,7 @@ def _executor(layout: Layout, batch: ArraySubmission, *, folder: Path, avoid: Se
 
     if not shutil.which("srun"):
         raise LaunchError(
-            "SLURM is not installed here: there is no srun on the PATH; try --launcher local",
+            "SLURM is not installed here (no srun on the PATH); try --launcher local",
             setting="launcher",
             value=SLURM,
             choices=[LOCAL],

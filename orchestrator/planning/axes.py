@@ -36,7 +36,7 @@ class Bundle:
         return cls((key,), tuple((value,) for value in values), when or {})
 
     def steps(self, point: Point) -> list[Point]:
-        """What the bundle adds to `point`: its rows, or one empty step if `when` does not match."""
+        """Return the rows that the bundle adds to `point`, or one empty step if `when` does not match."""
         return [dict(zip(self.keys, row, strict=True)) for row in self.rows] if matches(self.when, point) else [{}]
 
 
@@ -120,7 +120,7 @@ def _narrowed(bundle: Bundle, key: str, values: Sequence[Scalar]) -> Bundle:
     if alone:
         others = ", ".join(f"'{other}'" for other in bundle.keys if other != key)
         valid = ", ".join(map(str, column))
-        message = f"'{key}' moves together with {others}: choose from {valid}, not {alone[0]}"
+        message = f"'{key}' is zipped with {others}: choose from {valid}, not {alone[0]}"
         raise OverrideError(message, setting=key, value=alone[0], choices=column)
     kept = (row for row, value in zip(bundle.rows, column, strict=True) if among(value, values))
     return replace(bundle, rows=tuple(kept))

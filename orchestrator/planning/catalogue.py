@@ -47,7 +47,7 @@ class Catalogue:
         """
         own = Path("sweeps") if sweeps_dir is None else Path(sweeps_dir).expanduser()
         if sweeps_dir is not None and not own.is_dir():
-            raise UnknownSweepError(f"there is no folder '{own}' with sweeps", path=own)
+            raise UnknownSweepError(f"no sweep folder '{own}'", path=own)
         folders = [own.resolve(), PACKAGED] if own.is_dir() else [PACKAGED]
         return cls(tuple(dict.fromkeys(folders)))
 
@@ -76,11 +76,11 @@ class Catalogue:
         """The file of the sweep called `name`, or the file `name` itself where it is a path.
 
         Raises:
-            UnknownSweepError: there is none; names those there are.
+            UnknownSweepError: no such sweep; lists the known ones.
         """
         if name.endswith((".yaml", ".yml")):
             if not Path(name).is_file():
-                raise UnknownSweepError(f"there is no sweep file '{name}'", path=name)
+                raise UnknownSweepError(f"no sweep file '{name}'", path=name)
             return Path(name)
         if name not in self.sweeps:
             raise UnknownSweepError.unknown("sweep", name, choices=self.sweeps)

@@ -79,12 +79,12 @@ class Composer:
         return Cell(Trial(config), said, resources)
 
     def tree(self, settings: Mapping[str, Scalar]) -> Tree:
-        """What Hydra composes from these settings, interpolations resolved."""
+        """Compose these settings with Hydra, interpolations resolved."""
         plain = {key: value for key, value in settings.items() if key not in self._catalogue.groups}
         return resolve(merge(self._composed(settings), plain), slowly=self._slowly)
 
     def _composed(self, settings: Mapping[str, Scalar]) -> Tree:
-        """What Hydra composes from the groups among these settings, interpolations not resolved."""
+        """Compose the groups among these settings with Hydra, interpolations not resolved."""
         chosen = tuple((key, value) for key, value in settings.items() if key in self._catalogue.groups)
         if chosen not in self._trees:
             self._trees[chosen] = composed(dict(chosen), self._catalogue)

@@ -48,7 +48,7 @@ def expand(name: str, overrides: Sequence[str] = (), *, sweeps_dir: Path | None 
         entries = _entries(chosen, catalogue)
     cells = _cells(design, _values(fixed.values()), catalogue, entries=entries)
     if not cells:
-        message = f"the sweep '{file.name}' has no trial left: 'exclude' matches all"
+        message = f"'exclude' removes every trial of the sweep '{file.name}'"
         raise OverrideError(message, setting="exclude", path=file.where)
     said = tuple(setting.text for setting in fixed.values())
     axes = (*design.keys, protocols.AXIS) if entries else design.keys
@@ -62,7 +62,7 @@ def single(overrides: Sequence[str] = (), *, sweeps_dir: Path | None = None) -> 
         OverrideError, ConfigError: as `expand`; also an override with more than one value.
     """
     catalogue = Catalogue.of(sweeps_dir)
-    values = _single_values(overrides, catalogue, why="this is one trial")
+    values = _single_values(overrides, catalogue, why="this command takes a single trial")
     return Composer(catalogue).cell(values, axes=values)
 
 
@@ -91,12 +91,12 @@ def evaluation_of(parent: Cell, overrides: Sequence[str], *, sweeps_dir: Path | 
     trial = parent.trial
     if trial.config.pretrain:
         raise RequestError(
-            f"trial {trial.id} is an evaluation of trial {trial.config.pretrain}: evaluate that one",
+            f"trial {trial.id} is an evaluation of trial {trial.config.pretrain}: evaluate that trial instead",
             setting="pretrain",
             value=trial.config.pretrain,
         )
     catalogue = Catalogue.of(sweeps_dir)
-    values = _single_values(overrides, catalogue, why="this is one trial")
+    values = _single_values(overrides, catalogue, why="this command takes a single trial")
     cell = Composer(catalogue).evaluation(parent, values)
     protocol = cell.trial.config.evaluate.protocol
     return Sweep(
@@ -148,7 +148,7 @@ def _single_values(overrides: Iterable[str], catalogue: Catalogue, *, why: str) 
 
 
 def _fixed(file: sweepfile.SweepFile, catalogue: Catalogue) -> dict[str, Setting]:
-    settings = _single(file.overrides, catalogue, why="'overrides' hold for every trial, 'axes' vary")
+    settings = _single(file.overrides, catalogue, why="'overrides' apply to every trial, 'axes' vary")
     for setting in settings:
         if setting.key in file.design.keys:
             raise OverrideError(f"'{setting.key}' is both an axis and one of the overrides", setting=setting.key)

@@ -1,4 +1,4 @@
-"""How long work will take: by the medians of comparable trials, and "ETA unknown" without one.
+"""Forecast durations from the medians of comparable trials; "ETA unknown" without one.
 
     seconds of a trial = steps left x seconds per step + seconds after its last step      (its evaluation)
 
@@ -37,7 +37,7 @@ are read at most to find them."""
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What a trial has taken so far, and what is left of it.
+    """The time that a trial has taken so far, and its remaining work.
 
     Attributes:
         steps: Steps that are left.
@@ -57,7 +57,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is left of `trials`, in seconds; `unknown` of them have no comparable trial and no speed of their own.
+    """The remaining work of `trials`, in seconds; `unknown` of them have no comparable trial and no speed of their own.
 
     `restless` ones are forecast without the time after their last step. `eta_s` is None if a trial is unknown, or if
     it is unknown how many run at once (`places`).
@@ -88,7 +88,7 @@ class Forecast:
         }
 
     def lines(self, *, now: float) -> list[str]:
-        """For a person; `now` in unix seconds."""
+        """Lines for the terminal; `now` in unix seconds."""
         if not self.trials:
             return []
         if self.unknown == self.trials:
@@ -98,12 +98,12 @@ class Forecast:
         known = self.comparable_trials
         source = f"the median of {known} comparable trials" if known else "the trials' own speed"
         on = f" on {', '.join(self.devices)}" if self.devices else ""
-        without = f"; {self.unknown} of {self.trials} trials have none" if self.unknown else ""
+        without = f"; {self.unknown} of {self.trials} trials have no estimate" if self.unknown else ""
         if self.eta_s is None:
             eta = "ETA unknown" + ("" if self.unknown else ": it depends on the queue")
         else:
             at = time.strftime("%a %H:%M", time.localtime(now + self.eta_s))
-            eta = f"ETA {at}, in {duration(self.eta_s)} with {self.places} at a time, without starting workers"
+            eta = f"ETA {at}, in {duration(self.eta_s)} with {self.places} at a time, plus the start of workers"
         return [f"forecast: {amount} {kind}, by {source}{on}{without}", eta]
 
 
@@ -197,7 +197,7 @@ def outlook(results: SweepResults) -> Forecast:
 
 
 def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus], launcher: str) -> Forecast:
-    """What is left once this plan is carried out, from a root's files; `known` are the statuses of its trials.
+    """Forecast the work of this plan from a root's files; `known` are the statuses of its trials.
 
     Raises:
         RequestError: there is no such launcher.
@@ -217,7 +217,7 @@ def forecast_plan(layout: Layout, plan: Plan, *, known: Mapping[str, TrialStatus
 
 
 def _places(resources: Sequence[Resources], *, launcher: str) -> int | None:
-    """How many trials run at once; None if the queue decides."""
+    """Return the number of trials that run at once; None if the queue decides."""
     if check_launcher(launcher) == LOCAL:
         return resources[0].slots if resources else None
     jobs = min((one.max_parallel for one in resources), default=0)

@@ -1,4 +1,4 @@
-"""What submitting or resuming a sweep does to each trial. `plan` is pure, `plan_sweep` reads files.
+"""Decide what submitting or resuming a sweep does to each trial. `plan` is pure, `plan_sweep` reads files.
 
 | state                            | submit  | resume  |
 |----------------------------------|---------|---------|
@@ -23,7 +23,7 @@ from orchestrator.trial.sweep import Cell, Sweep
 
 
 class Action(StrEnum):
-    """What happens to one trial."""
+    """The action on one trial."""
 
     SUBMIT = "submit"
     RESUME = "resume"
@@ -110,7 +110,7 @@ def outlines(layout: Layout, trial_ids: Iterable[str]) -> dict[str, TrialStatus]
 def plan_sweep(
     layout: Layout, sweep: Sweep, *, mode: Mode = Mode.SUBMIT, read: Mapping[str, State] = NOTHING_READ
 ) -> Plan:
-    """What submitting (or resuming) this sweep does now. A preempted trial whose job waits in SLURM's queue is queued.
+    """Plan the submission (or resumption) of this sweep. A preempted trial whose job waits in SLURM's queue is queued.
 
     `read` are states that were read a moment ago; only the other trials' files are read. Starting a trial reads its
     files once more.

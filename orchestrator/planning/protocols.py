@@ -1,4 +1,4 @@
-"""What a sweep measures of every trial that it trains: one more trial per protocol, named by a label. Pure.
+"""The evaluations of a sweep: for each trained trial one more trial per protocol, named by a label. Pure.
 
     protocols:
       linear:                                                          # evaluate=linear

@@ -1,4 +1,4 @@
-"""A sweep as a person writes it: one YAML file of axes.
+"""Read a sweep's YAML file.
 
     name: depth                                    # default: the file's name
     description: Does depth help?                  # one line, shown by listings
@@ -76,7 +76,7 @@ def parse(text: str, *, where: str) -> SweepFile:
     raw = page.mapping((), known=KEYS)
     name = raw.get("name", Path(where).stem)
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        page.fail(f"name {name!r} must be letters, digits, '_', '-' and '.'", "name")
+        page.fail(f"name {name!r} may contain only letters, digits, '_', '-' and '.'", "name")
     design = _design(page)
     return SweepFile(
         where=where,
@@ -129,7 +129,7 @@ def _protocol(page: Page, label: str, design: Design) -> Protocol:
     """An entry is empty, a list of overrides, or a mapping with `overrides` and `when`."""
     here = ("protocols", label)
     if not NAME.fullmatch(label):
-        page.fail(f"the label {label!r} must be letters, digits, '_', '-' and '.'", *here)
+        page.fail(f"the label {label!r} may contain only letters, digits, '_', '-' and '.'", *here)
     if not isinstance(page.at(*here), Mapping):
         return Protocol(label, page.texts(*here))
     known = page.mapping(here, known=("overrides", "when"))

@@ -49,9 +49,9 @@ class TrialFolder:
     value_file = Inside("trial.json", of="path")
     """The trial itself."""
     control = Inside("control", of="path")
-    """What the orchestrator did."""
+    """The orchestrator's events."""
     journal = Inside("journal", of="path")
-    """What the attempts recorded."""
+    """The attempts' events."""
     checkpoints = Inside("checkpoints", of="path")
     """Weights and optimiser states."""
     pictures = Inside("pictures", of="path")

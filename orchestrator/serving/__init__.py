@@ -5,7 +5,7 @@ periodic.py    tasks that repeat, each in a thread of its own, and the lines tha
 gathering.py   folds files, sends to MLflow and keeps the reports there up to date, whenever something changed
 server.py      MLflow's server: started, watched, restarted, ended
 supervisor.py  the process between, which ends MLflow's processes even if `iwm serve` is killed
-command.py     where the servers listen, who must give a password, command lines and environments
+command.py     addresses, passwords, command lines and environments of the servers
 
 Nothing is imported here, so that the supervisor stays small.
 """

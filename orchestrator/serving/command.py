@@ -1,4 +1,4 @@
-"""Where the servers of `iwm serve` listen, who must give a password, their command lines and environments.
+"""The servers of `iwm serve`: addresses, passwords, command lines and environments.
 
 MLflow's server gets one worker and no jobs: two processes and a fifth of the memory of its defaults. The database's
 address goes through the environment, where `ps` does not show a password.
@@ -80,10 +80,10 @@ def choose(host: str, *, port: int, wait_s: float = 0.0) -> Address:
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
             if not in_use or time.monotonic() >= deadline:
-                reason, setting = ("it is in use", "port") if in_use else (error.strerror or error, "host")
+                reason, setting = ("the port is in use", "port") if in_use else (error.strerror or error, "host")
                 raise RequestError(
-                    f"cannot listen on port {port} of {host}: {reason}; choose another with --port, or --port 0 for a "
-                    "free one",
+                    f"cannot listen on port {port} of {host}: {reason}; choose another --port, or --port 0 for a free "
+                    "one",
                     setting=setting,
                     value=port if in_use else host,
                 ) from error
@@ -94,13 +94,13 @@ def needs_password(host: str, *, port: int, pages_only: bool, environ: Mapping[s
     """Return True if the server asks for a password.
 
     Args:
-        host: Where it is to listen.
-        port: Named in the error's way out, a tunnel.
-        pages_only: Whether MLflow is another's server, so that only our pages, which have no password, are served here.
-        environ: Where the user asks for a password.
+        host: The address that it will listen on.
+        port: The port of the tunnel that an error suggests.
+        pages_only: True if MLflow runs elsewhere, so that only our pages, which have no password, are served here.
+        environ: The environment, whose variables request a password.
 
     Raises:
-        RequestError: others could reach an address without a password; the pages alone are to have one; or the
+        RequestError: others could reach an address without a password; one was requested for the pages alone; or the
             packages that a password needs are not installed.
     """
     asks = bool(environ.get(ADMIN_PASSWORD) or environ.get(CONFIG_PATH))
@@ -112,17 +112,17 @@ def needs_password(host: str, *, port: int, pages_only: bool, environ: Mapping[s
         )
     if pages_only and (asks or not is_own(host)):
         raise RequestError(
-            "MLFLOW_TRACKING_URI names a server, so only the pages are served here, which have no password and are for "
-            "this machine alone; leave out --host, MLFLOW_AUTH_ADMIN_PASSWORD and MLFLOW_AUTH_CONFIG_PATH, and reach "
-            f"them through a tunnel: {tunnel}",
+            "MLFLOW_TRACKING_URI names a server, so `iwm serve` runs only its own pages, which support no password and "
+            "are open to this machine alone; drop --host, MLFLOW_AUTH_ADMIN_PASSWORD and MLFLOW_AUTH_CONFIG_PATH, and "
+            f"use a tunnel: {tunnel}",
             setting="MLFLOW_TRACKING_URI",
             value=host,
         )
     if not asks and not is_own(host):
         raise RequestError(
-            f"--host {host} lets in everyone who reaches this machine, so it needs a password (user admin, 12 "
-            "characters or more): pip install 'iwm-orchestrator[auth]' and export MLFLOW_AUTH_ADMIN_PASSWORD=..., or "
-            "name MLflow's own configuration in MLFLOW_AUTH_CONFIG_PATH; or leave out --host and use a tunnel: "
+            f"--host {host} is reachable from other machines, so it needs a password: pip install "
+            "'iwm-orchestrator[auth]' and export MLFLOW_AUTH_ADMIN_PASSWORD=... (user admin, 12 characters or more), "
+            "or set MLFLOW_AUTH_CONFIG_PATH to MLflow's own configuration; or drop --host and use a tunnel: "
             f"{tunnel}",
             setting="host",
             value=host,

@@ -38,8 +38,8 @@ class Gatherer:
     """One root's gatherer. A call is one pass; it returns True if more is waiting to be sent.
 
     Raises:
-        TrackingError: MLflow is out of reach.
-        DatabaseError: the store is out of reach.
+        TrackingError: MLflow is unreachable.
+        DatabaseError: the store is unreachable.
         ReportError: a report could not be made.
     """
 
@@ -126,7 +126,7 @@ class ReportBuilder:
         if self._child.returncode:
             self._errors.seek(0)
             last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-            message = f"the report of sweep '{self.sweep_id}' could not be made: {last or 'its process was killed'}"
+            message = f"cannot build the report of sweep '{self.sweep_id}': {last or 'its process was killed'}"
             raise ReportError(message, setting="sweep", value=self.sweep_id)
         with zipfile.ZipFile(self._archive) as archive:
             return {name: archive.read(name) for name in archive.namelist()}

@@ -90,7 +90,7 @@ def serve(
                     announced = True
                 time.sleep(TICK_S)
         _note(layout, {})
-        log.info("ended by %s", stop())
+        log.info("stopped by %s", stop())
 
 
 @contextlib.contextmanager

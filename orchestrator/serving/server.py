@@ -61,7 +61,7 @@ class Server:
             self._end()
             self._retry_later(f"MLflow's server has exited ({last}; see '{log_file}'); restarting it")
         elif self._database != inode(self._layout):
-            log.info("MLflow's database was deleted or made again; restarting its server")
+            log.info("MLflow's database was deleted or recreated; restarting the server")
             self._end()
         elif not self.is_ready and answers(self.address):
             self.is_ready, self._failures = True, 0
@@ -105,7 +105,7 @@ class Server:
                     start_new_session=True,
                 )
         except (TrackingError, OSError) as error:
-            self._retry_later(f"MLflow's server is not started: {error}")
+            self._retry_later(f"cannot start MLflow's server: {error}")
 
     def _retry_later(self, why: str) -> None:
         log.warning("%s", why)

@@ -47,7 +47,7 @@ class Store:
         """The store at this URL; creates missing tables.
 
         Raises:
-            DatabaseError: out of reach, not writable, another program's or of a newer version.
+            DatabaseError: unreachable, not writable, another program's or of a newer version.
         """
         return cls(open_engine(url))
 
@@ -169,13 +169,13 @@ class Store:
         """The sweep of that id, which may be another's name.
 
         Raises:
-            UnknownSweepError: there is none.
+            UnknownSweepError: no such sweep.
         """
         record = next((record for record in self.sweep_records(sweep_id) if record.id == sweep_id), None)
         if record is None:
             known = sorted(self.sweep_ids())
             valid = ", ".join(known) or "none yet"
-            raise UnknownSweepError(f"no sweep '{sweep_id}'; there are: {valid}", value=sweep_id, choices=known)
+            raise UnknownSweepError(f"no sweep '{sweep_id}'; choose from {valid}", value=sweep_id, choices=known)
         return record
 
     def results(self, sweep_id: str) -> SweepResults:

@@ -32,7 +32,7 @@ def open_engine(text_url: str) -> Engine:
     """An engine on the database; creates this version's tables if it has none or older ones.
 
     Raises:
-        DatabaseError: out of reach, not writable, another program's or of a newer version.
+        DatabaseError: unreachable, not writable, another program's or of a newer version.
     """
     url = _parse(text_url)
     engine = _engine(url)

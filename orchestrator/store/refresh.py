@@ -1,4 +1,4 @@
-"""Files to store: folds every trial again whose files have changed since it was last folded.
+"""Update the store: fold every trial again whose files have changed.
 
 `records/scan.py` tells which have. A trial's file stats are taken before its files are read, so the next pass sees a
 line that is written meanwhile. Several processes may refresh at once: one that writes an outdated trial is refused and
@@ -26,19 +26,19 @@ from orchestrator.trial.value import Trial
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often a trial is read again if another process was faster."""
+"""Number of times that a trial is read again if another process was faster."""
 
 BATCH = 500
 BATCH_POINTS = 20_000
 """Most trials, and about the most points, of one transaction: other writers wait for its end."""
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, ConfigError)
-"""What reading a damaged file raises."""
+"""Errors of reading a damaged file."""
 
 
 @dataclass(kw_only=True)
 class Refreshed:
-    """What one pass did. `broken` are files that could not be read."""
+    """The result of one pass. `broken` are files that could not be read."""
 
     sweeps: int = 0
     trials: int = 0
@@ -49,7 +49,7 @@ class Refreshed:
     def add_broken(self, path: Path, error: Exception) -> None:
         """Counts a file that cannot be read, and logs why."""
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        log.warning("cannot read '%s', so it is left out: %s", path, reason)
+        log.warning("skipping '%s', which cannot be read: %s", path, reason)
         self.broken = (*self.broken, path)
 
 
@@ -152,7 +152,7 @@ def read_trial(folder: TrialFolder, stats: FileStats) -> Folded:
     """
     raw = json.loads(folder.value_file.read_bytes())
     if raw["id"] != folder.id:
-        raise ValueError(f"it holds the trial '{raw['id']}'")
+        raise ValueError(f"it contains another trial, '{raw['id']}'")
     config = flatten(to_dict(Trial.from_dict(raw).config))
     journals = journal.read_journals(folder)
     points, _ = history(journals)

@@ -1,4 +1,4 @@
-"""Store to MLflow. Workers never send, so a dead tracking server stops nothing.
+"""Send the store's values to MLflow. Workers never send, so a dead tracking server does not stop them.
 
 Every trial has one run across all its attempts, with exactly one value per (metric, step):
 
@@ -43,7 +43,7 @@ REPORT_TAG = "iwm.sweep_id"
 
 @dataclass(frozen=True, kw_only=True)
 class Synced:
-    """What one pass sent. `left` trials wait for the next one; `busy`: another process is sending, nothing was done."""
+    """The result of one pass. `left` trials wait for the next; `busy`: another process is sending, nothing done."""
 
     trials: int = 0
     points: int = 0
@@ -57,10 +57,10 @@ class Synced:
         return {**counts, "refused": list(self.refused), "busy": self.busy}
 
     def sentence(self) -> str:
-        """One line for a person."""
+        """One line for the terminal."""
         if self.busy:
             return "another process is sending to MLflow; nothing was sent"
-        rest = [f"{self.left} trials are left"] * bool(self.left)
+        rest = [f"{self.left} trials are still to be sent"] * bool(self.left)
         rest += [f"MLflow refused {len(self.refused)}: {', '.join(self.refused)}"] * bool(self.refused)
         return "; ".join([f"sent {self.points} points of {self.trials} trials to MLflow", *rest])
 
@@ -136,7 +136,7 @@ def attach_report(layout: Layout, store: Store, sweep_id: str, files: Mapping[st
 
 def cut(text: str, length: int) -> str:
     """The text, or as much of its beginning as fits, with a remark that it was cut."""
-    remark = "\n\n(cut here; the whole report is among the artifacts)"
+    remark = "\n\n(truncated; the full report is among the artifacts)"
     return text if len(text) <= length else text[: length - len(remark)] + remark
 
 

@@ -1,4 +1,4 @@
-"""What MLflow shows of a trial: the name, parameters, tags and status of its run. Pure.
+"""A trial as MLflow shows it: the name, parameters, tags and status of its run. Pure.
 
     running                      RUNNING          finished   FINISHED, at the journal's last time
     queued, preempted, held,     SCHEDULED        failed     FAILED

@@ -1,4 +1,4 @@
-"""What the orchestrator records about a trial: one small file per event, renamed into place, never changed.
+"""Control events: what the orchestrator records of a trial, each in one small file, renamed into place, never changed.
 
 A lease (`claim`) is the right to start a trial: `claim-NNNN.json` is created exclusively, so one of two submitters
 wins. Later events belong to a lease and are numbered within it; their order is (claim, sequence), never a clock.
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class Cause(StrEnum):
-    """Why an attempt, or a job before its first attempt, ended without recording it."""
+    """The cause of an attempt (or a job before its first attempt) that ended without recording it."""
 
     PREEMPTED = "preempted"
     REQUEUED = "requeued"

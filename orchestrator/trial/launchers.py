@@ -20,7 +20,7 @@ def check_launcher(name: str) -> str:
     """Check and return a launcher's name.
 
     Raises:
-        RequestError: unknown launcher; names those there are.
+        RequestError: unknown launcher; lists the known ones.
     """
     if name not in LAUNCHERS:
         raise RequestError.unknown("launcher", name, choices=LAUNCHERS)

@@ -97,7 +97,7 @@ class Attempt:
     checkpoint_step: int = 0
     end: str | None = None
     cause: str = ""
-    """Why it was lost (a `Cause`), or the signal that stopped it."""
+    """The cause of its loss (a `Cause`), or the signal that stopped it."""
     error: str = ""
     skipped: tuple[str, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
@@ -158,10 +158,10 @@ class TrialStatus:
     bad_nodes: tuple[str, ...] = ()
     """Nodes that failed under this trial, once per failure."""
     held_by: str = ""
-    """Why a held trial is held; since when is `held_t`."""
+    """The reason of the hold; `held_t` is its time."""
     held_t: float = 0.0
     relaunches: int = 0
-    """How often a job of the newest lease that SLURM could not start was released again."""
+    """Number of times that a job of the newest lease was released after SLURM could not start it."""
     drifted: tuple[str, ...] = ()
 
     @property

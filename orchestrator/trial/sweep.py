@@ -30,7 +30,7 @@ class Resources(RuntimeConfig):
     constraint: str = ""
     exclude: str = ""  # nodes to keep away from
     time_limit_min: int = 60
-    signal_before_s: int = 90  # how long before the time limit a trial is told to checkpoint
+    signal_before_s: int = 90  # how long before the time limit a trial receives the signal to checkpoint
     nodes: int = 1
     gpus_per_node: int = -1  # -1: one, or none where device is cpu
     cpus_per_gpu: int = 0  # per task where there is no GPU

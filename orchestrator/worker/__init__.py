@@ -1,4 +1,4 @@
-"""What a job runs: workers, the attempt that each makes, ranks.
+"""The code that a job runs: workers, their attempts, ranks.
 
 A job that waits in a queue holds a pickle, which refers to what it runs by the names below: they stay, whatever moves.
 """

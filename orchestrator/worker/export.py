@@ -29,7 +29,7 @@ def export_encoder(folder: TrialFolder, *, output: Path | None, online: bool = F
     config: TrialConfig = parent.config
     if config.pretrain:
         raise RequestError(
-            f"trial {folder.id} is an evaluation of {config.pretrain}: export that", value=config.pretrain
+            f"trial {folder.id} is an evaluation of {config.pretrain}: export that trial instead", value=config.pretrain
         )
     claim = newest_claim(journal.read_control(folder))
     weights_file = Resources.of(claim.resources).weights_file if claim else ""

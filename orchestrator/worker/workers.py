@@ -95,7 +95,7 @@ class Pack:
             RuntimeError: a worker ended in an error. Raised after all have ended.
         """
         if Place.of().rank:
-            return "left: the first task of the job runs its trials"
+            return "idle: the first task of the job runs its trials"
         with stop_flag():
             from orchestrator.worker.attempt import Job
 
@@ -214,7 +214,7 @@ def follow(config: TrialConfig, runtime: RuntimeConfig, *, place: Place, should_
 
     with joined(place) as world:
         if not world.is_called():
-            return "left: the first rank trains nothing"
+            return "idle: the first rank has nothing to train"
         try:
             pretrain.follow(config, runtime, callbacks=RunCallbacks(should_stop=should_stop), world=world)
         except (RuntimeError, ValueError) as error:
@@ -229,6 +229,6 @@ def _follow_claim(folder: TrialFolder, *, token: str, place: Place, should_stop:
     """Follows the trial in `folder` with the resources of the claim that has this token."""
     claims = [event for event in journal.read_control(folder) if isinstance(event, Claimed) and event.token == token]
     if not claims:
-        return "left: the trial has no lease with this job's token"
+        return "stopped: the trial has no lease with this job's token"
     config = Trial.from_json(folder.value_file.read_bytes()).config
     return follow(config, Resources.of(claims[-1].resources), place=place, should_stop=should_stop)

@@ -75,7 +75,7 @@ def test_a_multirun_and_a_sweep_are_the_same_trials(tmp_path):
 
     again = call(tmp_path, *words)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("had finished before: reused") == 2
+    assert again.stdout.count("reusing it") == 2
     assert all(len(read_status(layout.trial(key)).attempts) == 1 for key in trial_ids(layout))
 
 

@@ -135,9 +135,9 @@ def the_grid_follows(page: "Page", url: str, pictures: Path) -> None:
     before = page.locator(".foot").inner_text()
     page.wait_for_function("before => document.querySelector('.foot').innerText !== before", arg=before)
     page.screenshot(path=pictures / "grid-live.png")
-    page.get_by_role("button", name="Stop following").click()
+    page.get_by_role("button", name="Pause updates").click()
     assert page.evaluate("paused")
-    page.get_by_role("button", name="Follow again").click()
+    page.get_by_role("button", name="Resume updates").click()
     assert not page.evaluate("paused")
 
 

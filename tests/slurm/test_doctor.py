@@ -99,7 +99,7 @@ def test_a_canary_that_may_not_fly(dev_cluster, doctor, tmp_path):
     code, found, _ = doctor(cluster, *CANARY, "--partition", "closed")
     assert (code, found["submit"]["subject"], found["submit"]["verdict"]) == (1, "canary closed", "failed")
     assert "drain" in found["submit"]["value"]
-    assert "files stay in" in found["submit"]["means"]
+    assert "files are kept in" in found["submit"]["means"]
 
 
 def test_a_canary_that_waits_too_long(dev_cluster, doctor):

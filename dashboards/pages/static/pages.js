@@ -46,7 +46,7 @@ let paused = false;
 
 pause.addEventListener("click", () => {
   paused = !paused;
-  pause.textContent = paused ? "Follow again" : "Stop following";
+  pause.textContent = paused ? "Resume updates" : "Pause updates";
 });
 
 function follow() {

@@ -80,7 +80,7 @@ def test_the_table_has_a_column_for_each_baseline_that_there_is():
     metrics = [{"knn_top1": 0.4, "knn_random_top1": 0.2, "knn_majority_top1": 0.1}]
     grid = tables.baselines(contests(sweep([("knn", "knn", {}, metrics)]).cells[0]), axes=())
     assert grid
-    assert grid.header == ("protocol", "score", "majority class", "random encoder", "seeds above all")
+    assert grid.header == ("protocol", "score", "majority class", "random encoder", "seeds above all baselines")
     assert grid.rows == (("knn", "0.400", "0.100", "0.200", "1 of 1"),)
     assert tables.baselines([], axes=()) is None
 

@@ -40,10 +40,7 @@ def test_a_collapse_is_named():
 
 def test_a_drift_is_named():
     drifted = finished({"mrr": 0.4, "mrr_floor": 0.0239}, drifted=("loss", "mrr"))
-    assert any(
-        "drifted: repeated steps gave other values of loss and mrr" in text
-        for text in said(unfinished={("feature", 0): drifted})
-    )
+    assert any("drifted" in text and "loss and mrr" in text for text in said(unfinished={("feature", 0): drifted}))
 
 
 def test_different_hardware_is_named():

@@ -16,7 +16,7 @@ def test_doctor_without_slurm(iwm, tmp_path):
     told = json.loads(out)
     assert (code, told["verdict"]) == (0, "ok")
     assert [one["name"] for one in told["findings"] if one["subject"] == "SLURM"] == ["SLURM"]
-    assert "looking at packages" in err
+    assert "checking packages" in err
     assert not list(tmp_path.iterdir())
 
 

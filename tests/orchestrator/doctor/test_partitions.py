@@ -63,7 +63,7 @@ def test_a_preemptible_partition():
 @pytest.mark.parametrize(
     ("changes", "verdict", "said"),
     [
-        ({"preempt_mode": "CANCEL"}, Verdict.WARNING, "submitted again"),
+        ({"preempt_mode": "CANCEL"}, Verdict.WARNING, "resubmit"),
         ({"preempt_mode": "GANG,SUSPEND"}, Verdict.OK, "suspended in place"),
         ({"max_minutes": 1}, Verdict.WARNING, "time_limit_min=1"),
         ({"state": "INACTIVE"}, Verdict.WARNING, "INACTIVE"),

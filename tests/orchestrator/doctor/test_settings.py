@@ -41,7 +41,7 @@ def test_a_site_without_surprises():
     ("name", "changes", "said"),
     [
         ("KillWait", {"KillWait": "3 sec"}, "GraceTime"),
-        ("EnforcePartLimits", {"EnforcePartLimits": "NO"}, "waits for ever"),
+        ("EnforcePartLimits", {"EnforcePartLimits": "NO"}, "never starts"),
         ("MaxArraySize", {"MaxArraySize": "10"}, "10 jobs"),
         ("MinJobAge", {"MinJobAge": "2 sec", "AccountingStorageType": "accounting_storage/none"}, "iwm serve"),
     ],

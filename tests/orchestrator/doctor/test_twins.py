@@ -95,7 +95,7 @@ def test_starting_over_is_not_resuming():
     told = verdict(BROKEN[0], [started(1), *steps(0, STEPS), *ended()])
     assert not told.differences
     assert not told.equal
-    assert "began anew" in told.sentences()[-1]
+    assert "restarted from step 0" in told.sentences()[-1]
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,7 @@ def test_a_report_is_one_run_beside_the_trials(lab, tmp_path):
 def test_a_long_report_is_cut_with_a_word_about_it():
     assert gather.cut("short", 100) == "short"
     assert len(gather.cut("x" * 9000, 8000)) == 8000
-    assert gather.cut("x" * 9000, 8000).endswith("the whole report is among the artifacts)")
+    assert gather.cut("x" * 9000, 8000).endswith("the full report is among the artifacts)")
 
 
 def test_a_report_of_an_unknown_sweep_is_refused(lab):
