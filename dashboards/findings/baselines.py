@@ -17,8 +17,9 @@ Of the linear probes that pretraining measures at its end:
                 2 sqrt((p (1 - p) + r (1 - r)) / n)
     supported   it does so in every cell; else there is no conclusion about semantics
 
-[OURS] n = 500 test images: larger test sets are judged conservatively. The interval of a mean difference over cells
-treats their errors as fully correlated, since cells share the test images.
+[OURS] n = 500 test images, or evaluate.probe_test_images where that is less: a larger test set is judged
+conservatively, a smaller one only if that setting says so. The interval of a mean difference over cells treats their
+errors as fully correlated, since cells share the test images.
 """
 
 from collections.abc import Iterator, Mapping
@@ -103,7 +104,7 @@ def _at_random(trial: TrialResult) -> set[str]:
 
 NAMES = {"linear_probe_top1": "The linear probe", "linear_probe_tokens_top1": "The linear probe on all tokens"}
 IMAGES = 500
-"""Test images of a linear probe."""
+"""Most test images that a linear probe is credited with."""
 
 
 def probe_findings(table: Table) -> Iterator[Finding]:
@@ -112,12 +113,14 @@ def probe_findings(table: Table) -> Iterator[Finding]:
         known = [(cell.mean(probe), cell.mean(reference)) for cell in table.cells]
         pairs = [(value, random) for value, random in known if value is not None and random is not None]
         if pairs:
-            yield _against_random(pairs, name=NAMES[probe], pixels=table.means(PIXELS))
+            asked = [trial.config.get("evaluate.probe_test_images") for cell in table.cells for trial in cell.finished]
+            images = min([IMAGES, *(int(value) for value in asked if value)])
+            yield _against_random(pairs, images=images, name=NAMES[probe], pixels=table.means(PIXELS))
 
 
-def _against_random(pairs: list[tuple[float, float]], *, name: str, pixels: list[float]) -> Finding:
+def _against_random(pairs: list[tuple[float, float]], *, images: int, name: str, pixels: list[float]) -> Finding:
     mean, random = (fmean(column) for column in zip(*pairs, strict=True))
-    margins = [accuracy_margin(value, reference, n=IMAGES) for value, reference in pairs]
+    margins = [accuracy_margin(value, reference, n=images) for value, reference in pairs]
     beaten = sum(value - reference > margin for (value, reference), margin in zip(pairs, margins, strict=True))
     low, high = (signed(mean - random + sign * fmean(margins)) for sign in (-1, 1))
     figures = f"{mean:.2f} vs {random:.2f}" + (f" on average over {len(pairs)} cells" if len(pairs) > 1 else "")

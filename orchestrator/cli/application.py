@@ -46,7 +46,10 @@ def respond(document: Any, *shown: Any, json: bool) -> None:
     if json:
         return console.print_json(document)
     for one in shown:
-        console.out().print(one, soft_wrap=isinstance(one, str))
+        if isinstance(one, str):
+            typer.echo(one)  # as it is: a path may look like markup
+        else:
+            console.out().print(one)
 
 
 def check(words: Iterable[str]) -> None:

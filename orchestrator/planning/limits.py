@@ -41,11 +41,18 @@ AT_LEAST: dict[str, float] = {
     "resources.slots": 1,
     "resources.time_limit_min": 1,
     "resources.nodes": 1,
-    "resources.gpus": -1,
     "resources.gpus_per_node": -1,
     "resources.trials_per_gpu": 1,
 }
-"""Minima other than 0: no number is negative."""
+"""Minima other than 0."""
+FREE = (
+    "data.max_corrupt_files",
+    "optim.weight_decay_final",
+    "photometric.solarize_threshold",
+    "train.online_every",
+    "resources.gpus",
+)
+"""Numbers that may be negative, as in trials of earlier versions."""
 SHARES = (
     "data.flip_p",
     "photometric.jitter_p",
@@ -134,5 +141,5 @@ def _check_evaluation(config: TrialConfig) -> None:
 _RANGES = [
     (key, attrgetter(key.removeprefix("resources.")), AT_LEAST.get(key, 0), 1 if key in SHARES else math.inf)
     for key, default in DEFAULTS.items()
-    if type(default) in (int, float)
+    if type(default) in (int, float) and key not in FREE
 ]

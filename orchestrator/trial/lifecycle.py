@@ -73,7 +73,7 @@ ENDED = frozenset({State.FINISHED, State.FAILED, State.CANCELLED})
 GOING_ON = frozenset(State) - ENDED
 """All other states."""
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 """Raised whenever `fold`, or what the store keeps of it, changes: every stored trial is then folded again."""
 
 

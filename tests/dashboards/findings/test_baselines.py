@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dashboards.cells import tabulate
@@ -85,9 +87,11 @@ def test_the_table_has_a_column_for_each_baseline_that_there_is():
     assert tables.baselines([], axes=()) is None
 
 
-def probed(values, **more):
+def probed(values, config=None, **more):
     measure = lambda levels, seed: {"linear_probe_top1": levels["a"], "random_probe_top1": 0.22, **more}  # noqa: E731
-    return list(probe_findings(tabulate(factorial({"a": values}, measure=measure))))
+    results = factorial({"a": values}, measure=measure)
+    trials = tuple(replace(trial, config={**trial.config, **(config or {})}) for trial in results.trials)
+    return list(probe_findings(tabulate(replace(results, trials=trials))))
 
 
 def test_not_above_the_random_encoder():
@@ -95,6 +99,12 @@ def test_not_above_the_random_encoder():
     assert found.kind is Kind.UNSUPPORTED
     for figures in ("0.19 vs 0.22 on average over 2 cells", "-0.08 to +0.02", "0.85"):
         assert figures in found.text
+
+
+def test_fewer_images_are_less_certain():
+    (wide,), (narrow,) = probed([0.3], {"evaluate.probe_test_images": 50}), probed([0.3])
+    assert (wide.kind, narrow.kind) == (Kind.UNSUPPORTED, Kind.SUPPORTED)
+    assert "-0.09 to +0.25" in wide.text
 
 
 def test_a_hair_above_is_not_above():

@@ -20,7 +20,7 @@ from iwm_core.training.distributed import World, joined
 from iwm_core.training.place import Place
 
 RUNTIME = RuntimeConfig(device="cpu", checkpoint_every_steps=1000)
-DEADLINE_S = 120
+DEADLINE_S = 600
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ def test_the_defaults_are_within_limits():
     ("raw", "setting"),
     [
         ({"train": {"steps": 0}}, "train.steps"),
-        ({"train": {"online_every": -1}}, "train.online_every"),
+        ({"train": {"accumulate": -1}}, "train.accumulate"),
         ({"photometric": {"blur_p": 1.5}}, "photometric.blur_p"),
         ({"conditioning": {"kind": "film"}}, "conditioning.kind"),
         ({"predictor": {"heads": 3}}, "predictor.width"),
@@ -27,6 +27,10 @@ def test_what_cannot_work_is_refused_before_it_is_queued(raw, setting):
     with pytest.raises(ConfigError) as caught:
         check(from_dict(TrialConfig, raw), Resources())
     assert caught.value.setting == setting
+
+
+def test_what_was_trained_with_a_negative_number_can_be_evaluated():
+    check(from_dict(TrialConfig, {"optim": {"weight_decay_final": -0.1}}), Resources(gpus=-2))
 
 
 @pytest.mark.parametrize(

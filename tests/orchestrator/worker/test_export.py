@@ -49,6 +49,12 @@ def test_the_verb_prints_the_file_and_the_line(folder, on_disk):
     assert eval(said["create_model"], {"timm": timm}).num_features == TRIAL.config.encoder.width
 
 
+@pytest.mark.parametrize("name", ["e[red].pt", "e[/b].pt", "e:smile:.pt"])
+def test_a_path_is_printed_as_it_is(folder, on_disk, tmp_path, name):
+    words = ["export", TRIAL.id[:8], "--root", str(on_disk.layout.root), "--output", str(tmp_path / name)]
+    assert CliRunner().invoke(app, words).output.splitlines()[0] == str(tmp_path / name)
+
+
 def test_what_has_no_encoder_of_its_own_is_refused(on_disk):
     evaluation = write_trial(on_disk.layout, Trial(replace(TRIAL.config, pretrain=TRIAL.id)))
     with pytest.raises(RequestError) as caught:
