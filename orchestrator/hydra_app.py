@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +29,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from iwm_core.errors import CoreError
 from orchestrator.errors import IwmError, OverrideError, RequestError
-from orchestrator.launching.batch import GUARD, gpus_per_node, options, words
+from orchestrator.launching.batch import GUARD, gpus_per_node, options, setup_lines, words
 from orchestrator.launching.foreground import EXECUTOR, GPUS_SEEN, in_a_slot, job_around, run_cell
+from orchestrator.launching.leases import new_token
 from orchestrator.planning import limits
 from orchestrator.planning.catalogue import PACKAGED, Catalogue
 from orchestrator.planning.composition import RESOURCES, Builder, Tree, part
@@ -40,6 +42,7 @@ from orchestrator.trial.value import Trial
 ROOT = "IWM_ROOT"
 PRIMARY = "iwm"
 """The name of Hydra's primary configuration; no file has it, so that none in ./sweeps can replace it."""
+JOB_NAME = "iwm"
 LAUNCHERS = ("slurm", "local")
 """The files of sweeps/hydra/launcher; Hydra's plugin calls them `submitit_slurm` and `submitit_local`."""
 MANY = 1000
@@ -64,7 +67,7 @@ def primary(root: Path, *, environ: Mapping[str, str]) -> dict[str, Any]:
     settings = {
         "run": {"dir": f"{root}/hydra/runs/${{now:%Y-%m-%d}}/${{now:%H-%M-%S-%f}}"},
         "sweep": {"dir": f"{root}/hydra/multiruns/${{now:%Y-%m-%d}}/${{now:%H-%M-%S-%f}}"},
-        "job": {"name": "iwm", "env_set": {ROOT: str(root), **seen}},
+        "job": {"name": JOB_NAME, "env_set": {ROOT: str(root), **seen}},
     }
     return {**cast(Tree, OmegaConf.to_container(OmegaConf.load(PACKAGED / "config.yaml"))), "hydra": settings}
 
@@ -127,10 +130,17 @@ def launcher_parameters(resources: Resources) -> dict[str, Any]:
         "gpus_per_node": gpus or None,
         "cpus_per_task": resources.cpus_per_gpu * max(1, gpus) or None,
         "array_parallelism": resources.max_parallel or MANY,
-        "setup": resources.setup.splitlines(),
+        "name": f"{JOB_NAME}-{_token()}",
+        "setup": setup_lines(resources, token=_token()),
         "srun_args": [*words(resources.srun_args, key="srun_args"), *words(GUARD, key="srun_args")],
         "additional_parameters": {"requeue": True, **options(resources.sbatch_args)},
     }
+
+
+@cache
+def _token() -> str:
+    """The fencing token of the jobs that this process submits."""
+    return new_token()
 
 
 def _launcher_parameter(key: str, *, _root_: DictConfig) -> Any:

@@ -228,7 +228,7 @@ def release(layout: Layout, trial_ids: Sequence[str]) -> list[str]:
     held = {key: status for key, status in _statuses(layout, trial_ids).items() if status.state is State.HELD}
     for key, status in held.items():
         journal.record(layout.trial(key), Released(claim=status.claim))
-    slurm_queue.release(held.values())
+    slurm_queue.release(layout, held)
     if not all(map(slurm_queue.is_ours, held.values())):
         slots.ensure_keeper(layout)
     return list(held)

@@ -39,7 +39,8 @@ class Place:
         """The place that torchrun or srun gave this process; a single one where neither did."""
         if int(environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in environ:
             return _of_torchrun(environ)
-        if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environ:
+        interactive = "SLURM_PTY_PORT" in environ  # `srun --pty bash`: the shell's commands are no ranks
+        if int(environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environ and not interactive:
             return _of_srun(environ)
         return cls()
 

@@ -1,8 +1,9 @@
 """The commit, packages and machine behind a result. Recorded once per attempt; not part of a trial's identity."""
 
-import getpass
 import hashlib
+import os
 import platform
+import pwd
 import socket
 import subprocess
 from functools import cache
@@ -19,11 +20,14 @@ def host() -> str:
 
 
 def user() -> str:
-    """The user's name; `unknown` if it has none."""
+    """The name of this process's effective user; its number if it has none.
+
+    Not of $USER, which `sudo -E` and containers carry over from another user: SLURM goes by the effective one.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 @cache

@@ -2,14 +2,17 @@
 
     answer = run(squeue_command(users))   ->   parse_squeue(answer.out)
 
-If `Answer.ok` is False, nothing is known about any job.
+If `Answer.ok` is False, nothing is known about any job. A line that cannot be parsed costs that line. Every call has
+the same environment, whatever the caller's shell or job says about SLURM; times are in UTC.
 """
 
+import calendar
+import itertools
 import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +21,10 @@ from orchestrator.trial.events import Cause
 TIMEOUT_S = 30.0
 TOKEN = re.compile(r"-([0-9a-f]{16})$")
 """The end of a job's name: the fencing token of its leases."""
+FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SCANCEL_")
+"""Prefixes of variables that change what a command does or prints: options of a shell, or of the job around us."""
+SITE = ("SLURM_CONF", "SLURM_JWT", "SLURM_SACK_")
+"""Prefixes of variables that say where the controller is and who asks."""
 REQUEUED_HELD = "requeued held"
 """The end of the reason if SLURM holds a job that it could not start; the cause before it differs by version."""
 HOLDS = ("JobHeld", "JobHoldMaxRequeue", "job requeued in held state", "launch failure limit exceeded", REQUEUED_HELD)
@@ -46,8 +53,11 @@ class Answer:
 
 def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
     """Run a command to its end; a missing command and a timeout are answers, too."""
+    env = environment(os.environ) | {"SLURM_BITSTR_LEN": "0", "TZ": "UTC"}  # array indices are not abbreviated
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=_environ())
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, check=False, env=env
+        )
     except FileNotFoundError:
         return Answer(code=127, out="", err=f"{command[0]} is not installed here")
     except subprocess.TimeoutExpired:
@@ -55,11 +65,9 @@ def run(command: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Answer:
     return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def _environ() -> dict[str, str]:
-    """The environment without variables that change the format of answers; array indices are not abbreviated."""
-    formats = ("SQUEUE_", "SACCT_", "SCONTROL_", "SINFO_", "SBATCH_", "SLURM_TIME_FORMAT")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(formats)}
-    return {**kept, "SLURM_BITSTR_LEN": "0"}
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without `FOREIGN` variables, except those of the `SITE`."""
+    return {key: value for key, value in environ.items() if not key.startswith(FOREIGN) or key.startswith(SITE)}
 
 
 # Queued and past jobs.
@@ -144,6 +152,7 @@ _HELD_STATES = frozenset({"SPECIAL_EXIT", "REQUEUE_HOLD", "RESV_DEL_HOLD"})
 """States of held jobs in place of PENDING; 22.05 has only the first."""
 _SQUEUE = ("%i", "%T", "%j", "%N", "%r", "%R")
 _SACCT = ("JobID", "State", "JobName", "NodeList", "ExitCode", "End")
+_ID = re.compile(r"\d+(_\d+)?(\+\d+)?")
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -161,7 +170,7 @@ def parse_squeue(text: str) -> list[Job]:
     jobs = []
     for line in text.splitlines():
         parts = line.split("|")
-        if len(parts) < len(_SQUEUE):
+        if len(parts) < len(_SQUEUE) or not _ID.fullmatch(parts[0]):
             continue
         name = "|".join(parts[2 : len(parts) - 3])
         node, reason, long_reason = parts[-3], *(part.replace("_", " ") for part in parts[-2:])
@@ -197,7 +206,7 @@ def _exit_code(text: str) -> tuple[int, int] | None:
 
 
 def sacct_command(users: Sequence[str], *, since: str, job_ids: Sequence[str] = ()) -> list[str]:
-    """Every start of each of these users' jobs since a time (`2026-01-31T10:00:00`), from the accounting."""
+    """Every start of each of these users' jobs since a time (`2026-01-31T10:00:00`, UTC), from the accounting."""
     which = ["--jobs", ",".join(job_ids)] if job_ids else ["--user", ",".join(users), "--starttime", since]
     return ["sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", *which, "--format", ",".join(_SACCT)]
 
@@ -209,14 +218,14 @@ def parse_sacct(text: str) -> list[Job]:
         if len(row) < len(_SACCT) or "." in row[0]:
             continue
         node, codes, end = row[-3:]
-        code, _, signal = codes.partition(":")
+        code, signal = _exit_code(codes) or (0, 0)
         job = Job(
             id="",
             state=row[1].split(" ")[0],
             name="|".join(row[2:-3]),
             node="" if node == "None assigned" else node,
-            exit_code=int(code or 0),
-            signal=int(signal or 0),
+            exit_code=code,
+            signal=signal,
             ended_t=_unix_s(end),
         )
         jobs += [replace(job, id=job_id) for job_id in _ids(row[0])]  # tasks that never started share a row
@@ -233,9 +242,9 @@ def _ids(text: str) -> list[str]:
 
 
 def _unix_s(text: str) -> float:
-    """Unix seconds of SLURM's local time; 0 for any other text, such as `Unknown`."""
+    """Unix seconds of a time in UTC; 0 for any other text, such as `Unknown`."""
     try:
-        return time.mktime(time.strptime(text, _SECONDS))
+        return calendar.timegm(time.strptime(text, _SECONDS))
     except ValueError:
         return 0.0
 
@@ -263,9 +272,12 @@ def release_command(job_ids: Sequence[str]) -> list[str]:
     return ["scontrol", "release", ",".join(job_ids)]
 
 
-def cancel_command(job_ids: Sequence[str], *, name: str = "") -> list[str]:
-    """Cancel jobs (of this name, if given); SLURM sends SIGTERM, and SIGKILL after KillWait."""
-    return ["scancel", *([f"--name={name}"] if name else []), *job_ids]
+def cancel_command(job_ids: Sequence[str]) -> list[str]:
+    """Cancel jobs; SLURM sends SIGTERM, and SIGKILL after KillWait.
+
+    By id alone: beside a filter such as --name, SLURM 22.05 takes a pending task's id for its whole array.
+    """
+    return ["scancel", *job_ids]
 
 
 def exclude_command(job_id: str, nodes: Sequence[str]) -> list[str]:
@@ -296,6 +308,22 @@ def parse_restarts(text: str) -> int:
 
 
 # The site.
+
+
+def node_names(text: str) -> list[str]:
+    """`gpu[07-09,12],login` is gpu07, gpu08, gpu09, gpu12, login."""
+    names = []
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
+        pieces = re.split(r"\[([^\]]*)\]", part)  # what was in brackets has an odd place
+        choices = [_numbers(piece) if place % 2 else [piece] for place, piece in enumerate(pieces)]
+        names += ["".join(each) for each in itertools.product(*choices)]
+    return names
+
+
+def _numbers(text: str) -> list[str]:
+    """`07-09,12` is 07, 08, 09, 12."""
+    ranges = (part.partition("-") for part in text.split(","))
+    return [f"{n:0{len(first)}}" for first, _, last in ranges for n in range(int(first), int(last or first) + 1)]
 
 
 def nodes_command() -> list[str]:

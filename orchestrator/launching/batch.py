@@ -15,10 +15,24 @@ from typing import Any, TypeVar
 
 from orchestrator.errors import RequestError
 from orchestrator.records.layout import Layout
+from orchestrator.trial.launchers import TOKEN
 from orchestrator.trial.sweep import Resources
 
 GUARD = """bash -c 'trap "" USR2 TERM; exec "$@"' iwm"""
 """Starts Python with the checkpoint signals ignored: until it installs its handlers, they would end it."""
+OURS = {
+    **{name: f"resources.{name}" for name in ("partition", "qos", "account", "constraint", "nodes", "exclude")},
+    "gpus-per-node": "resources.gpus_per_node",
+    "ntasks": "resources.nodes and resources.gpus_per_node",
+    "ntasks-per-node": "resources.gpus_per_node",
+    "cpus-per-task": "resources.cpus_per_gpu",
+    "mem": "resources.mem_gb",
+    "time": "resources.time_limit_min",
+    "signal": "resources.signal_before_s",
+    **dict.fromkeys(("array", "job-name", "chdir", "output", "error", "open-mode", "requeue", "no-requeue"), ""),
+    **dict.fromkeys(("clusters", "wrap", "wait", "test-only", "parsable", "quiet", "help", "usage", "version"), ""),
+}
+"""Options of sbatch that `sbatch_args` must not set, and the settings that do; empty: nothing may."""
 Item = TypeVar("Item")
 
 
@@ -78,9 +92,7 @@ def cut(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
         yield items[start : start + size]
 
 
-def sbatch_parameters(
-    batch: ArraySubmission, *, root: str, claim_variable: str, avoid: Sequence[str] = ()
-) -> dict[str, Any]:
+def sbatch_parameters(batch: ArraySubmission, *, root: str, avoid: Sequence[str] = ()) -> dict[str, Any]:
     """The parameters of submitit's SLURM executor. `avoid` lists nodes that failed before.
 
     Raises:
@@ -89,7 +101,6 @@ def sbatch_parameters(
     asked = batch.resources
     gpus, tasks = gpus_per_node(asked), tasks_per_node(asked)
     kill = ["--kill-on-bad-exit=1"] if ranks(asked) > 1 else []
-    rendezvous = ["export MASTER_ADDR=$(hostname)"] if ranks(asked) > 1 else []  # runs on the node of rank 0
     exclude = ",".join(dict.fromkeys(filter(None, (asked.exclude, *avoid))))
     wanted = {
         **{key: getattr(asked, key) for key in ("partition", "qos", "account", "constraint", "nodes")},
@@ -105,10 +116,26 @@ def sbatch_parameters(
     }
     return {
         **{key: value for key, value in wanted.items() if value},
+        "wckey": None,  # submitit sends its own name
         "signal_delay_s": asked.signal_before_s,
-        "setup": [f"export {claim_variable}={batch.token}", *rendezvous, *asked.setup.splitlines()],
+        "setup": setup_lines(asked, token=batch.token),
         "additional_parameters": {"requeue": True, "chdir": root, **options(asked.sbatch_args)},
     }
+
+
+def setup_lines(resources: Resources, *, token: str) -> list[str]:
+    """The lines of the batch script before srun.
+
+    srun passes on all of the script's environment, also where the site's or the user's sbatch exports nothing, and
+    takes the CPUs per task from the script's job, as it did before 22.05.
+    """
+    return [
+        f"export {TOKEN}={token}",
+        "export SLURM_EXPORT_ENV=ALL",
+        '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK',
+        *(["export MASTER_ADDR=$(hostname)"] if ranks(resources) > 1 else []),  # runs on the node of rank 0
+        *resources.setup.splitlines(),
+    ]
 
 
 def gpus_per_node(resources: Resources) -> int:
@@ -132,7 +159,7 @@ def options(text: str) -> dict[str, str | bool]:
     """`--reservation=spring --exclusive` as {"reservation": "spring", "exclusive": True}.
 
     Raises:
-        RequestError: a word does not have that form.
+        RequestError: a word does not have that form, or is one of `OURS` or short for one (sbatch takes `--arr`).
     """
     found: dict[str, str | bool] = {}
     for word in words(text, key="sbatch_args"):
@@ -143,6 +170,14 @@ def options(text: str) -> dict[str, str | bool]:
                 setting="resources.sbatch_args",
                 value=word,
             )
+        for option, setting in OURS.items():
+            if len(name) > 1 and option.startswith(name.replace("_", "-")):  # one letter is short for several
+                instead = f"set {setting} instead" if setting else "it is set for every job"
+                raise RequestError(
+                    f"resources.sbatch_args must not contain --{option} ('{word}'): {instead}",
+                    setting="resources.sbatch_args",
+                    value=word,
+                )
         found[name] = value if equals else True
     return found
 

@@ -31,7 +31,7 @@ from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Submitted
-from orchestrator.trial.launchers import FOREGROUND, HYDRA
+from orchestrator.trial.launchers import FOREGROUND, HYDRA, UNVERIFIED
 from orchestrator.trial.lifecycle import State, newest_claim
 from orchestrator.trial.sweep import Cell, Resources
 from orchestrator.worker import workers
@@ -140,9 +140,11 @@ def _progress_bar(total: int) -> Iterator[Callable[[Event], None]]:
 
 
 def job_around(environ: Mapping[str, str] = os.environ) -> Job:
-    """The job of this process; SLURM starts the same job again with the same token."""
+    """The job of this process. One that we submitted to SLURM has a token, and starts again with the same one."""
     job = Job.from_environment(environ)
-    return replace(job, token=f"{HYDRA}-{job.job_id}" if job.in_slurm else new_token())
+    if job.in_slurm and EXECUTOR in environ:
+        return job if job.token else replace(job, token=UNVERIFIED.format(job_id=job.job_id))
+    return replace(job, token=new_token(), in_slurm=False)  # a shell in an allocation is not our job
 
 
 def run_cell(layout: Layout, cell: Cell, *, job: Job) -> dict[str, float]:

@@ -16,6 +16,7 @@ from orchestrator.records import journal
 from orchestrator.records.layout import Layout, TrialFolder
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cancelled, Claimed, Held
+from orchestrator.trial.launchers import HYDRA, SLURM
 from orchestrator.trial.lifecycle import RUNNABLE, State, newest_claim
 from orchestrator.trial.sweep import Resources, Sweep
 from orchestrator.trial.value import Trial, canonical_json
@@ -94,12 +95,22 @@ def absolute(folder: str) -> str:
 def claim_again(folder: TrialFolder, *, token: str = "") -> Claimed | None:
     """Claims a trial again that was preempted or no longer waits for its parent; None as for `claim`.
 
-    The new claim has the resources of the last one, and a new token unless given.
+    The new claim has the resources of the last one, and a new token unless given. What Hydra submitted to SLURM is
+    from then on submitted as by `iwm submit`.
     """
     last, status = newest_claim(journal.read_control(folder)), read_status(folder)
     if not last or not (status.state is State.PREEMPTED or status.may_wait):
         return None
-    event = replace(last, claim=status.claims, token=token or new_token(), host=provenance.host(), after="", t=0.0)
+    launcher = SLURM if last.launcher == HYDRA else last.launcher
+    event = replace(
+        last,
+        claim=status.claims,
+        token=token or new_token(),
+        launcher=launcher,
+        host=provenance.host(),
+        after="",
+        t=0.0,
+    )
     if not journal.claim(folder, event):
         return None
     if journal.is_cancelled(folder, claim=last.claim):  # cancelled while we were claiming

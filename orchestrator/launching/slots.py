@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.errors import LaunchError
-from orchestrator.host import provenance
+from orchestrator.host import provenance, slurm
 from orchestrator.host.locks import is_held
 from orchestrator.host.progress import track
 from orchestrator.launching import dependency
@@ -60,7 +60,8 @@ def ensure_keeper(layout: Layout) -> None:
     files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), log, (os.POSIX_SPAWN_DUP2, 1, 2)]
     command = [sys.executable, "-m", "orchestrator.launching.keeper", str(layout.root)]
     try:
-        os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
+        environ = slurm.environment(os.environ)  # from a shell in an allocation: its workers are not SLURM's
+        os.posix_spawn(sys.executable, command, environ, file_actions=files, setsid=True)
     except OSError as error:
         raise LaunchError(f"cannot start the slot keeper: {error}") from error
 

@@ -19,7 +19,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 
 from iwm_core.training.place import check_batch
-from orchestrator.errors import LaunchError, RefusedError
+from orchestrator.errors import LaunchError, RefusedError, RequestError
 from orchestrator.host import slurm
 from orchestrator.host.locks import holding
 from orchestrator.host.progress import track
@@ -29,7 +29,7 @@ from orchestrator.launching.leases import claim, new_token, write_trial
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout
 from orchestrator.trial.events import Claimed, Submitted, Withdrawn
-from orchestrator.trial.launchers import LOCAL, SLURM, TOKEN
+from orchestrator.trial.launchers import LOCAL, SLURM
 from orchestrator.trial.sweep import Cell, Resources
 
 WRITERS = 16
@@ -174,7 +174,7 @@ def _executor(layout: Layout, batch: ArraySubmission, *, folder: Path, avoid: Se
     python = batch.resources.python or quote(sys.executable)
     executor = Executor(folder=folder, max_num_timeout=NEVER, python=f"{GUARD} {python}")
     executor.update_parameters(
-        **sbatch_parameters(batch, root=str(layout.root), claim_variable=TOKEN, avoid=avoid),
+        **sbatch_parameters(batch, root=str(layout.root), avoid=avoid),
     )
     return executor
 
@@ -226,11 +226,18 @@ def adopt(layout: Layout, batch: ArraySubmission, *, job_id: str) -> None:
 
 @contextlib.contextmanager
 def outside_of_a_job() -> Iterator[None]:
-    """Hides SLURM's job variables, so that a submission from within a job (`salloc`) does not inherit its limits."""
-    inside = {key: os.environ[key] for key in os.environ if key.startswith("SLURM_") and key != "SLURM_CONF"}
-    for key in inside:
-        del os.environ[key]
+    """Hides what the caller's shell, or the job around it, says about SLURM's commands.
+
+    Raises:
+        RequestError: the shell selects another cluster; jobs there would not be found again.
+    """
+    for variable in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        if name := os.environ.get(variable):
+            message = f"{variable}={name} selects another cluster, but jobs go to the default one: unset {variable}"
+            raise RequestError(message, setting=variable, value=name)
+    hidden = os.environ.keys() - slurm.environment(os.environ).keys()
+    values = {key: os.environ.pop(key) for key in hidden}
     try:
         yield
     finally:
-        os.environ.update(inside)
+        os.environ.update(values)

@@ -27,7 +27,7 @@ from orchestrator.records.layout import Layout
 from orchestrator.records.logs import error_summary
 from orchestrator.records.scan import read_status
 from orchestrator.trial.events import Cause, Submitted
-from orchestrator.trial.launchers import SLURM
+from orchestrator.trial.launchers import UNVERIFIED
 from orchestrator.trial.lifecycle import State, TrialStatus, newest_claim
 from orchestrator.trial.sweep import Resources
 
@@ -83,7 +83,7 @@ class _Pass:
         avoid = nodes_to_avoid(self.statuses.values())
         self._exclude(avoid, seen=seen)
         for orphan in orphans(self.layout, self.statuses.values(), live=self.queue.live.values()):
-            slurm.run(slurm.cancel_command([orphan.id], name=orphan.name))
+            slurm.run(slurm.cancel_command([orphan.id]))
         self._start_again(avoid)
         self._write_seen(seen)
         return bool(steps)
@@ -98,7 +98,7 @@ class _Pass:
             live, ended = self._by_token.get(place), self._ended_by_token.get(place)
             return Sight(live=live, ended=ended, submitting=self._may_be_submitting(status))
         live, ended = self.queue.live.get(status.job_id), self.queue.ended.get(status.job_id)
-        if status.launcher == SLURM:
+        if status.token != UNVERIFIED.format(job_id=status.job_id):
             live = live if live and live.token == status.token else None
             ended = ended if ended and ended.token == status.token else None
         return Sight(live=live, ended=ended if ended and not _is_of_older(ended, status) else None)
@@ -112,8 +112,7 @@ class _Pass:
         folder, log_end = self.layout.trial(key), ""
         match step.action:
             case Action.START_AGAIN:
-                if status.launcher == SLURM:
-                    self.again.append(key)
+                self.again.append(key)
                 return
             case Action.ADOPT:
                 batch, job = self._batch(status.token), sight.live or sight.ended
@@ -141,7 +140,7 @@ class _Pass:
         """Keeps jobs that SLURM requeued itself off the nodes that failed repeatedly."""
         for key, status in self.statuses.items():
             live = seen[key].live
-            hit = any(node in status.bad_nodes for node in avoid)
+            hit = set(avoid) & {name for node in status.bad_nodes for name in slurm.node_names(node)}
             if live and live.state == "PENDING" and hit and status.state in (State.RUNNING, State.PREEMPTED):
                 excluded = self._resources(key).exclude
                 slurm.run(slurm.exclude_command(live.id, [*filter(None, [excluded]), *avoid]))

@@ -76,7 +76,7 @@ def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
 def _accounted(statuses: list[TrialStatus], *, users: list[str]) -> dict[str, Job]:
     """The last start of each job that has ended; empty on a site without accounting."""
     ids = sorted({status.job_id.partition("_")[0] for status in statuses if status.job_id})
-    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(min(status.claim_t for status in statuses) - 60))
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(min(status.claim_t for status in statuses) - 60))
     named = ids if len(ids) <= NAMED_MAX else []
     answer = slurm.run(slurm.sacct_command(users, since=since, job_ids=named))
     ended = [job for job in slurm.parse_sacct(answer.out) if job.is_over or job.state == "REQUEUED"]
@@ -85,68 +85,73 @@ def _accounted(statuses: list[TrialStatus], *, users: list[str]) -> dict[str, Jo
 
 def nodes_to_avoid(statuses: Iterable[TrialStatus]) -> list[str]:
     """The nodes that failed `BAD_AFTER` times or more, worst first, and at most half of the cluster's nodes."""
-    failed = Counter(node for status in statuses for node in status.bad_nodes)
+    failed = Counter(name for status in statuses for node in status.bad_nodes for name in slurm.node_names(node))
     bad = [node for node, times in failed.most_common() if times >= BAD_AFTER]
     return bad[: len(set(slurm.run(slurm.nodes_command()).out.split())) // 2] if bad else []
 
 
 def orphans(layout: Layout, statuses: Iterable[TrialStatus], *, live: Iterable[Job]) -> Iterator[Job]:
-    """The pending jobs under this root whose token is not the newest claim's of any of their trials.
+    """The pending jobs under this root that no trial waits for: its newest claim is another, or has ended.
 
     SLURM may accept a job although its submitter died or got no answer. Its trials are then claimed again, and the
-    orphan job would only occupy a node to find a newer claim. The trials of an unknown job are read again, as they may
-    have been submitted just now.
+    orphan job would only occupy a node to find a newer claim. So would the job of a trial that was cancelled while
+    SLURM did not answer. The trials of an unknown job are read again, as they may have been submitted just now.
     """
     expected = {(status.job_id, status.token) for status in statuses}
     batch_of = cache(partial(read_batch, layout))
     for job in live:
         if job.token and job.state == "PENDING" and (job.id, job.token) not in expected:
             batch = batch_of(job.token)
-            if batch and all(read_status(layout.trial(key)).token != job.token for key in batch.tasks[job.index]):
+            if batch and not any(
+                status.token == job.token and is_ours(status)
+                for status in (read_status(layout.trial(key)) for key in batch.tasks[job.index])
+            ):
                 yield job
 
 
-def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[tuple[str, str, list[str]]]:
-    """(job id, job name, trial ids) of the jobs whose unfinished trials are all among these."""
-    by_job: dict[str, list[str]] = {}
+def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[tuple[Job, list[str]]]:
+    """The live jobs whose unfinished trials are all among these, with those trials.
+
+    A job is a trial's only if it carries the token of the trial's lease. Its id alone proves nothing: a controller that
+    lost its state gives old ids to other people's jobs.
+    """
+    queue = ask(statuses)
+    if not queue:
+        return
+    by_job: dict[tuple[str, str], list[str]] = {}
     for key, status in statuses.items():
         if is_ours(status) and status.submitted:
-            by_job.setdefault(status.job_id, []).append(key)
-    for job_id, keys in by_job.items():
-        status = statuses[keys[0]]
-        batch = read_batch(layout, status.token)
-        task = batch.tasks[int(job_id.partition("_")[2] or 0)] if batch else tuple(keys)
+            by_job.setdefault((status.job_id, status.token), []).append(key)
+    for (job_id, token), keys in by_job.items():
+        job = queue.live.get(job_id)
+        if not job or job.token != token:
+            continue
+        batch = read_batch(layout, token)
+        task = batch.tasks[job.index] if batch else tuple(keys)
         if not any(key not in keys and is_ours(read_status(layout.trial(key))) for key in task):
-            yield job_id, batch.job_name if batch else "", keys
+            yield job, keys
 
 
 def cancel_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> None:
     """Cancels the jobs of cancelled trials; where another trial shares the job, the worker stops by itself."""
-    by_name: dict[str, list[str]] = {}
-    for job_id, name, _ in whole_jobs(layout, statuses):
-        by_name.setdefault(name, []).append(job_id)
-    for name, job_ids in by_name.items():
-        for part in cut(job_ids, CANCELLED_AT_ONCE):
-            slurm.run(slurm.cancel_command(part, name=name))
+    job_ids = [job.id for job, _ in whole_jobs(layout, statuses)]
+    for part in cut(job_ids, CANCELLED_AT_ONCE):
+        slurm.run(slurm.cancel_command(part))
 
 
 def hold(layout: Layout, statuses: Mapping[str, TrialStatus]) -> list[str]:
     """Holds jobs and returns their trials: running ones checkpoint and return to the queue, held."""
-    queue = ask(statuses)
     held: list[str] = []
-    for job_id, _, keys in whole_jobs(layout, statuses):
-        job = queue.live.get(job_id) if queue else None
-        if not job or any(job.token not in ("", statuses[key].token) for key in keys):
-            continue
+    for job, keys in whole_jobs(layout, statuses):
         for key in keys:
             journal.record(layout.trial(key), Held(claim=statuses[key].claim, reason=f"by {provenance.user()}"))
         command = slurm.hold_command if job.state == "PENDING" else slurm.requeue_hold_command
-        slurm.run(command([job_id]))
+        slurm.run(command([job.id]))
         held += keys
     return held
 
 
-def release(statuses: Iterable[TrialStatus]) -> None:
+def release(layout: Layout, statuses: Mapping[str, TrialStatus]) -> None:
     """Releases the held jobs of these trials."""
-    if job_ids := sorted({status.job_id for status in statuses if is_ours(status) and status.job_id}):
+    if job_ids := [job.id for job, _ in whole_jobs(layout, statuses)]:
         slurm.run(slurm.release_command(job_ids))

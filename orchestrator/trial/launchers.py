@@ -7,6 +7,8 @@ SLURM = "slurm"
 FOREGROUND = "foreground"
 """`iwm train`; not restarted."""
 HYDRA = "hydra"
+UNVERIFIED = "hydra-{job_id}"
+"""The fencing token of a job that Hydra submitted before its jobs carried one."""
 LAUNCHERS = (LOCAL, SLURM)
 """Those that a user can choose."""
 

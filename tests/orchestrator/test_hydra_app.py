@@ -13,6 +13,7 @@ from hydra import compose
 from iwm_core.errors import ConfigError
 from orchestrator import hydra_app
 from orchestrator.errors import RequestError
+from orchestrator.host.slurm import Job
 from orchestrator.launching.batch import GUARD
 from orchestrator.planning.catalogue import PACKAGED, Catalogue
 from orchestrator.planning.composer import searching
@@ -93,6 +94,10 @@ def test_the_launcher_asks_for_what_the_resources_say(tmp_path):
     told = launcher(tmp_path, "hydra/launcher=submitit_slurm", "resources=slurm", "resources.partition=gpu")
     assert told["_target_"] == "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
     asked = hydra_app.launcher_parameters(single(["resources=slurm", "resources.partition=gpu"]).resources)
+    token = Job(id="7", state="RUNNING", name=told["name"]).token
+    assert f"export IWM_CLAIM={token}" in told["setup"]
+    assert told["wckey"] is None
+    asked |= {key: told[key] for key in ("name", "setup")}  # another process, another token
     assert asked == {key: told[key] for key in asked}
     assert told["submitit_folder"].startswith(f"{tmp_path}/runs/hydra/")
 

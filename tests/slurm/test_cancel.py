@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+import pytest
+
 from orchestrator.tracking.run_card import TRIAL_TAG
 from orchestrator.trial.lifecycle import State
 from tests.slurm.lab import Lab
@@ -44,6 +46,23 @@ def test_a_job_that_is_cancelled_before_it_starts_is_a_cancelled_trial(new_lab: 
     for trial in (by_us, by_hand, *array):
         lab.until_state(trial, State.CANCELLED)
     stay_cancelled(lab, (by_us, by_hand, *array))
+
+
+@pytest.mark.parametrize("which", [("trial",), ("faults", "--where", "seed=2"), ("trial", "other")])
+def test_cancelling_some_of_a_pending_array_leaves_the_others_pending(new_lab: Callable[..., Lab], which) -> None:
+    lab = new_lab(nodes=1)
+    trials = lab.submit("resources.max_parallel=1", "resources.sbatch_args='--begin=now+1hour'", "seed=range(6)")
+    assert len({lab.status(trial).job_id.partition("_")[0] for trial in trials}) == 1
+    names = {"trial": trials[2], "other": trials[4]}
+    gone = {trials[2], *(names[word] for word in which if word in names)}
+    lab.iwm("cancel", *(names.get(word) or word for word in which))
+    lab.look()
+    ended = {"CANCELLED", ""}  # 22.05 forgets a task that it had to take out of its array
+    lab.until(lambda: {lab.slurm_state(trial) for trial in gone} <= ended)
+    assert {lab.slurm_state(trial) for trial in trials if trial not in gone} == {"PENDING"}
+    assert {lab.status(trial).state for trial in trials if trial not in gone} == {State.QUEUED}
+    lab.iwm("cancel", "faults")
+    lab.until(lambda: {lab.slurm_state(trial) for trial in trials} <= ended)
 
 
 def stay_cancelled(lab: Lab, trials: Sequence[str]) -> None:

@@ -1,6 +1,8 @@
 """Hydra's own launcher on a real SLURM: the same trials as through `iwm submit`."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import pytest
 
 from iwm_core.events import Finished, Preempted, Started
 from orchestrator.devcluster import DevCluster
+from orchestrator.host import slurm
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import plan_sweep
 from orchestrator.records import journal
@@ -95,6 +98,29 @@ def test_a_job_that_slurm_starts_again_goes_on_under_its_own_claim(hydra):
     assert isinstance(second[-1], Finished)
     assert [event.name for event in journal.read_control(folder)] == ["claimed", "submitted"]
     assert hydra.accounted(job_id) == "COMPLETED|0:0"
+
+
+def test_a_trial_whose_job_is_gone_for_good_is_taken_up_like_any_other(hydra):
+    caller = hydra.start("train.steps=250", "conditioning=none")
+    until(lambda: hydra.trials() and any(a.checkpoint_step for a in read_status(hydra.trials()[0]).attempts))
+    (folder,) = hydra.trials()
+    os.kill(read_status(folder).attempts[0].pid, signal.SIGKILL)
+    until(lambda: hydra.seen() == [State.FINISHED], within_s=240)
+    status = read_status(folder)
+    assert [attempt.end for attempt in status.attempts] == ["lost", "finished"]
+    assert status.launcher == "slurm"
+    assert status.attempts[1].resumed_from_step > 0
+    assert caller.wait(timeout=120) != 0
+
+
+def test_every_job_carries_the_token_of_its_leases(hydra):
+    caller = hydra.start("train.steps=20", "seed=0,1", "resources.sbatch_args='--begin=now+1hour'")
+    until(lambda: len(hydra.cluster.run("squeue", "--noheader", "--array", "--format=%j").split()) == 2)
+    names = set(hydra.cluster.run("squeue", "--noheader", "--array", "--format=%j").split())
+    assert len(names) == 1
+    assert slurm.TOKEN.search(names.pop())
+    caller.terminate()
+    caller.wait(timeout=60)
 
 
 def test_a_trial_that_fails_fails_its_job_and_its_caller(hydra):

@@ -1,6 +1,6 @@
 """Commands as lists of words, answers as SLURM 22.05 and newer ones print them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_sacct_gives_each_start_of_a_job_without_its_steps():
     jobs = slurm.parse_sacct(SACCT)
     assert [job.state for job in jobs if job.id == "54814"] == ["REQUEUED", "RUNNING"]
     assert [job.id for job in jobs if "." in job.id or "[" in job.id] == []
-    ended_t = datetime(2026, 1, 31, 10, 0, 5).timestamp()
+    ended_t = datetime(2026, 1, 31, 10, 0, 5, tzinfo=UTC).timestamp()
     assert jobs[3] == Job(id="54815", state="CANCELLED", name="pair|odd-00000000deadbeef", node="n2", ended_t=ended_t)
     assert [job.ended_t for job in jobs if job.state == "RUNNING"] == [0.0]
     assert next(job for job in jobs if job.id == "54821").node == ""
@@ -155,12 +155,51 @@ def test_a_command_that_is_not_there_and_one_that_hangs_say_so():
     assert not slurm.is_refusal(late)
 
 
-def test_the_format_of_an_answer_is_ours(monkeypatch):
-    monkeypatch.setenv("SQUEUE_FORMAT", "%i")
-    monkeypatch.setenv("SLURM_CONF", "/somewhere")
-    said = slurm.run(["env"]).out.splitlines()
-    assert "SLURM_CONF=/somewhere" in said
-    assert not any(line.startswith("SQUEUE_") for line in said)
+@pytest.mark.parametrize(
+    "variable", ["SQUEUE_FORMAT", "SBATCH_PARTITION", "SRUN_EXPORT_ENV", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT", "TZ"]
+)
+def test_what_a_shell_says_of_slurm_changes_no_call(monkeypatch, variable):
+    monkeypatch.setenv(variable, "Asia/Tokyo")
+    assert "Asia/Tokyo" not in slurm.run(["env"]).out
+
+
+def test_where_the_controller_is_stays(monkeypatch):
+    for variable in ("SLURM_CONF", "SLURM_JWT", "SLURM_SACK_KEY"):
+        monkeypatch.setenv(variable, "/somewhere")
+        assert f"{variable}=/somewhere" in slurm.run(["env"]).out.splitlines()
+
+
+def test_text_that_is_not_utf8_costs_its_letters():
+    answer = slurm.run(["printf", r"7|RUNNING|caf\351|n1|None|n1\n8|RUNNING|x-0123456789abcdef|n1|None|n1\n"])
+    assert [job.token for job in slurm.parse_squeue(answer.out)] == ["", "0123456789abcdef"]
+
+
+@pytest.mark.parametrize(
+    "line", ["x|RUNNING|a|n1|None|n1", "7_[0-2...]|PENDING|a||None|", "a job's name over", "|||||"]
+)
+def test_a_line_that_cannot_be_read_costs_that_line(line):
+    assert [job.id for job in slurm.parse_squeue(f"{line}\n{SQUEUE}")] == [job.id for job in slurm.parse_squeue(SQUEUE)]
+
+
+@pytest.mark.parametrize(("codes", "read"), [("x:y", (0, 0)), ("", (0, 0)), ("3:0", (3, 0)), ("137:0", (9, 0))])
+def test_codes_of_the_accounting(codes, read):
+    (job,) = slurm.parse_sacct(f"7|FAILED|a|n1|{codes}|Unknown")
+    assert (job.exit_code, job.signal) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ""),
+        ("n1", "n1"),
+        ("n1,n2", "n1 n2"),
+        ("gpu[07-09,12],login", "gpu07 gpu08 gpu09 gpu12 login"),
+        ("r[1-2]n[3,5]-ib", "r1n3-ib r1n5-ib r2n3-ib r2n5-ib"),
+        ("a[9-11]", "a9 a10 a11"),
+    ],
+)
+def test_names_in_brackets_are_a_list(text, names):
+    assert slurm.node_names(text) == names.split()
 
 
 @pytest.mark.parametrize(
@@ -189,8 +228,7 @@ def test_the_format_of_an_answer_is_ours(monkeypatch):
         (slurm.hold_command(["7_1", "8"]), "scontrol hold 7_1,8"),
         (slurm.requeue_hold_command(["7_1"]), "scontrol requeuehold 7_1"),
         (slurm.release_command(["7", "8"]), "scontrol release 7,8"),
-        (slurm.cancel_command(["7", "8_1"], name="n"), "scancel --name=n 7 8_1"),
-        (slurm.cancel_command(["7"]), "scancel 7"),
+        (slurm.cancel_command(["7", "8_1"]), "scancel 7 8_1"),
         (slurm.exclude_command("7", ["n1", "n2"]), "scontrol update JobId=7 ExcNodeList=n1,n2"),
         (slurm.state_command("7_1"), "scontrol show job --oneliner 7_1"),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.errors import RequestError
 from orchestrator.launching.batch import (
+    OURS,
     ArraySubmission,
     by_class,
     cut,
@@ -16,12 +17,17 @@ from orchestrator.launching.batch import (
 )
 from orchestrator.trial.sweep import Resources
 
+ALWAYS = [
+    "export IWM_CLAIM=0123456789abcdef",
+    "export SLURM_EXPORT_ENV=ALL",
+    '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK',
+]
 BATCH = ArraySubmission(token="0123456789abcdef", name="depth", resources=Resources(), tasks=(("a", "b"), ("c",)))
 
 
 def parameters(*, avoid=(), **resources):
     batch = replace(BATCH, resources=Resources(**resources))
-    return sbatch_parameters(batch, root="/runs", claim_variable="IWM_CLAIM", avoid=avoid)
+    return sbatch_parameters(batch, root="/runs", avoid=avoid)
 
 
 def test_a_batch_survives_its_file():
@@ -59,7 +65,8 @@ def test_what_is_not_asked_for_is_the_site_s():
         "gpus_per_node": 1,
         "array_parallelism": 2,
         "signal_delay_s": 90,
-        "setup": ["export IWM_CLAIM=0123456789abcdef"],
+        "wckey": None,
+        "setup": ALWAYS,
         "additional_parameters": {"requeue": True, "chdir": "/runs"},
     }
 
@@ -75,8 +82,7 @@ def test_what_is_asked_for_is_said():
     assert (said["gpus_per_node"], said["ntasks_per_node"], said["cpus_per_task"]) == (2, 2, 3)
     assert said["mem"] == "512M"
     assert (said["array_parallelism"], said["signal_delay_s"]) == (1, 30)
-    claim, meeting = "export IWM_CLAIM=0123456789abcdef", "export MASTER_ADDR=$(hostname)"
-    assert said["setup"] == [claim, meeting, "module load cuda", "ulimit -c 0"]
+    assert said["setup"] == [*ALWAYS, "export MASTER_ADDR=$(hostname)", "module load cuda", "ulimit -c 0"]
     assert said["srun_args"] == ["--kill-on-bad-exit=1", "--container-image=my image"]
     extra = {"requeue": True, "chdir": "/runs", "reservation": "spring", "exclusive": True, "comment": "two words"}
     assert said["additional_parameters"] == extra
@@ -100,7 +106,7 @@ def test_nodes_that_failed_are_excluded_beside_the_person_s_own():
     ],
 )
 def test_a_gpu_is_a_rank_with_processors_of_its_own(resources, gpus, tasks, cpus, together):
-    said = sbatch_parameters(replace(BATCH, resources=resources), root="/", claim_variable="X")
+    said = sbatch_parameters(replace(BATCH, resources=resources), root="/")
     assert (gpus_per_node(resources), said.get("gpus_per_node", 0)) == (gpus, gpus)
     assert (said["ntasks_per_node"], said["cpus_per_task"], ranks(resources)) == (tasks, cpus, together)
 
@@ -115,6 +121,22 @@ def test_options_that_are_none(text):
     with pytest.raises(RequestError) as caught:
         options(text)
     assert caught.value.setting == "resources.sbatch_args"
+
+
+@pytest.mark.parametrize("option", OURS)
+def test_options_that_are_set_for_every_job_are_refused(option):
+    for word in (f"--{option}=x", f"--{option}", f"--{option.replace('-', '_')}=x"):
+        with pytest.raises(RequestError) as caught:
+            options(word)
+        assert (caught.value.setting, caught.value.value) == ("resources.sbatch_args", word)
+
+
+@pytest.mark.parametrize(("word", "setting"), [("--arr=0-3", ""), ("--part=gpu", "resources.partition")])
+def test_sbatch_would_take_an_option_that_is_cut_short(word, setting):
+    with pytest.raises(RequestError) as caught:
+        options(f"--exclusive {word}")
+    assert caught.value.value == word
+    assert setting in str(caught.value)
 
 
 def test_a_quote_that_is_not_closed():

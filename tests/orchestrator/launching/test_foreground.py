@@ -6,7 +6,7 @@ import pytest
 
 from iwm_core.config import TrialConfig
 from iwm_core.events import Finished, Started
-from orchestrator.launching.foreground import GPUS_SEEN, give_way, has_right, in_a_slot, job_around, run_cell
+from orchestrator.launching.foreground import EXECUTOR, GPUS_SEEN, give_way, has_right, in_a_slot, job_around, run_cell
 from orchestrator.launching.leases import write_trial
 from orchestrator.records import journal
 from orchestrator.records.scan import read_status
@@ -35,10 +35,17 @@ def claimed(folder, token):
 
 
 def test_a_job_that_slurm_starts_again_has_the_same_token():
-    array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9"}
-    assert job_around(array).token == job_around({**array, "SLURM_RESTART_COUNT": "1"}).token == "hydra-5_2"
-    assert job_around({"SLURM_JOB_ID": "9"}).token == "hydra-9"
-    assert job_around({}).token != job_around({}).token
+    array = {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "9", EXECUTOR: "slurm"}
+    ours = {**array, "IWM_CLAIM": "0123456789abcdef"}
+    assert job_around(ours).token == job_around({**ours, "SLURM_RESTART_COUNT": "1"}).token == "0123456789abcdef"
+    assert job_around(array).token == "hydra-5_2", "submitted before its jobs carried a token"
+
+
+@pytest.mark.parametrize("environ", [{}, {"SLURM_JOB_ID": "9"}])
+def test_a_shell_in_an_allocation_is_no_job_of_ours(environ):
+    first, second = job_around(environ), job_around(environ)
+    assert not first.in_slurm
+    assert first.token != second.token
 
 
 def test_a_new_trial_is_claimed_and_its_job_recorded(folder):

@@ -11,7 +11,8 @@ import pytest
 from submitit.core.utils import DelayedSubmission
 
 from iwm_core.config import TrialConfig
-from orchestrator.errors import LaunchError, RefusedError
+from orchestrator.errors import LaunchError, RefusedError, RequestError
+from orchestrator.host import slurm
 from orchestrator.launching import slurm_arrays
 from orchestrator.launching.batch import ArraySubmission, read_batch
 from orchestrator.records import journal
@@ -86,7 +87,9 @@ def test_what_a_job_is_told(on_disk, site):
     (script,) = site.scripts
     for line in ("requeue", f"chdir={on_disk.layout.root}", f"job-name=depth-{token}", "signal=USR2@60", "time=30"):
         assert f"#SBATCH --{line}\n" in script
-    assert f"\nexport IWM_CLAIM={token}\nmodule load cuda\n" in script
+    assert f"\nexport IWM_CLAIM={token}\n" in script
+    assert script.index("\nmodule load cuda\n") < script.index("\nsrun ")
+    assert "wckey" not in script
     assert f"iwm {sys.executable} -u -m submitit.core._submit" in script
 
 
@@ -182,10 +185,20 @@ def test_a_batch_that_is_not_there_or_torn(on_disk, text):
 
 def test_a_job_around_us_hands_nothing_on(monkeypatch):
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
-    monkeypatch.setenv("SLURM_MEM_PER_CPU", "64")
+    variables = ("SLURM_MEM_PER_CPU", "SBATCH_PARTITION", "SBATCH_EXPORT", "SRUN_CPUS_PER_TASK", "SALLOC_ACCOUNT")
+    for variable in variables:
+        monkeypatch.setenv(variable, "64")
     with slurm_arrays.outside_of_a_job():
-        assert {key for key in os.environ if key.startswith("SLURM_")} == {"SLURM_CONF"}
-    assert os.environ["SLURM_MEM_PER_CPU"] == "64"
+        assert {key for key in os.environ if key.startswith(slurm.FOREIGN)} == {"SLURM_CONF"}
+    assert {os.environ[variable] for variable in variables} == {"64"}
+
+
+@pytest.mark.parametrize("variable", ["SLURM_CLUSTERS", "SBATCH_CLUSTERS"])
+def test_another_cluster_is_refused(variable, monkeypatch):
+    monkeypatch.setenv(variable, "elsewhere")
+    with pytest.raises(RequestError) as caught, slurm_arrays.outside_of_a_job():
+        pass
+    assert (caught.value.setting, caught.value.value) == (variable, "elsewhere")
 
 
 def test_every_trial_of_an_array_knows_its_job(on_disk, site):
