@@ -31,7 +31,7 @@ demo-slurm: setup  ## the same on a SLURM in a box that preempts trials and lose
 	@$(BIN)/iwm demo --launcher slurm $(if $(STEPS),--steps $(STEPS))
 
 test: setup  ## run all tests except those marked nightly
-	@$(BIN)/python -m pytest -n 2 -m "not nightly" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -m "not nightly" $(ARGS)
 
 test-fast: setup  ## run the tests without a cluster, subprocesses or long training
 	@$(BIN)/python -m pytest -n 2 -m "not slurm and not e2e and not browser and not slow and not gpu" $(ARGS)
