@@ -115,13 +115,13 @@ def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[
     A job is a trial's only if it carries the token of the trial's lease. Its id alone proves nothing: a controller that
     lost its state gives old ids to other people's jobs.
     """
-    queue = ask(statuses)
+    submitted = {key: status for key, status in statuses.items() if is_ours(status) and status.submitted}
+    queue = ask(submitted) if submitted else None
     if not queue:
         return
     by_job: dict[tuple[str, str], list[str]] = {}
-    for key, status in statuses.items():
-        if is_ours(status) and status.submitted:
-            by_job.setdefault((status.job_id, status.token), []).append(key)
+    for key, status in submitted.items():
+        by_job.setdefault((status.job_id, status.token), []).append(key)
     for (job_id, token), keys in by_job.items():
         job = queue.live.get(job_id)
         if not job or job.token != token:

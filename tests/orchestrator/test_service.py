@@ -8,8 +8,9 @@ import pytest
 from iwm_core.events import Preempted, Started
 from orchestrator import service
 from orchestrator.errors import RootError, UnknownSweepError, UnknownTrialError
-from orchestrator.host import provenance
+from orchestrator.host import provenance, slurm
 from orchestrator.host.locks import holding
+from orchestrator.host.slurm import Answer
 from orchestrator.launching.keeper import Keeper
 from orchestrator.records import journal
 from orchestrator.records.layout import Layout
@@ -106,6 +107,14 @@ def test_a_held_trial_is_not_started_until_it_is_released(on_disk, slotted):
     assert service.release(layout, [trial.id]) == [trial.id]
     assert service.release(layout, [trial.id]) == []
     assert [folder.id for folder, _ in keeper._queue(keeper.census.look())] == [trial.id]
+
+
+def test_verbs_on_trials_of_this_machine_do_not_ask_slurm(on_disk, slotted, monkeypatch):
+    (trial, _), asked = slotted, []
+    monkeypatch.setattr(slurm, "run", lambda command: asked.append(command) or Answer(code=127, out="", err=""))
+    for verb in (service.hold, service.release, service.cancel):
+        assert verb(on_disk.layout, [trial.id]) == [trial.id]
+    assert asked == []
 
 
 def test_resume_releases_what_is_held(on_disk, slotted):
