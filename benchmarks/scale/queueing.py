@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.scale.bench import TREE, Bench, Row, Took, run
 from orchestrator.devcluster import ClusterSpec, DevCluster
+from orchestrator.host import environment
 
 LATER = "--begin=now+3600"
 OURS = (
@@ -210,15 +211,12 @@ def _iwm(*words: str, root: str) -> tuple[Took, str]:
 @contextlib.contextmanager
 def _cluster(bench: Bench) -> Iterator[DevCluster]:
     """A cluster of its own, to which this process's SLURM commands go."""
-    before = dict(os.environ)
     place = bench.folder / f"c{time.monotonic_ns() % 10**9}"
-    with DevCluster.up(place, spec=ClusterSpec(nodes=1)) as cluster:
-        os.environ.update({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")})
-        try:
-            yield cluster
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+    with (
+        DevCluster.up(place, spec=ClusterSpec(nodes=1)) as cluster,
+        environment.changed({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")}),
+    ):
+        yield cluster
 
 
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {"submit": submit, "look": look, "compare": compare}

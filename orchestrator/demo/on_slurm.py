@@ -8,7 +8,6 @@ disturbed trials are compared with undisturbed twins, trained in this machine's 
 """
 
 import contextlib
-import os
 import shutil
 import signal
 import tempfile
@@ -27,7 +26,7 @@ from orchestrator.demo.here import SWEEP
 from orchestrator.demo.watch import Statuses, below, describe, follow, gathered, is_ripe, places, print_answer
 from orchestrator.devcluster import ClusterSpec, DevCluster
 from orchestrator.errors import IwmError
-from orchestrator.host import console
+from orchestrator.host import console, environment
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Mode
 from orchestrator.records.layout import Layout
@@ -78,17 +77,14 @@ def run_demo_on_slurm(layout: Layout, *, steps: int | None) -> None:
 def _booted(say: Console) -> Iterator[DevCluster]:
     """A cluster for the length of a block, selected by this process's environment."""
     folder = Path(tempfile.mkdtemp(prefix="iwm-slurm-", dir="/tmp"))
-    before = dict(os.environ)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the cluster must not outlive us
     try:
         started = time.monotonic()
         with DevCluster.up(folder / "c", spec=SPEC) as cluster:
             say.print(f"a SLURM of {SPEC.nodes} nodes, booted in {time.monotonic() - started:.1f} s in {folder / 'c'}")
-            os.environ.update({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")})
-            yield cluster
+            with environment.changed({key: cluster.env[key] for key in ("SLURM_CONF", "PATH")}):
+                yield cluster
     finally:
-        os.environ.clear()
-        os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,15 +6,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def changed(values: Mapping[str, str]) -> Iterator[None]:
-    """Set these variables; restore them afterwards."""
+def changed(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set these variables (None: remove them); restore them afterwards."""
     before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for key, value in values.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value

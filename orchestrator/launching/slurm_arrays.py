@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from iwm_core.training.place import check_batch
 from orchestrator.errors import LaunchError, RefusedError, RequestError
-from orchestrator.host import slurm
+from orchestrator.host import environment, slurm
 from orchestrator.host.locks import holding
 from orchestrator.host.progress import track
 from orchestrator.host.slurm import Answer
@@ -235,9 +235,5 @@ def outside_of_a_job() -> Iterator[None]:
         if name := os.environ.get(variable):
             message = f"{variable}={name} selects another cluster, but jobs go to the default one: unset {variable}"
             raise RequestError(message, setting=variable, value=name)
-    hidden = os.environ.keys() - slurm.environment(os.environ).keys()
-    values = {key: os.environ.pop(key) for key in hidden}
-    try:
+    with environment.changed(dict.fromkeys(os.environ.keys() - slurm.environment(os.environ).keys())):
         yield
-    finally:
-        os.environ.update(values)
