@@ -7,6 +7,7 @@ the node list, and at a port made of the job's id and its start, so that neither
 start of the same job uses it.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -72,8 +73,23 @@ def _of_srun(environ: Mapping[str, str]) -> Place:
 
 def first_host(node_list: str) -> str:
     """`gpu[07-09,12],login` -> `gpu07`."""
-    found = re.match(r"([^,\[]+)(?:\[([^,\]-]+)[^\]]*\])?", node_list)
-    return "".join(found.groups("")) if found else node_list
+    return next(iter(node_names(node_list)), node_list)
+
+
+def node_names(node_list: str) -> list[str]:
+    """SLURM's list of nodes, one by one: `gpu[07-09,12],login` -> gpu07, gpu08, gpu09, gpu12, login."""
+    names = []
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", node_list):
+        pieces = re.split(r"\[([^\]]*)\]", part)  # the pieces with odd indices were in brackets
+        choices = [numbers(piece) if place % 2 else [piece] for place, piece in enumerate(pieces)]
+        names += ["".join(each) for each in itertools.product(*choices)]
+    return names
+
+
+def numbers(text: str) -> list[str]:
+    """SLURM's ranges of numbers, one by one, as wide as they are written: `07-09,12` -> 07, 08, 09, 12."""
+    ranges = re.findall(r"(\d+)(?:-(\d+))?", text)
+    return [f"{n:0{len(first)}}" for first, last in ranges for n in range(int(first), int(last or first) + 1)]
 
 
 def check_batch(train: TrainConfig, *, ranks: int) -> None:

@@ -7,7 +7,6 @@ the same environment, whatever the caller's shell or job says about SLURM; times
 """
 
 import calendar
-import itertools
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iwm_core.training.place import numbers
 from orchestrator.trial.events import Cause
 
 TIMEOUT_S = 30.0
@@ -237,8 +237,7 @@ def _ids(text: str) -> list[str]:
     array, bracket, indices = text.partition("_[")
     if not bracket:
         return [text]
-    ranges = (part.partition("-") for part in re.findall(r"\d+-\d+|\d+", indices.rstrip("]").partition("%")[0]))
-    return [f"{array}_{index}" for first, _, last in ranges for index in range(int(first), int(last or first) + 1)]
+    return [f"{array}_{index}" for index in numbers(indices.partition("%")[0])]
 
 
 def _unix_s(text: str) -> float:
@@ -308,22 +307,6 @@ def parse_restarts(text: str) -> int:
 
 
 # The site.
-
-
-def node_names(text: str) -> list[str]:
-    """`gpu[07-09,12],login` is gpu07, gpu08, gpu09, gpu12, login."""
-    names = []
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
-        pieces = re.split(r"\[([^\]]*)\]", part)  # what was in brackets has an odd place
-        choices = [_numbers(piece) if place % 2 else [piece] for place, piece in enumerate(pieces)]
-        names += ["".join(each) for each in itertools.product(*choices)]
-    return names
-
-
-def _numbers(text: str) -> list[str]:
-    """`07-09,12` is 07, 08, 09, 12."""
-    ranges = (part.partition("-") for part in text.split(","))
-    return [f"{n:0{len(first)}}" for first, _, last in ranges for n in range(int(first), int(last or first) + 1)]
 
 
 def nodes_command() -> list[str]:

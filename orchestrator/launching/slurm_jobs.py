@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 
+from iwm_core.training.place import node_names
 from orchestrator.errors import IwmError
 from orchestrator.host import provenance, slurm
 from orchestrator.host.locks import holding, is_held
@@ -140,7 +141,7 @@ class _Pass:
         """Keeps jobs that SLURM requeued itself off the nodes that failed repeatedly."""
         for key, status in self.statuses.items():
             live = seen[key].live
-            hit = set(avoid) & {name for node in status.bad_nodes for name in slurm.node_names(node)}
+            hit = set(avoid) & {name for node in status.bad_nodes for name in node_names(node)}
             if live and live.state == "PENDING" and hit and status.state in (State.RUNNING, State.PREEMPTED):
                 excluded = self._resources(key).exclude
                 slurm.run(slurm.exclude_command(live.id, [*filter(None, [excluded]), *avoid]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
+from iwm_core.training.place import node_names
 from orchestrator.host import provenance, slurm
 from orchestrator.host.slurm import Job
 from orchestrator.launching.batch import cut, read_batch
@@ -85,7 +86,7 @@ def _accounted(statuses: list[TrialStatus], *, users: list[str]) -> dict[str, Jo
 
 def nodes_to_avoid(statuses: Iterable[TrialStatus]) -> list[str]:
     """The nodes that failed `BAD_AFTER` times or more, worst first, and at most half of the cluster's nodes."""
-    failed = Counter(name for status in statuses for node in status.bad_nodes for name in slurm.node_names(node))
+    failed = Counter(name for status in statuses for node in status.bad_nodes for name in node_names(node))
     bad = [node for node, times in failed.most_common() if times >= BAD_AFTER]
     return bad[: len(set(slurm.run(slurm.nodes_command()).out.split())) // 2] if bad else []
 

@@ -2,7 +2,7 @@ import pytest
 
 from iwm_core.config import TrainConfig
 from iwm_core.errors import ConfigError
-from iwm_core.training.place import Place, check_batch, first_host
+from iwm_core.training.place import Place, check_batch, first_host, node_names
 
 TORCHRUN = {
     "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "n1", "MASTER_PORT": "29501",
@@ -40,7 +40,15 @@ def test_a_process_that_nobody_placed_is_alone(environ):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "first"), [("n1", "n1"), ("n1,n2", "n1"), ("gpu[07-09,12]", "gpu07"), ("a-[3,5],b", "a-3"), ("", "")]
+    ("nodes", "first"),
+    [
+        ("n1", "n1"),
+        ("n1,n2", "n1"),
+        ("gpu[07-09,12]", "gpu07"),
+        ("a-[3,5],b", "a-3"),
+        ("", ""),
+        ("r[1-2]n[3-4]-ib", "r1n3-ib"),
+    ],
 )
 def test_the_first_host(nodes, first):
     assert first_host(nodes) == first
@@ -52,3 +60,18 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused(ranks, accumulate, multiple
         check_batch(TrainConfig(batch_size=64, accumulate=accumulate), ranks=ranks)
     assert (caught.value.setting, caught.value.value) == ("train.batch_size", 64)
     assert str(caught.value).endswith(f" {multiple}")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ""),
+        ("n1", "n1"),
+        ("n1,n2", "n1 n2"),
+        ("gpu[07-09,12],login", "gpu07 gpu08 gpu09 gpu12 login"),
+        ("r[1-2]n[3,5]-ib", "r1n3-ib r1n5-ib r2n3-ib r2n5-ib"),
+        ("a[9-11]", "a9 a10 a11"),
+    ],
+)
+def test_names_in_brackets_are_a_list(text, names):
+    assert node_names(text) == names.split()

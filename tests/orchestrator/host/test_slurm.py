@@ -188,21 +188,6 @@ def test_codes_of_the_accounting(codes, read):
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("", ""),
-        ("n1", "n1"),
-        ("n1,n2", "n1 n2"),
-        ("gpu[07-09,12],login", "gpu07 gpu08 gpu09 gpu12 login"),
-        ("r[1-2]n[3,5]-ib", "r1n3-ib r1n5-ib r2n3-ib r2n5-ib"),
-        ("a[9-11]", "a9 a10 a11"),
-    ],
-)
-def test_names_in_brackets_are_a_list(text, names):
-    assert slurm.node_names(text) == names.split()
-
-
-@pytest.mark.parametrize(
     ("command", "words"),
     [
         (slurm.squeue_command([]), "squeue --noheader --array --states=all --format %i|%T|%j|%N|%r|%R"),
