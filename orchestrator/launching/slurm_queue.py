@@ -48,12 +48,10 @@ def is_ours(status: TrialStatus) -> bool:
 
 def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
     """Lists the jobs of these trials: one squeue, and one sacct if a job ended. None if SLURM does not answer."""
-    users = sorted({status.claim_user for status in statuses.values() if status.claim_user})
-    answer = slurm.run(slurm.squeue_command(users))
-    if not answer.ok:
-        log.warning("SLURM does not answer, so trial states stay as they are: %s", answer.words)
+    users = _users(statuses)
+    listed = _list(users)
+    if listed is None:
         return None
-    listed = slurm.parse_squeue(answer.out)
     live = {job.id: job for job in listed if not job.is_over}
     over = {job.id: job for job in listed if job.is_over}
     unclear = [status for status in statuses.values() if _needs_accounting(status, live)]
@@ -63,6 +61,19 @@ def ask(statuses: Mapping[str, TrialStatus]) -> Queue | None:
         over = {key: replace(job, exit_code=known[key][0], signal=known[key][1]) for key, job in over.items()}
     unclear = [status for status in unclear if status.job_id not in over]
     return Queue(live, _accounted(unclear, users=users) | over if unclear else over)
+
+
+def _users(statuses: Mapping[str, TrialStatus]) -> list[str]:
+    return sorted({status.claim_user for status in statuses.values() if status.claim_user})
+
+
+def _list(users: list[str]) -> list[Job] | None:
+    """The jobs of these users; None if SLURM does not answer."""
+    answer = slurm.run(slurm.squeue_command(users))
+    if not answer.ok:
+        log.warning("SLURM does not answer, so trial states stay as they are: %s", answer.words)
+        return None
+    return slurm.parse_squeue(answer.out)
 
 
 def _needs_accounting(status: TrialStatus, live: Mapping[str, Job]) -> bool:
@@ -117,14 +128,13 @@ def whole_jobs(layout: Layout, statuses: Mapping[str, TrialStatus]) -> Iterator[
     lost its state gives old ids to other people's jobs.
     """
     submitted = {key: status for key, status in statuses.items() if is_ours(status) and status.submitted}
-    queue = ask(submitted) if submitted else None
-    if not queue:
-        return
+    listed = _list(_users(submitted)) if submitted else None
+    live = {job.id: job for job in listed or () if not job.is_over}
     by_job: dict[tuple[str, str], list[str]] = {}
     for key, status in submitted.items():
         by_job.setdefault((status.job_id, status.token), []).append(key)
     for (job_id, token), keys in by_job.items():
-        job = queue.live.get(job_id)
+        job = live.get(job_id)
         if not job or job.token != token:
             continue
         batch = read_batch(layout, token)
