@@ -122,14 +122,15 @@ def _against_random(pairs: list[tuple[float, float]], *, images: int, name: str,
     mean, random = (fmean(column) for column in zip(*pairs, strict=True))
     margins = [accuracy_margin(value, reference, n=images) for value, reference in pairs]
     beaten = sum(value - reference > margin for (value, reference), margin in zip(pairs, margins, strict=True))
-    low, high = (signed(mean - random + sign * fmean(margins)) for sign in (-1, 1))
+    difference, margin = mean - random, fmean(margins)
     figures = f"{mean:.2f} vs {random:.2f}" + (f" on average over {len(pairs)} cells" if len(pairs) > 1 else "")
-    figures = f"({figures}, 95 % CI of the difference {low} to {high}"
+    figures = f"({figures}, 95 % CI of the difference {signed(difference - margin)} to {signed(difference + margin)}"
     figures += f"; pixels alone give {fmean(pixels):.2f})" if pixels else ")"
     if beaten == len(pairs):
         return Finding(Kind.SUPPORTED, f"{name} beats the random encoder in every cell {figures}.")
     if beaten:
         text = f"{name} beats the random encoder in only {beaten} of {counted(len(pairs), 'cell')} {figures}"
         return Finding(Kind.UNSUPPORTED, f"{text}: no conclusion.")
-    text = f"{name} is not shown to beat the random encoder {figures}: no conclusion about semantics at this budget."
+    verb = "is below" if difference < -margin else "is not shown to beat"
+    text = f"{name} {verb} the random encoder {figures}: no conclusion about semantics at this budget."
     return Finding(Kind.UNSUPPORTED, text)

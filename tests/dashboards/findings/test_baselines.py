@@ -101,6 +101,12 @@ def test_not_above_the_random_encoder():
         assert figures in found.text
 
 
+def test_clearly_below_the_random_encoder():
+    (found,) = probed([0.1])
+    assert found.kind is Kind.UNSUPPORTED
+    assert "is below the random encoder (0.10 vs 0.22, 95 % CI of the difference -0.17 to -0.07)" in found.text
+
+
 def test_fewer_images_are_less_certain():
     (wide,), (narrow,) = probed([0.3], {"evaluate.probe_test_images": 50}), probed([0.3])
     assert (wide.kind, narrow.kind) == (Kind.UNSUPPORTED, Kind.SUPPORTED)
